@@ -1,0 +1,1 @@
+"""What Pulumi creates: resources only; every decision was made in planning."""

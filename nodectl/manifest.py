@@ -1,0 +1,160 @@
+"""The contracts between planning and the nodes: manifest, runtime and proof, read and written by both sides.
+
+Everything here crosses a wire as JSON. Secrets are named, never held.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+SCHEMA = 1
+"""Manifest schema that this nodectl reads; it refuses any other."""
+
+FlagValue = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
+"""Value of a command-line flag.
+
+`True` is the bare flag, `False` its `--no-` form, a number or text one argument, a list one argument an
+item, a mapping one argument of compact JSON. Text may hold the tokens of `nodectl.layout`
+(`${data}`, `${models}`), which the node replaces by its own folders.
+"""
+
+
+class Wire(BaseModel):
+    """Base of everything that crosses the wire: frozen, unknown keys refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Ready(Wire):
+    """What shows that a service is ready: exactly one of `http`, `tcp`, `process`."""
+
+    http: str | None = Field(default=None, description="URL that answers 200 when the service is healthy")
+    tcp: str | None = Field(default=None, description="`host:port` that accepts a connection")
+    process: bool = Field(default=False, description="nothing listens: that the process lives is all")
+    seconds: int = Field(gt=0, description="how long a start may take before it counts as failed")
+
+
+class Stop(Wire):
+    """How a service is stopped: SIGTERM to its main process, SIGKILL to what is left after `seconds`."""
+
+    seconds: int = Field(gt=0)
+
+
+class Gang(Wire):
+    """The ranks of one engine that spans nodes: they start and stop together."""
+
+    id: str = Field(description="name of the engine")
+    rank: int = Field(ge=0)
+    size: int = Field(gt=1)
+    master: str = Field(description="`host:port` of rank 0's rendezvous, free before rank 0 starts")
+
+
+class Service(Wire):
+    """One process on one node."""
+
+    module: str = Field(description="Python module (`dynamo.vllm`) or a program that nodectl knows (`etcd`)")
+    flags: dict[str, FlagValue] = Field(default_factory=dict)
+    env: dict[str, str] = Field(default_factory=dict)
+    secrets: list[str] = Field(
+        default_factory=list, description="environment names whose values NodeSecrets wrote"
+    )
+    gpus: list[int] = Field(default_factory=list)
+    ready: Ready
+    stop: Stop
+    after: list[str] = Field(
+        default_factory=list, description="`host:port`s that must accept before the start"
+    )
+    gang: Gang | None = None
+
+
+class ModelSource(Wire):
+    """Where a node takes the model from."""
+
+    kind: Literal["hub", "path", "generated"]
+    name: str = Field(description="hub id, folder on the node, or name of the generated model")
+    revision: str | None = None
+
+
+class RuntimeSpec(Wire):
+    """What `nodectl install` puts on a node."""
+
+    variant: Literal["mocker", "cpu", "gpu"]
+    model: ModelSource
+
+
+class Manifest(Wire):
+    """All services of one node."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
+    node: str
+    identity: str = Field(description="tells a machine from its successor at the same address")
+    runtime: RuntimeSpec
+    generation: str = Field(description="workers of different generations never pair")
+    services: dict[str, Service]
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class ProofInstance(Wire):
+    """One registered worker that the plan wants: where it must be listed, and whom to ask about its health."""
+
+    service: str = Field(description="name of the service in its node's manifest, such as `prefill-0`")
+    node: str
+    address: str
+    role: Literal["aggregated", "prefill", "decode"]
+    request_plane: str = Field(description="`host:port` that the frontend's list must show for it")
+    system: str = Field(description="`host:port` of `/health` and `/metrics`")
+
+
+class ProofSpec(Wire):
+    """What must be seen before `up` succeeds. Everything is an address of the plan; nothing is secret."""
+
+    schema_: Annotated[Literal[1], Field(alias="schema")] = SCHEMA
+    digest: str = Field(description="of all manifests: changes exactly when a proof is due")
+    nats: str = Field(description="`nats://host:port`")
+    etcd: str = Field(description="`host:port`")
+    frontends: list[str] = Field(description="base URLs; the first is the one that is proved in full")
+    endpoint: str = Field(description="base URL that users are given")
+    model: str = Field(description="served name")
+    engine: Literal["vllm", "mocker"]
+    router: str = Field(description="the frontend's router mode; `kv` must show cache hits")
+    namespace: str = Field(description="Dynamo namespace that the planned instances register under")
+    instances: list[ProofInstance]
+    headless: dict[str, str] = Field(
+        default_factory=dict,
+        description="headless rank's service name -> its node: no HTTP, judged by its engine",
+    )
+    seconds: int = Field(gt=0, description="bound on the whole proof")
+    node_roots: dict[str, str] = Field(
+        default_factory=dict, description="local nodes only: node -> its folder, to show its logs on failure"
+    )
+
+    model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class Check(Wire):
+    """One line of the proof."""
+
+    name: str
+    ok: bool
+    seconds: float
+    seen: str = Field(description="one line: what was seen, in words")
+
+
+class ProofResult(Wire):
+    """What the proof saw."""
+
+    ok: bool
+    provedAt: str = Field(description="UTC, ISO 8601")  # noqa: N815 - the stack output's own spelling
+    digest: str
+    seconds: float
+    checks: list[Check]
+
+
+def digest(manifests: Mapping[str, Manifest]) -> str:
+    """Return a digest that changes exactly when any node's manifest does."""
+    body = {node: manifest.model_dump(mode="json") for node, manifest in manifests.items()}
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:16]

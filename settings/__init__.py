@@ -1,0 +1,1 @@
+"""What a user may say in a stack file: strict models, no Pulumi."""
