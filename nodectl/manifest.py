@@ -6,11 +6,11 @@ Everything here crosses a wire as JSON. Secrets are named, never held.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
-SCHEMA = 1
+SCHEMA: Final = 1
 """Manifest schema that this nodectl reads; it refuses any other."""
 
 FlagValue = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
@@ -99,7 +99,7 @@ class Manifest(Wire):
 
 
 class ProofInstance(Wire):
-    """One registered worker that the plan wants: where it must be listed, and whom to ask about its health."""
+    """One worker that the plan wants: where it must be listed, and whom to ask about its health."""
 
     service: str = Field(description="name of the service in its node's manifest, such as `prefill-0`")
     node: str

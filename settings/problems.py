@@ -1,0 +1,31 @@
+"""How bad input is reported: every problem at once, each naming key, value and remedy."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, order=True)
+class Problem:
+    """One thing wrong with a stack file.
+
+    `key` is the path below `dynamo:` as the user wrote it (`roles.prefill.parallelism.tensor`), `message`
+    says what was given, what was expected, why, and what to do.
+    """
+
+    key: str
+    message: str
+
+
+class StackFileError(ValueError):
+    """The stack file asks for something that cannot be; nothing was created.
+
+    Raised with every problem found, by reading (`settings`) as by planning (`planning`).
+    """
+
+    def __init__(self, problems: Iterable[Problem]) -> None:
+        self.problems = tuple(sorted(set(problems)))
+        width = max((len(problem.key) for problem in self.problems), default=0)
+        lines = [f"  {problem.key:<{width}}  {problem.message}" for problem in self.problems]
+        count = len(self.problems)
+        lines.append(f"{count} problem{'s' if count != 1 else ''}, nothing was created")
+        super().__init__("\n".join(lines))
