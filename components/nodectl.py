@@ -1,0 +1,43 @@
+"""Runs nodectl on a node, whichever way the node is reached."""
+
+import shlex
+from collections.abc import Sequence
+
+import pulumi
+import pulumi_command as command
+
+from components.node import Node
+
+PYTHON = ".venv/bin/python"
+"""The project environment's interpreter, seen from the project folder that commands start in."""
+
+
+def nodectl(
+    name: str,
+    node: Node,
+    verb: str,
+    stdin: pulumi.Input[str],
+    opts: pulumi.ResourceOptions,
+    *,
+    delete: str | None = None,
+    flags: Sequence[str] = (),
+) -> command.local.Command:
+    """Register `nodectl VERB` on `node`: run when it is created and again whenever `stdin` changes.
+
+    A new identity of the node replaces the resource. `delete` is the verb that undoes it; it gets the
+    identity that it was created for, since Pulumi runs it after a successor's create.
+    """
+    identity = pulumi.Output.from_input(node.identity)
+    return command.local.Command(
+        name,
+        create=_shell(verb, node, *flags),
+        delete=None if delete is None else identity.apply(lambda i: _shell(delete, node, "--identity", i)),
+        stdin=stdin,
+        triggers=[identity],
+        logging=command.local.Logging.STDERR,
+        opts=opts,
+    )
+
+
+def _shell(verb: str, node: Node, *flags: str) -> str:
+    return shlex.join([PYTHON, "-m", "nodectl", verb, "--root", node.root, *flags])

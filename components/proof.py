@@ -1,0 +1,32 @@
+"""The proof: `up` succeeds only when the deployment was seen to do what its stack file says."""
+
+import json
+from dataclasses import dataclass
+
+import pulumi
+
+from components.node import Node
+from components.nodectl import nodectl
+from nodectl.manifest import ProofSpec
+
+
+@dataclass(frozen=True)
+class ProofArgs:
+    """Arguments of `Proof`. It runs on `node` and again whenever `spec` changes."""
+
+    node: Node
+    spec: pulumi.Input[ProofSpec]
+
+
+class Proof(pulumi.ComponentResource):
+    """What was seen when the manifests last changed, as the stack output `proof`."""
+
+    result: pulumi.Output[object]
+
+    def __init__(self, name: str, args: ProofArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo:index:Proof", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        spec = pulumi.Output.from_input(args.spec).apply(lambda s: s.model_dump_json())
+        run = nodectl(name, args.node, "proof", spec, child)
+        self.result = run.stdout.apply(json.loads)
+        self.register_outputs({"result": self.result})

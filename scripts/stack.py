@@ -1,0 +1,113 @@
+"""What the scripts do with a stack beyond one `pulumi` command: stale locks, live proof, taking down.
+
+Run from the project folder, in the shell that `scripts/env` sets up.
+"""
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+STATE_SCHEME = "file://"
+REHEARSAL = "rehearse-"
+
+
+def stale_locks(state: Path, stack: str, hostname: str) -> list[Path]:
+    """Return the stack's lock files whose process ran on this machine and is no more.
+
+    A lock names process, host and time; a process that started after the lock was written is another one
+    with the same number.
+    """
+    stale = []
+    for lock in state.glob(f".pulumi/locks/**/{stack}/*.json"):
+        held = json.loads(lock.read_text(encoding="utf-8"))
+        if held["hostname"] == hostname and not _runs(held["pid"], datetime.fromisoformat(held["timestamp"])):
+            stale.append(lock)
+    return stale
+
+
+def _runs(pid: int, locked: datetime) -> bool:
+    try:
+        return psutil.Process(pid).create_time() <= locked.timestamp()
+    except psutil.NoSuchProcess:
+        return False
+
+
+def proof_spec(deployment: Mapping[str, Any]) -> str | None:
+    """Return what the last `up` proved, from an exported stack; None when nothing was proved."""
+    for resource in deployment["deployment"].get("resources", []):
+        if resource["urn"].endswith("Command::proof"):
+            return str(resource["inputs"]["stdin"])
+    return None
+
+
+def unlock(stack: str) -> int:
+    """Clear the locks that dead processes of this machine left."""
+    backend = os.environ.get("PULUMI_BACKEND_URL", "")
+    if backend.startswith(STATE_SCHEME):
+        for lock in stale_locks(Path(backend.removeprefix(STATE_SCHEME)), stack, os.uname().nodename):
+            lock.unlink()
+            print(f"unlocked   {stack}: the process that held its lock is gone", file=sys.stderr)
+    return 0
+
+
+def prove(stack: str) -> int:
+    """Prove the stack again, live."""
+    exported = _pulumi("stack", "export", "--stack", stack)
+    spec = None if exported is None else proof_spec(json.loads(exported))
+    if spec is None:
+        print(
+            f"stack {stack}: nothing was proved yet; bring it up with `scripts/up {stack}`", file=sys.stderr
+        )
+        return 1
+    proof = [sys.executable, "-m", "nodectl", "proof", "--human"]
+    return subprocess.run(proof, input=spec, text=True, check=False).returncode
+
+
+def ready(stack: str) -> int:
+    """Say where the model answers, how to try it and how to undo it."""
+    exported = _pulumi("stack", "export", "--stack", stack)
+    spec = json.loads(proof_spec(json.loads(exported or "{}")) or "{}")
+    request = {"model": spec["model"], "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
+    url = f"{spec['endpoint']}/v1/chat/completions"
+    print(f"ready      {spec['endpoint']}  model {spec['model']}")
+    print(f"try        curl -s {url} -H 'Content-Type: application/json' -d '{json.dumps(request)}'")
+    print(f"undo       scripts/down {stack}")
+    return 0
+
+
+def down(stack: str) -> int:
+    """Destroy the stack, and whatever a killed run left of its local nodes."""
+    if _pulumi("stack", "export", "--stack", stack) is not None:
+        destroyed = subprocess.run(
+            ["pulumi", "destroy", "--stack", stack, "--yes", "--skip-preview"], check=False
+        )
+        if destroyed.returncode:
+            return destroyed.returncode
+        subprocess.run(["pulumi", "stack", "rm", "--stack", stack, "--yes", "--preserve-config"], check=True)
+    for root in sorted(Path(".run", stack).glob("*/")):
+        subprocess.run([sys.executable, "-m", "nodectl", "remove", "--root", str(root)], check=True)
+    return 0
+
+
+def _pulumi(*arguments: str) -> str | None:
+    """Return what a pulumi command printed; None when it failed."""
+    done = subprocess.run(["pulumi", *arguments], capture_output=True, text=True, check=False)
+    return done.stdout if done.returncode == 0 else None
+
+
+COMMANDS: Mapping[str, Callable[[str], int]] = {
+    "unlock": unlock,
+    "prove": prove,
+    "ready": ready,
+    "down": down,
+}
+
+if __name__ == "__main__":
+    sys.exit(COMMANDS[sys.argv[1]](sys.argv[2]))

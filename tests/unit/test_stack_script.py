@@ -1,0 +1,63 @@
+"""Stale locks and the exported proof, as scripts/stack.py reads them."""
+
+import json
+import os
+import subprocess
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from scripts.stack import proof_spec, stale_locks
+
+HOST = os.uname().nodename
+
+
+def lock(state: Path, stack: str, *, pid: int, hostname: str = HOST, age: timedelta = timedelta()) -> Path:
+    """Write a lock as Pulumi's file backend does."""
+    path = state / ".pulumi/locks/organization/dynamo" / stack / "0b1c.json"
+    path.parent.mkdir(parents=True)
+    timestamp = (datetime.now(UTC) - age).isoformat()
+    path.write_text(json.dumps({"pid": pid, "username": "u", "hostname": hostname, "timestamp": timestamp}))
+    return path
+
+
+@pytest.fixture(scope="module")
+def dead_pid() -> int:
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    return ended.pid
+
+
+def test_a_lock_of_a_dead_process_of_this_machine_is_stale(tmp_path: Path, dead_pid: int) -> None:
+    path = lock(tmp_path, "local", pid=dead_pid)
+    assert stale_locks(tmp_path, "local", HOST) == [path]
+
+
+def test_a_lock_whose_number_now_belongs_to_a_younger_process_is_stale(tmp_path: Path) -> None:
+    path = lock(tmp_path, "local", pid=os.getpid(), age=timedelta(days=400))
+    assert stale_locks(tmp_path, "local", HOST) == [path]
+
+
+def test_a_lock_of_a_living_process_stays(tmp_path: Path) -> None:
+    lock(tmp_path, "local", pid=os.getpid())
+    assert stale_locks(tmp_path, "local", HOST) == []
+
+
+def test_a_lock_of_another_machine_stays(tmp_path: Path, dead_pid: int) -> None:
+    lock(tmp_path, "local", pid=dead_pid, hostname="elsewhere")
+    assert stale_locks(tmp_path, "local", HOST) == []
+
+
+def test_a_lock_of_another_stack_stays(tmp_path: Path, dead_pid: int) -> None:
+    lock(tmp_path, "local-disagg", pid=dead_pid)
+    assert stale_locks(tmp_path, "local", HOST) == []
+
+
+def test_the_proof_of_the_last_up_is_found_in_the_exported_stack() -> None:
+    urn = "urn:pulumi:local::dynamo::dynamo:index:Deployment$dynamo:index:Proof$command:local:Command::proof"
+    other = {"urn": urn.replace("::proof", "::node-1-apply"), "inputs": {"stdin": "{}"}}
+    exported = {"deployment": {"resources": [other, {"urn": urn, "inputs": {"stdin": '{"digest": "d"}'}}]}}
+    assert proof_spec(exported) == '{"digest": "d"}'
+    assert proof_spec({"deployment": {}}) is None
