@@ -23,7 +23,7 @@ class PortsTakenError(RuntimeError):
     def __init__(self, ports: Sequence[int]) -> None:
         listed = ", ".join(map(str, ports))
         super().__init__(
-            f"port {listed} is taken on every loopback address: something on this machine listens on 0.0.0.0; "
+            f"port {listed} is taken on every loopback address: something here listens on 0.0.0.0; "
             f"find it with `ss -ltnp` and stop it, or bind it to 127.0.0.1"
         )
 

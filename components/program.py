@@ -36,11 +36,11 @@ def make_plan(settings: Settings) -> Plan:
 
 def make_nodes(settings: Settings, plan: Plan) -> list[Node]:
     """Return the plan's nodes from the target that the stack file names."""
-    kind = settings.target.kind
+    kind, stack = settings.target.kind, pulumi.get_stack()
     if kind not in NODE_SOURCES:
         raise pulumi.RunError(
             f"target.kind: {kind} cannot be brought up yet, expected {' or '.join(NODE_SOURCES)}; "
-            f"`scripts/plan {pulumi.get_stack()}` prints its plan, `scripts/rehearse {pulumi.get_stack()}` runs "
+            f"`scripts/plan {stack}` prints its plan, `scripts/rehearse {stack}` runs "
             f"its whole topology on this machine. Nothing was created."
         )
     try:

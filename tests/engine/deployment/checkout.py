@@ -1,0 +1,171 @@
+"""A scratch copy of the project, used through its scripts as a user would."""
+
+import json
+import os
+import shutil
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import yaml
+
+PROJECT = Path(__file__).parents[3]
+MARKER = "DYNAMO_MULTINODE_NODE"
+
+
+@dataclass(frozen=True)
+class Checkout:
+    """A project folder of its own: its stacks get their own addresses, state and run folder."""
+
+    path: Path
+
+    @classmethod
+    def make(cls, path: Path) -> "Checkout":
+        """Copy what git would: tracked and new files, no ignored ones; the environment is shared."""
+        listed = subprocess.run(
+            ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"],
+            cwd=PROJECT,
+            check=True,
+            capture_output=True,
+            text=True,
+        ).stdout
+        for name in filter(None, listed.split("\0")):
+            if (PROJECT / name).is_file():
+                (path / name).parent.mkdir(parents=True, exist_ok=True)
+                shutil.copy2(PROJECT / name, path / name)
+        (path / ".venv").symlink_to(PROJECT / ".venv")
+        return cls(path)
+
+    @cached_property
+    def env(self) -> dict[str, str]:
+        """The shell that `scripts/env` sets up, from an environment without this project's own settings."""
+        bare = {k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "DYN_"))}
+        script = 'eval "$(scripts/env)"; env -0'
+        printed = subprocess.run(
+            ["bash", "-c", script], cwd=self.path, env=bare, check=True, capture_output=True, text=True
+        ).stdout
+        return dict(line.split("=", 1) for line in printed.split("\0") if line)
+
+    def run(
+        self, *command: str, check: bool = True, seconds: float = 300
+    ) -> subprocess.CompletedProcess[str]:
+        """Run a command in the checkout; with `check`, a failure shows everything that it printed."""
+        done = subprocess.run(
+            command,
+            cwd=self.path,
+            env=self.env,
+            capture_output=True,
+            text=True,
+            timeout=seconds,
+            check=False,
+            stdin=subprocess.DEVNULL,
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
+        return done
+
+    def start(self, *command: str) -> subprocess.Popen[str]:
+        """Start a command in a process group of its own, to be interrupted or killed."""
+        return subprocess.Popen(
+            command,
+            cwd=self.path,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def up(self, stack: str, *options: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+        """Bring a stack up with the engine alone, as `pulumi up` does."""
+        return self.run("pulumi", "up", "--yes", "--skip-preview", "--stack", stack, *options, check=check)
+
+    def unchanged(self, stack: str) -> None:
+        """Fail unless a preview of the deployed stack has nothing to do."""
+        self.run("pulumi", "preview", "--expect-no-changes", "--stack", stack)
+
+    def outputs(self, stack: str) -> Any:
+        """Return the stack's outputs."""
+        return json.loads(self.run("pulumi", "stack", "output", "--json", "--stack", stack).stdout)
+
+    def edit(self, stack: str, change: Callable[[dict[str, Any]], None]) -> None:
+        """Change the configuration in a stack file."""
+        path = self.path / "stacks" / f"Pulumi.{stack}.yaml"
+        document = yaml.safe_load(path.read_text(encoding="utf-8"))
+        change(document["config"])
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+    def copy_stack(self, stack: str, copy: str) -> None:
+        """Add a stack whose file equals another's."""
+        folder = self.path / "stacks"
+        shutil.copy2(folder / f"Pulumi.{stack}.yaml", folder / f"Pulumi.{copy}.yaml")
+
+    def roots(self, stack: str) -> list[Path]:
+        """Return the folders of the stack's nodes."""
+        return sorted((self.path / ".run" / stack).glob("*/"))
+
+    def pids(self, stack: str) -> dict[str, int]:
+        """Return the main process of every service, by `node/service`."""
+        found = {}
+        for root in self.roots(stack):
+            status = self.run(".venv/bin/python", "-m", "nodectl", "status", "--root", str(root), check=False)
+            for service, state in json.loads(status.stdout)["services"].items():
+                found[f"{root.name}/{service}"] = state["pid"]
+        return found
+
+    def processes(self) -> list[psutil.Process]:
+        """Return every living process that a node of this checkout started."""
+        return [process for process in psutil.process_iter() if self._owns(process)]
+
+    def _owns(self, process: psutil.Process) -> bool:
+        try:
+            return process.environ().get(MARKER, "").startswith(str(self.path))
+        except (psutil.NoSuchProcess, psutil.AccessDenied):
+            return False
+
+
+def complete(outputs: Mapping[str, Any], *, seconds: float = 30) -> dict[str, Any]:
+    """Return one chat completion from a deployment's outputs, or raise `httpx.HTTPError`."""
+    model = httpx.get(f"{outputs['endpoint']}/v1/models", timeout=seconds).json()["data"][0]["id"]
+    reply = httpx.post(
+        f"{outputs['endpoint']}/v1/chat/completions",
+        json={"model": model, "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 8},
+        timeout=seconds,
+    )
+    reply.raise_for_status()
+    found: dict[str, Any] = reply.json()
+    return found
+
+
+def eventually(done: Callable[[], bool], *, seconds: float, what: str) -> None:
+    """Wait until `done` holds; errors of a service that is coming back count as not yet."""
+    deadline = time.monotonic() + seconds
+    last: Exception | None = None
+    while time.monotonic() < deadline:
+        try:
+            if done():
+                return
+        except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:
+            last = error
+        time.sleep(0.2)
+    raise AssertionError(f"after {seconds:.0f} s still not: {what} ({last!r})")
+
+
+def answers(outputs: Mapping[str, Any], times: int = 5) -> bool:
+    """Return whether that many requests in a row succeed."""
+    return all(complete(outputs, seconds=10)["usage"]["completion_tokens"] > 0 for _ in range(times))
+
+
+def listening(addresses: Sequence[str]) -> list[tuple[str, int]]:
+    """Return what listens on any of these addresses."""
+    return [
+        (c.laddr.ip, c.laddr.port)
+        for c in psutil.net_connections("tcp")
+        if c.status == psutil.CONN_LISTEN and c.laddr.ip in addresses
+    ]

@@ -1,0 +1,86 @@
+"""What the README promises: one command up, one command down, nothing left behind."""
+
+import re
+import subprocess
+
+import httpx
+import pytest
+
+from tests.engine.deployment.checkout import Checkout, answers, complete, listening
+
+STACKS = ["local", "local-disagg"]
+
+
+@pytest.mark.parametrize("stack", STACKS)
+def test_one_command_brings_up_a_proven_deployment_and_one_takes_it_down(
+    checkout: Checkout, stack: str
+) -> None:
+    printed = checkout.run("scripts/up", stack).stdout
+    assert re.search(r"^proof +\d+ checks", printed, re.MULTILINE)
+    assert not re.search(r"^ +FAILED", printed, re.MULTILINE)
+    curl = re.search(r"^try +(curl .*)$", printed, re.MULTILINE)
+    assert curl
+    reply = subprocess.run(["bash", "-c", curl[1]], check=True, capture_output=True, text=True).stdout
+    assert '"completion_tokens":' in reply
+
+    outputs = checkout.outputs(stack)
+    assert outputs["proof"]["ok"]
+    assert {check["name"] for check in outputs["proof"]["checks"]} >= {"nats", "etcd", "registry", "routing"}
+    addresses = [node["address"] for node in outputs["topology"]["nodes"]]
+    assert len(set(addresses)) == len(addresses) >= 2
+    assert listening(addresses)
+
+    checkout.unchanged(stack)
+    before = checkout.pids(stack)
+    assert "unchanged" in checkout.up(stack).stdout
+    assert checkout.pids(stack) == before, "an up without changes restarts nothing"
+    assert "registry" in checkout.run("scripts/prove", stack).stdout
+
+    checkout.run("scripts/down", stack)
+    assert not checkout.processes()
+    assert not listening(addresses)
+    with pytest.raises(httpx.ConnectError):
+        complete(outputs)
+    left = {path.name for path in checkout.path.iterdir()} & {".run", ".state"}
+    assert not left, "scripts/down leaves no file"
+
+
+def test_two_stacks_at_once_do_not_meet(checkout: Checkout) -> None:
+    ups = [checkout.start("scripts/up", stack) for stack in STACKS]
+    for up in ups:
+        printed, _ = up.communicate(timeout=300)
+        assert up.returncode == 0, printed
+    outputs = [checkout.outputs(stack) for stack in STACKS]
+    assert outputs[0]["endpoint"] != outputs[1]["endpoint"]
+    assert answers(outputs[0])
+    assert answers(outputs[1])
+    checkout.run("scripts/down", STACKS[0])
+    assert answers(outputs[1]), "taking one stack down leaves the other alone"
+    checkout.run("scripts/down", STACKS[1])
+
+
+def test_the_shipped_stack_files_stay_clean_in_git_after_use(checkout: Checkout) -> None:
+    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
+    checkout.run(*git, "init", "--quiet")
+    checkout.run(*git, "add", "--all")
+    checkout.run(*git, "commit", "--quiet", "--message", "as shipped")
+    checkout.run("scripts/up", "local")
+    checkout.run("scripts/down", "local")
+    assert not checkout.run(*git, "status", "--porcelain").stdout
+
+
+@pytest.mark.parametrize("stack", ["disagg", "large"])
+def test_an_aws_stack_is_refused_before_anything_is_created_and_rehearsed_here(
+    checkout: Checkout, stack: str
+) -> None:
+    refused = checkout.run("scripts/up", stack, check=False)
+    assert refused.returncode != 0
+    assert "aws" in refused.stdout + refused.stderr
+    assert f"scripts/rehearse {stack}" in refused.stdout + refused.stderr
+    assert "Traceback" not in refused.stdout + refused.stderr
+    checkout.run("scripts/rehearse", stack)
+    outputs = checkout.outputs(f"rehearse-{stack}")
+    assert outputs["proof"]["ok"]
+    assert len(outputs["topology"]["nodes"]) == 2
+    checkout.run("scripts/down", f"rehearse-{stack}")
+    assert not checkout.processes()
