@@ -1,0 +1,1 @@
+"""Pulumi plugins for networks that cannot download the official ones."""

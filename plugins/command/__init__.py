@@ -1,0 +1,1 @@
+"""Offline stand-in for Pulumi's `command` provider: same resources, same documented behaviour."""

@@ -1,0 +1,103 @@
+"""SSH connections, one for each distinct `connection` input, shared by all that runs on its host."""
+
+import asyncio
+import itertools
+import json
+import os
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+import asyncssh
+
+from plugins.command.output import Log, OperationError
+from plugins.command.wire import Properties
+
+T = TypeVar("T")
+
+_KEEPALIVE = 30
+"""Seconds between probes of a quiet host; it counts as lost after three without an answer."""
+
+_shared: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
+
+
+async def use(
+    connection: Properties, log: Log, session: Callable[[asyncssh.SSHClientConnection], Awaitable[T]]
+) -> T:
+    """Open a session over the shared connection to a host, or over a new one where that is lost or full.
+
+    sshd limits both new connections (MaxStartups) and sessions of one connection (MaxSessions).
+    """
+    key = json.dumps(connection, sort_keys=True)
+    while True:
+        dialling = _shared.get(key)
+        is_new = dialling is None
+        if dialling is None:
+            dialling = _shared[key] = asyncio.create_task(_dial(connection, log))
+        try:
+            return await session(await asyncio.shield(dialling))
+        except (OperationError, asyncssh.ChannelOpenError) as error:
+            if _shared.get(key) is dialling:
+                del _shared[key]
+            if isinstance(error, OperationError):
+                raise
+            # Only a session that was never opened may be tried again.
+            if is_new or error.code == asyncssh.OPEN_REQUEST_SESSION_FAILED:
+                raise OperationError(f"{connection['host']} opens no session: {error.reason}") from error
+
+
+async def _dial(connection: Properties, log: Log) -> asyncssh.SSHClientConnection:
+    proxy = connection.get("proxy")
+    if proxy is None:
+        return await _dial_host(connection, log, "Dial", None)
+    tunnel = await _dial_host(proxy, log, "Dial proxy", None)
+    return await _dial_host(connection, log, "Dial from proxy", tunnel)
+
+
+async def _dial_host(
+    host: Properties, log: Log, what: str, tunnel: asyncssh.SSHClientConnection | None
+) -> asyncssh.SSHClientConnection:
+    options = await _options(host)
+    limit = host.get("dialErrorLimit", 10)
+    for attempt in itertools.count():
+        try:
+            return await asyncssh.connect(tunnel=tunnel, **options)
+        except (OSError, asyncssh.Error) as error:
+            if 0 <= limit <= attempt:
+                raise OperationError(f"{host['host']}: after {attempt} failed attempts: {error}") from error
+            await log(f"{what} {attempt + 1}/{'inf' if limit < 0 else limit} failed: retrying")
+            await asyncio.sleep(min(0.1 * 1.5**attempt, 5))
+    raise AssertionError("the attempts end by returning or raising")
+
+
+async def _options(host: Properties) -> dict[str, Any]:
+    """Arguments of `asyncssh.connect`; nothing of the user's own SSH configuration is taken."""
+    try:
+        return {
+            "host": host["host"],
+            "port": int(host.get("port", 22)),
+            "username": host.get("user", "root"),
+            "password": host.get("password"),
+            "client_keys": await _client_keys(host) or None,
+            "agent_path": None,
+            "known_hosts": _known_hosts(host.get("hostKey")),
+            "config": None,
+            "connect_timeout": host.get("perDialTimeout", 15) or None,
+            "keepalive_interval": _KEEPALIVE,
+        }
+    except (asyncssh.KeyImportError, OSError) as error:
+        raise OperationError(f"cannot use the connection to {host['host']}: {error}") from error
+
+
+async def _client_keys(host: Properties) -> list[asyncssh.SSHKey | asyncssh.SSHKeyPair]:
+    """The given private key, else those of the SSH agent."""
+    if "privateKey" in host:
+        return [asyncssh.import_private_key(host["privateKey"], host.get("privateKeyPassword"))]
+    agent_path = host.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK")
+    if not agent_path:
+        return []
+    return list(await (await asyncssh.connect_agent(agent_path)).get_keys())
+
+
+def _known_hosts(key: str | None) -> Any:
+    """The given key as the only trusted one; without it any host key is accepted, as the official does."""
+    return None if key is None else ([asyncssh.import_public_key(key)], [], [])
