@@ -1,0 +1,76 @@
+"""Runs the checks of a proof one after another within their bounds, and stops at the first that does not hold."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
+
+import httpx
+
+from nodectl.manifest import Check, ProofResult, ProofSpec
+from nodectl.proof.checks import Checks, Step, UnmetError
+
+PAUSE: Final = 0.2
+"""Seconds between two tries of a check."""
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The result, and what only this run knows: whom to blame, and whether time ran out."""
+
+    result: ProofResult
+    blame: tuple[str, ...] = ()
+    timed_out: bool = False
+
+
+async def prove(spec: ProofSpec, progress: Callable[[str], None]) -> Proof:
+    """Prove the deployment within `spec.seconds`; `progress` gets a line whenever what is waited for changes."""
+    begun = time.monotonic()
+    end = begun + spec.seconds
+    done: list[Check] = []
+    blame: tuple[str, ...] = ()
+    async with httpx.AsyncClient(timeout=None, trust_env=False) as http:
+        checks = Checks(spec, http, end)
+        for step in checks.steps():
+            check, blame = await _hold(step, checks, end, progress)
+            done.append(check)
+            if not check.ok:
+                break
+    now = time.monotonic()
+    result = ProofResult(
+        ok=done[-1].ok,
+        provedAt=datetime.now(UTC).isoformat(timespec="seconds"),
+        digest=spec.digest,
+        seconds=round(now - begun, 3),
+        checks=done,
+    )
+    return Proof(result, blame, timed_out=not result.ok and now >= end)
+
+
+async def _hold(
+    step: Step, checks: Checks, end: float, progress: Callable[[str], None]
+) -> tuple[Check, tuple[str, ...]]:
+    """Ask until the check holds or its time is over; return it with the services to blame."""
+    begun = time.monotonic()
+    checks.deadline = min(end, begun + step.seconds)
+    bound = checks.deadline - begun
+    unmet = UnmetError("not asked: the checks before took all the time")
+    shown = ""
+    while time.monotonic() < checks.deadline:
+        try:
+            seen = await step.ask()
+        except UnmetError as error:
+            unmet = error
+        else:
+            return Check(name=step.name, ok=True, seconds=_since(begun), seen=seen), ()
+        if str(unmet) != shown:
+            shown = str(unmet)
+            progress(f"{step.name}  {shown} ({_since(begun):.0f} s of {bound:.0f})")
+        await asyncio.sleep(PAUSE)
+    return Check(name=step.name, ok=False, seconds=_since(begun), seen=str(unmet)), unmet.blame
+
+
+def _since(begun: float) -> float:
+    return round(time.monotonic() - begun, 3)
