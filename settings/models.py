@@ -1,18 +1,107 @@
 """The stack file as models: every key a user may write below `dynamo:`, with its meaning.
 
-The JSON schema for editors and the reference page are generated from these descriptions.
+The JSON schema for editors, the reference page and what an error expects are made from these descriptions.
+Rules between sections are in `settings.rules`; whoever needs them all goes through `settings.reading`.
 """
 
-from typing import Annotated, Literal
+import re
+from typing import Annotated, Any, Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationInfo,
+    WithJsonSchema,
+    field_validator,
+)
 from pydantic.alias_generators import to_camel
+from pydantic_core import PydanticCustomError
 
 from nodectl.manifest import FlagValue
 
 Role = Literal["frontend", "aggregated", "prefill", "decode"]
 Pattern = Literal["agg", "disagg"]
 EngineKind = Literal["vllm", "mocker"]
+Placement = Literal["colocated", "dedicated"]
+ModelOrigin = Literal["hub", "path", "generated"]
+
+_ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
+_FLAG_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
+_HUB_ID: Final = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
+_FOLDER_NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
+_INSTANCE_TYPE: Final = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")
+
+
+def _wrong(remedy: str) -> PydanticCustomError:
+    """Return the error of a rule of ours; its text reaches the user as it is."""
+    return PydanticCustomError("rule", "{remedy}", {"remedy": remedy})
+
+
+def _env_name(name: str) -> str:
+    if not _ENV_NAME.fullmatch(name):
+        raise _wrong("expected the name of an environment variable: letters, digits and _, no digit first")
+    return name
+
+
+def _flag_name(name: str) -> str:
+    if not _FLAG_NAME.fullmatch(name):
+        plain = re.sub(r"[^a-z0-9]+", "-", name.split("=", maxsplit=1)[0].lower()).strip("-")
+        example = f"; write `{plain}`" if plain else ""
+        raise _wrong(f"expected a flag name of a-z, 0-9 and -, without leading dashes{example}")
+    return name
+
+
+def _argument(text: str) -> str:
+    if text.startswith("-") or text != text.strip():
+        raise _wrong("expected text without a leading dash and without spaces around it")
+    return text
+
+
+def _instance_type(name: str) -> str:
+    if not _INSTANCE_TYPE.fullmatch(name):
+        raise _wrong("expected an EC2 instance type such as p5.48xlarge")
+    return name
+
+
+def _folder(path: str) -> str:
+    if not path.startswith("/") or ".." in path.split("/"):
+        raise _wrong("expected an absolute path without `..`, such as /models/llama")
+    return path
+
+
+def _no_data_parallelism(size: int) -> int:
+    if size != 1:
+        raise _wrong("data parallel engines are not built yet, expected 1; use `replicas` for more engines")
+    return size
+
+
+def _no_expert_parallelism(wanted: bool) -> bool:
+    if wanted:
+        raise _wrong("expert parallelism is not built yet, expected false; remove it")
+    return wanted
+
+
+Count = Annotated[int, Field(ge=1, le=1024)]
+Seconds = Annotated[int, Field(ge=1, le=86400)]
+Argument = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_argument)]
+Flags = dict[Annotated[str, AfterValidator(_flag_name)], FlagValue]
+Environment = dict[Annotated[str, AfterValidator(_env_name)], str]
+Secret = Annotated[
+    SecretStr,
+    WithJsonSchema(
+        {
+            "type": "object",
+            "properties": {"secure": {"type": "string"}},
+            "required": ["secure"],
+            "additionalProperties": False,
+        }
+    ),
+]
+"""Encrypted in the stack file (`{secure: …}`), readable only where Pulumi decrypted it."""
 
 
 class Section(BaseModel):
@@ -26,107 +115,180 @@ class Section(BaseModel):
 class Parallelism(Section):
     """How one engine is split over GPUs."""
 
-    tensor: int = Field(default=1, ge=1, description="tensor parallel size: GPUs that share each layer")
-    pipeline: int = Field(default=1, ge=1, description="pipeline parallel size: groups of layers")
-    data: int = Field(default=1, ge=1, description="data parallel size; only 1 for now")
-    expert: bool = Field(default=False, description="expert parallelism; only false for now")
+    tensor: Count = Field(default=1, description="tensor parallel size: GPUs that share each layer")
+    pipeline: Count = Field(default=1, description="pipeline parallel size: groups of layers")
+    data: Annotated[Count, AfterValidator(_no_data_parallelism)] = Field(
+        default=1, description="data parallel size; only 1 for now"
+    )
+    expert: Annotated[bool, AfterValidator(_no_expert_parallelism)] = Field(
+        default=False, description="expert parallelism; only false for now"
+    )
 
 
 class RoleSettings(Section):
-    """One role: how many engines, how each is split, and what is passed on to them."""
+    """A role of workers: how many engines, how each is split, and what is passed on to them."""
 
-    replicas: int = Field(default=1, ge=1, description="engines of this role")
-    parallelism: Parallelism = Parallelism()
-    flags: dict[str, FlagValue] = Field(
+    replicas: Count = Field(default=1, description="engines of this role")
+    parallelism: Parallelism = Field(default=Parallelism(), description="how each engine is split over GPUs")
+    flags: Flags = Field(
         default_factory=dict,
         description="flags of the Dynamo module, without dashes, after those that planning sets",
+        examples=[{"enforce-eager": True, "max-model-len": 8192}],
     )
-    env: dict[str, str] = Field(default_factory=dict, description="environment of the role's processes")
+    env: Environment = Field(
+        default_factory=dict,
+        description="environment of the role's processes; values are text",
+        examples=[{"NCCL_DEBUG": "INFO"}],
+    )
 
 
 class FrontendSettings(Section):
     """The frontend: HTTP server and router."""
 
-    replicas: int = Field(default=1, ge=1, description="frontends; two or more stand behind a balancer")
-    flags: dict[str, FlagValue] = Field(default_factory=dict, description="flags of `dynamo.frontend`")
-    env: dict[str, str] = Field(default_factory=dict, description="environment of the frontends")
+    replicas: Count = Field(default=1, description="frontends; two or more stand behind a balancer")
+    flags: Flags = Field(
+        default_factory=dict,
+        description="flags of `dynamo.frontend`, without dashes",
+        examples=[{"router-mode": "kv"}],
+    )
+    env: Environment = Field(default_factory=dict, description="environment of the frontends")
 
 
 class Roles(Section):
     """The roles of the pattern: `frontend` and `aggregated`, or `frontend`, `prefill` and `decode`."""
 
-    frontend: FrontendSettings = FrontendSettings()
-    aggregated: RoleSettings | None = None
-    prefill: RoleSettings | None = None
-    decode: RoleSettings | None = None
+    frontend: FrontendSettings = Field(default=FrontendSettings(), description="HTTP server and router")
+    aggregated: RoleSettings | None = Field(default=None, description="the workers of pattern `agg`")
+    prefill: RoleSettings | None = Field(default=None, description="the prefill workers of pattern `disagg`")
+    decode: RoleSettings | None = Field(default=None, description="the decode workers of pattern `disagg`")
 
 
 class ModelSettings(Section):
     """The model that is served."""
 
-    name: str = Field(min_length=1, description="hub id, or the name of the generated model")
-    served_name: str | None = Field(default=None, description="name in requests; default: the name itself")
-    revision: str | None = Field(default=None, description="hub revision, so that every node has the same")
-    source: Literal["hub", "path", "generated"] = Field(
+    source: ModelOrigin = Field(
         default="hub",
-        description="`hub`: downloaded once per node; `path`: a folder on every node; `generated`: small and random",
+        description="`hub`: downloaded once per node; `path`: a folder on every node; "
+        "`generated`: small and random",
     )
-    path: str | None = Field(default=None, description="folder on every node, for `source: path`")
+    name: Argument = Field(
+        description="hub id, or the name of the generated model",
+        examples=["meta-llama/Llama-3.3-70B-Instruct"],
+    )
+    served_name: Argument | None = Field(
+        default=None, description="name in requests; default: the name itself"
+    )
+    revision: Argument | None = Field(
+        default=None, description="hub revision, so that every node has the same"
+    )
+    path: Annotated[Argument, AfterValidator(_folder)] | None = Field(
+        default=None, validate_default=True, description="folder on every node, for `source: path`"
+    )
+
+    @field_validator("name")
+    @classmethod
+    def _name_fits_its_source(cls, name: str, info: ValidationInfo) -> str:
+        source = info.data.get("source")
+        if source == "hub" and not _HUB_ID.fullmatch(name):
+            raise _wrong(
+                "expected a hub id such as meta-llama/Llama-3.3-70B-Instruct; for a folder on the nodes "
+                "write `source: path` and `path: /the/folder`"
+            )
+        if source == "generated" and not _FOLDER_NAME.fullmatch(name):
+            raise _wrong("expected a plain name of letters, digits, `_`, `.` and `-`, such as tiny")
+        return name
+
+    @field_validator("revision")
+    @classmethod
+    def _only_the_hub_has_revisions(cls, revision: str | None, info: ValidationInfo) -> str | None:
+        if revision is not None and info.data.get("source") in ("path", "generated"):
+            raise _wrong(f"a model of `source: {info.data['source']}` has no revision; remove it")
+        return revision
+
+    @field_validator("path")
+    @classmethod
+    def _path_and_source_go_together(cls, path: str | None, info: ValidationInfo) -> str | None:
+        source = info.data.get("source")
+        if source == "path" and path is None:
+            raise _wrong("missing: `source: path` needs the folder; add `path: /models/llama`")
+        if source in ("hub", "generated") and path is not None:
+            raise _wrong(f"does not go with `source: {source}`; remove it or write `source: path`")
+        return path
 
 
 class LocalTarget(Section):
     """This machine: every node is a loopback address of its own."""
 
-    kind: Literal["local"]
-    nodes: int | None = Field(default=None, ge=1, description="nodes; default: as few as the roles need")
-    gpus_per_node: int = Field(
-        default=1, ge=1, description="GPUs that each node pretends, or has with `cuda`"
-    )
+    kind: Literal["local"] = Field(description="this machine")
+    nodes: Count | None = Field(default=None, description="nodes; default: as few as the roles need")
+    gpus_per_node: Count = Field(default=1, description="GPUs that each node pretends, or has with `cuda`")
     device: Literal["cpu", "cuda"] = Field(default="cpu", description="what real vLLM runs on")
 
 
 class AwsTarget(Section):
     """GPU instances on AWS. Planned and priced today; `up` is refused until the target lands."""
 
-    kind: Literal["aws"]
-    instance_type: str = Field(description="GPU instance type, such as p5.48xlarge")
+    kind: Literal["aws"] = Field(description="GPU instances on AWS")
+    instance_type: Annotated[str, AfterValidator(_instance_type)] = Field(
+        description="GPU instance type", examples=["p5.48xlarge"]
+    )
 
 
 Target = Annotated[LocalTarget | AwsTarget, Field(discriminator="kind")]
 
 
 class HeadSettings(Section):
-    """Where NATS, etcd and the frontend run."""
+    """Where NATS, etcd and the frontend run; `head: dedicated` is short for `{placement: dedicated}`."""
 
-    placement: Literal["colocated", "dedicated"] = Field(
+    placement: Placement = Field(
         default="colocated", description="on a worker node, or on a node without workers"
     )
-    node: int = Field(default=1, ge=1, description="which node is the head, counted from 1")
+    node: Count = Field(default=1, description="which node is the head, counted from 1")
+
+
+def _head(value: Any) -> Any:
+    return {"placement": value} if isinstance(value, str) else value
 
 
 class RolloutSettings(Section):
     """How changes reach running workers."""
 
-    max_unavailable: int = Field(default=1, ge=1, description="workers of a role that may restart at once")
-    drain_seconds: int = Field(default=60, ge=1, description="how long requests in flight may take to end")
+    max_unavailable: Count = Field(default=1, description="workers of a role that may restart at once")
+    drain_seconds: Seconds = Field(default=60, description="how long requests in flight may take to end")
 
 
 class Settings(Section):
     """The stack file: everything below `dynamo:`."""
 
-    target: Target
+    target: Target = Field(
+        description="where the nodes come from; each kind has keys of its own",
+        examples=[{"kind": "local", "nodes": 2}],
+    )
     pattern: Pattern = Field(
-        description="`agg`: every worker does both phases; `disagg`: prefill and decode apart"
+        description="`agg`: every worker does both phases; `disagg`: prefill and decode apart",
+        examples=["agg"],
     )
     engine: EngineKind | None = Field(
         default=None,
         description="`vllm`, or Dynamo's simulated `mocker`; default: mocker on local, else vllm",
     )
-    model: ModelSettings
-    roles: Roles = Roles()
-    head: Literal["colocated", "dedicated"] | HeadSettings = "colocated"
-    rollout: RolloutSettings = RolloutSettings()
-    proof_seconds: int | None = Field(default=None, ge=1, description="bound on the proof; default by engine")
-    hugging_face_token: SecretStr | None = Field(
-        default=None, description="hub token for gated models; a secret scalar of its own"
+    model: ModelSettings = Field(
+        description="the model that is served", examples=[{"name": "meta-llama/Llama-3.3-70B-Instruct"}]
+    )
+    roles: Roles = Field(
+        description="what runs, and how often; a pattern's workers are always written",
+        examples=[{"aggregated": {"replicas": 2}}],
+    )
+    head: Annotated[HeadSettings, BeforeValidator(_head, json_schema_input_type=Placement | HeadSettings)] = (
+        Field(default=HeadSettings(), description="where NATS, etcd and the frontend run")
+    )
+    rollout: RolloutSettings = Field(
+        default=RolloutSettings(), description="how changes reach running workers"
+    )
+    proof_seconds: Seconds | None = Field(
+        default=None, description="bound on the proof, in seconds; default by engine"
+    )
+    hugging_face_token: Secret | None = Field(
+        default=None,
+        description="hub token for gated models: `pulumi config set --secret dynamo:huggingFaceToken`",
     )

@@ -9,11 +9,17 @@ class Problem:
     """One thing wrong with a stack file.
 
     `key` is the path below `dynamo:` as the user wrote it (`roles.prefill.parallelism.tensor`), `message`
-    says what was given, what was expected, why, and what to do.
+    says what was expected, why, and what to do, `value` is what was given, printed after the key.
     """
 
     key: str
     message: str
+    value: str = ""
+
+    @property
+    def subject(self) -> str:
+        """What the problem is about: the key, with the value that was given, if any."""
+        return f"{self.key}: {self.value}" if self.value else self.key
 
 
 class StackFileError(ValueError):
@@ -24,8 +30,8 @@ class StackFileError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
-        width = max((len(problem.key) for problem in self.problems), default=0)
-        lines = [f"  {problem.key:<{width}}  {problem.message}" for problem in self.problems]
+        width = max((len(problem.subject) for problem in self.problems), default=0)
+        lines = [f"  {problem.subject:<{width}}  {problem.message}" for problem in self.problems]
         count = len(self.problems)
         lines.append(f"{count} problem{'s' if count != 1 else ''}, nothing was created")
         super().__init__("\n".join(lines))

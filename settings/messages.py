@@ -1,0 +1,105 @@
+"""From pydantic's errors to problems that name key, value, what was expected, and what to do."""
+
+import json
+import re
+from collections.abc import Collection, Iterable, Mapping
+from difflib import get_close_matches
+from typing import Any, Final
+
+from pydantic_core import ErrorDetails
+
+from settings.plain import PlainValueError, scalar
+from settings.problems import Problem
+from settings.schema import at, example, expected, properties
+
+Path = tuple[str | int, ...]
+
+_PLAIN_KEY: Final = re.compile(r"[\w./@-]+", re.ASCII)
+_SHOWN: Final = 60
+"""A value is shown up to this many characters."""
+
+
+def problem_of(error: ErrorDetails, tree: Mapping[str, Any]) -> Problem:
+    """Return what one of pydantic's errors says to the user who wrote `tree`."""
+    kind, location, given = error["type"], error["loc"], error["input"]
+    if kind == "rule":
+        return Problem(key_text(_written(location, tree)), error["msg"], shown(given))
+    if kind.startswith("union_tag"):
+        location = (*location, "kind")
+        kind, given = ("missing", None) if kind == "union_tag_not_found" else ("enum", error["ctx"]["tag"])
+    key = key_text(_written(location, tree))
+    schema = at(location)
+    if kind == "missing":
+        return Problem(key, f"missing: expected {expected(schema)}{example(schema, str(location[-1]))}")
+    if kind == "extra_forbidden":
+        return Problem(key, unknown(str(location[-1]), properties(at(location[:-1]))))
+    return Problem(key, f"expected {expected(schema)}{_requoted(given, expected(schema))}", shown(given))
+
+
+def unknown(key: str, known: Collection[str]) -> str:
+    """Return that a key is unknown, with the nearest valid one, or all of them."""
+    near = nearest(key, known)
+    return f"unknown key; did you mean {near}?" if near else f"unknown key; expected {' or '.join(known)}"
+
+
+def nearest(key: str, known: Collection[str]) -> str | None:
+    """Return the valid key that was most likely meant."""
+    by_lower = {name.lower(): name for name in known}
+    return next((by_lower[match] for match in get_close_matches(key.lower(), by_lower, n=1)), None)
+
+
+def is_misspelt(key: str, given: Iterable[str], known: Collection[str]) -> bool:
+    """Return whether an unknown key stands for `key`: then that is the problem, not that `key` is missing."""
+    return any(nearest(name, known) == key for name in given if name not in known)
+
+
+def key_text(path: Path) -> str:
+    """Return a path as users write it: `roles.decode.flags.kv-transfer-config`, odd keys quoted."""
+    return ".".join(
+        str(part) if isinstance(part, int) or _PLAIN_KEY.fullmatch(part) else shown(part) for part in path
+    )
+
+
+def shown(value: object) -> str:
+    """Return a value for an error: short, on one line, printable; of a structure not the content."""
+    if isinstance(value, Mapping):
+        return "{…}" if value else "{}"
+    if isinstance(value, list):
+        return "[…]" if value else "[]"
+    if value is None:
+        return ""
+    text = json.dumps(value, ensure_ascii=not str(value).isprintable())
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+
+
+def _written(location: Path, tree: Any) -> Path:
+    """Return a location as it was written: pydantic's also holds the branches of unions."""
+    path: list[str | int] = []
+    for index, part in enumerate(location):
+        last = index == len(location) - 1
+        if isinstance(tree, Mapping) and (part in tree or last):
+            tree = tree.get(part)
+        elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            tree = tree[part]
+        else:
+            continue
+        if part != "[key]":
+            path.append(part)
+    return tuple(path)
+
+
+def _requoted(given: object, wanted: str) -> str:
+    """Return the remedy where only the quotes are wrong."""
+    if wanted == "text" and isinstance(given, bool | int | float):
+        return f'; write "{json.dumps(given)}" in quotes'
+    if isinstance(given, str):
+        try:
+            plain = scalar(given)
+        except PlainValueError:
+            return ""
+        is_flag, is_number = isinstance(plain, bool), isinstance(plain, int | float)
+        if (wanted.startswith("a whole number") and is_number and not is_flag) or (
+            wanted == "true or false" and is_flag
+        ):
+            return f"; write {given} without quotes"
+    return ""

@@ -1,0 +1,149 @@
+"""A stack file, or what Pulumi made of it, to Settings: every problem at once, never another error."""
+
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from itertools import chain
+from pathlib import Path
+from typing import Any, Final
+
+from pydantic import JsonValue, SecretStr, ValidationError
+from pydantic_core import ErrorDetails
+
+from settings.messages import is_misspelt, key_text, problem_of, unknown
+from settings.models import Settings
+from settings.plain import PlainValueError, configured, load
+from settings.problems import Problem, StackFileError
+from settings.rules import (
+    SET_TOKEN,
+    TOKEN_KEY,
+    every_value_is_plain,
+    head_is_one_of_the_nodes,
+    is_encrypted,
+    roles_fit_the_pattern,
+)
+from settings.schema import PULUMI_KEYS, at, properties, settings_schema
+
+ENCRYPTED: Final = SecretStr("(encrypted in the stack file)")
+"""Stands for a token that only `pulumi up` can decrypt."""
+
+NAMESPACE: Final = "dynamo:"
+MAX_BYTES: Final = 65536
+"""A stack file is a few KB; reading a large one would take minutes."""
+
+
+def read_stack_file(path: Path) -> Settings:
+    """Return what a stack file says; an encrypted token is ENCRYPTED.
+
+    Raises StackFileError with every problem found.
+    """
+    tree = _config(load(_text(path)))
+    if is_encrypted(tree.get(TOKEN_KEY)):
+        tree[TOKEN_KEY] = ENCRYPTED
+    return _settings(tree)
+
+
+def from_config(config: Mapping[str, str], secret_keys: Collection[str]) -> Settings:
+    """Return what Pulumi's configuration of the running stack says: the same as its stack file does.
+
+    `config` maps `namespace:key` to text (JSON for structures), decrypted; `secret_keys` are those that were
+    encrypted, in whole or inside. Raises StackFileError with every problem found.
+    """
+    tree: dict[str, Any] = {}
+    problems: list[Problem] = []
+    for name, text in config.items():
+        namespace, _, key = name.partition(":")
+        if f"{namespace}:" != NAMESPACE:
+            continue
+        if key == TOKEN_KEY:
+            tree[key] = SecretStr(text) if name in secret_keys else text
+        elif name in secret_keys:
+            tree[key] = {"secure": ""}
+        else:
+            try:
+                tree[key] = configured(text)
+            except PlainValueError as error:
+                problems.append(Problem(key, str(error)))
+    return _settings(tree, problems)
+
+
+def _text(path: Path) -> str:
+    try:
+        content = path.read_bytes()
+        if len(content) <= MAX_BYTES:
+            return content.decode()
+        reason = f"is larger than {MAX_BYTES} bytes; a stack file is a few thousand"
+    except FileNotFoundError:
+        others = sorted(path.parent.glob("Pulumi.*.yaml"))
+        names = ", ".join(other.name.removeprefix("Pulumi.").removesuffix(".yaml") for other in others)
+        reason = f"no such stack file; there are {names or 'none'} in {path.parent}"
+    except UnicodeDecodeError as error:
+        reason = f"is not UTF-8 text at byte {error.start}; save it as UTF-8"
+    except OSError as error:
+        reason = f"cannot be read: {error.strerror}; expected a readable file"
+    raise StackFileError([Problem(path.name, reason)])
+
+
+def _config(document: JsonValue) -> dict[str, Any]:
+    """Return the keys below `dynamo:`, without the prefix."""
+    if document is None:
+        raise StackFileError([Problem("config", "the file is empty: expected `config:` with `dynamo:` keys")])
+    if not isinstance(document, dict):
+        raise StackFileError(
+            [Problem("config", "missing: expected a file of keys that begins with `config:`")]
+        )
+    config = document.get("config")
+    problems = list(_beside_config(document))
+    if not isinstance(config, dict):
+        problems.append(Problem("config", "missing: expected `config:` with `dynamo:` keys below it"))
+        raise StackFileError(problems)
+    tree: dict[str, Any] = {}
+    for written, value in config.items():
+        if ":" in written and not written.startswith(NAMESPACE):
+            continue  # Pulumi's and the providers' own
+        key = written.removeprefix(NAMESPACE)
+        if key in tree:
+            problems.append(Problem(key, f"is written twice, with and without `{NAMESPACE}`; remove one"))
+        tree[key] = value
+    if problems:
+        raise StackFileError(problems)
+    return tree
+
+
+def _beside_config(document: Mapping[str, Any]) -> Iterator[Problem]:
+    for key in document:
+        if key not in ("config", *PULUMI_KEYS):
+            below = key.startswith(NAMESPACE) or key in properties(settings_schema())
+            reason = "belongs below `config:`; indent it" if below else unknown(key, ("config", *PULUMI_KEYS))
+            yield Problem(key_text((key,)), reason)
+
+
+def _settings(tree: dict[str, Any], problems: Iterable[Problem] = ()) -> Settings:
+    """Return the settings, or raise everything that is wrong with them."""
+    found = {problem.key: problem for problem in problems}
+    if not isinstance(tree.get(TOKEN_KEY, ENCRYPTED), SecretStr):
+        del tree[TOKEN_KEY]
+        found[TOKEN_KEY] = Problem(
+            TOKEN_KEY, f"must be encrypted: run {SET_TOKEN}; revoke one that stood here"
+        )
+    settings, invalid = _validated(tree)
+    rules = (every_value_is_plain(tree), invalid, roles_fit_the_pattern(tree), head_is_one_of_the_nodes(tree))
+    for problem in chain.from_iterable(rules):
+        if not any(problem.key == key or problem.key.startswith(f"{key}.") for key in found):
+            found[problem.key] = problem
+    if found or settings is None:
+        raise StackFileError(found.values())
+    return settings
+
+
+def _validated(tree: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
+    try:
+        return Settings.model_validate(tree, by_alias=True, by_name=False), []
+    except ValidationError as error:
+        return None, [
+            problem_of(detail, tree) for detail in error.errors(include_url=False) if not _misspelt(detail)
+        ]
+
+
+def _misspelt(detail: ErrorDetails) -> bool:
+    """Return whether a missing key is there under another name."""
+    *section, key = detail["loc"]
+    return detail["type"] == "missing" and is_misspelt(str(key), detail["input"], properties(at(section)))

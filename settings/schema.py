@@ -1,0 +1,109 @@
+"""What the models expect, as data: the JSON schema, looked up by errors, editors and the reference page."""
+
+from collections.abc import Mapping, Sequence
+from functools import cache
+from typing import Any, Final
+
+import yaml
+
+from settings.models import Settings
+
+PULUMI_KEYS: Final = ("encryptionsalt", "encryptedkey", "secretsprovider", "environment")
+"""What Pulumi itself keeps in a stack file beside `config`."""
+
+Schema = Mapping[str, Any]
+
+
+@cache
+def settings_schema() -> Schema:
+    """Return the JSON schema of everything below `dynamo:`."""
+    return Settings.model_json_schema()
+
+
+def stack_file_schema() -> dict[str, Any]:
+    """Return the JSON schema of a whole stack file, for editors."""
+    settings = dict(settings_schema())
+    definitions = settings.pop("$defs")
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "A stack file",
+        "type": "object",
+        "properties": {
+            "config": {
+                "type": "object",
+                "properties": {f"dynamo:{key}": value for key, value in settings["properties"].items()},
+                "patternProperties": {"^(?!dynamo:)[^:]+:": {}},
+                "required": [f"dynamo:{key}" for key in settings["required"]],
+                "additionalProperties": False,
+            },
+            **{key: {"description": "kept by Pulumi"} for key in PULUMI_KEYS},
+        },
+        "required": ["config"],
+        "additionalProperties": False,
+        "$defs": definitions,
+    }
+
+
+def properties(schema: Schema) -> Mapping[str, Schema]:
+    """Return the keys that a section may hold."""
+    found: Mapping[str, Schema] = _section(schema).get("properties", {})
+    return found
+
+
+def at(path: Sequence[int | str]) -> Schema:
+    """Return the schema at the end of a path of keys and, below a union, of the kind that is meant."""
+    schema = settings_schema()
+    for part in path:
+        union = schema.get("discriminator")
+        if union and part == union["propertyName"]:
+            schema = {"enum": list(union["mapping"])}
+        elif union and part in union["mapping"]:
+            schema = {"$ref": union["mapping"][part]}
+        else:
+            schema = properties(schema).get(str(part), schema)
+    return schema
+
+
+def expected(schema: Schema) -> str:
+    """Return in words what a value of this schema is."""
+    if "enum" in schema:
+        return " or ".join(schema["enum"])
+    if "const" in schema:
+        return str(schema["const"])
+    for union in ("anyOf", "oneOf"):
+        if union in schema:
+            branches = [expected(branch) for branch in schema[union] if branch.get("type") != "null"]
+            return " or ".join(dict.fromkeys(branches))
+    if schema.get("type") == "integer":
+        return (
+            f"a whole number from {schema['minimum']} to {schema['maximum']}"
+            if "minimum" in schema
+            else "a whole number"
+        )
+    return _TYPES.get(schema.get("type", "object"), "a mapping")
+
+
+def example(schema: Schema, key: str) -> str:
+    """Return `, for example ...` where the model has one for the key."""
+    if "examples" not in schema:
+        return ""
+    text = yaml.safe_dump({key: schema["examples"][0]}, default_flow_style=True, width=1000).strip()
+    return f", for example `{text[1:-1]}`"
+
+
+_TYPES: Final = {
+    "boolean": "true or false",
+    "number": "a number",
+    "string": "text",
+    "array": "a list",
+    "object": "a mapping",
+}
+
+
+def _section(schema: Schema) -> Schema:
+    """Follow a reference, also where a union with null or with a short form holds it."""
+    for branch in (schema, *schema.get("anyOf", ())):
+        if "$ref" in branch:
+            section: Schema = settings_schema()["$defs"][branch["$ref"].rpartition("/")[2]]
+            return section
+    return schema
