@@ -4,7 +4,9 @@ The markers are Pulumi's, from `sdk/go/common/resource/plugin/rpc.go`. Secrets a
 provider does not accept them: the engine marks outputs that carry the name of a secret input.
 """
 
+import hashlib
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 from google.protobuf.json_format import MessageToDict
@@ -41,8 +43,9 @@ def changed(old: Struct, new: Struct) -> list[str]:
 
 
 def file_asset(path: str) -> Properties:
-    """The file at `path` as an asset."""
-    return {SIGNATURE: ASSET, "path": path}
+    """The file at `path` as an asset, with the hash that the engine compares."""
+    with Path(path).open("rb") as file:
+        return {SIGNATURE: ASSET, "path": path, "hash": hashlib.file_digest(file, "sha256").hexdigest()}
 
 
 def archive(assets: Mapping[str, Properties]) -> Properties:
