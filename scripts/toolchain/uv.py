@@ -1,0 +1,62 @@
+"""uv, and the project's Python environment that it makes from the lock file."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.toolchain.common import PROJECT, Tool, made_whole, run, say, version_of
+
+VERSION = "0.13.9"
+OLDEST = (0, 7, 0)
+"""The oldest that reads this project's lock file and can check an environment against it."""
+
+VENV = PROJECT / ".venv"
+
+
+def ensure(cache: Path, path: str) -> Tool:
+    """Return the user's own uv, else one from the package index; raise ToolchainError when neither works."""
+    own = shutil.which("uv", path=path)
+    if own and _is_program(own) and (version_of(own, "--version") or (0, 0, 0)) >= OLDEST:
+        return Tool(Path(own), "on PATH")
+    home = cache / "uv" / VERSION
+    if home.exists():
+        return Tool(home / "bin/uv", "cached")
+    say(f"getting uv {VERSION} from the package index: seconds")
+    with made_whole(home) as partial:
+        pip = [_base_python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
+        run(
+            [*pip, "--target", str(partial), f"uv=={VERSION}"],
+            f"cannot get uv {VERSION} from the package index; put uv on PATH, or install pip for"
+            f" {_base_python()} and check the index's address",
+        )
+    return Tool(home / "bin/uv", "installed")
+
+
+def ensure_project(uv: Path) -> str:
+    """Bring the project environment to the lock file; return `cached` when it was there already."""
+    sync: list[str | Path] = [uv, "sync", "--locked"]
+    if sys.prefix != str(VENV):
+        sync += ["--python", sys.executable]
+    settings = {**os.environ, "UV_PROJECT_ENVIRONMENT": str(VENV), "UV_PYTHON_DOWNLOADS": "never"}
+    check = subprocess.run([*sync, "--check"], cwd=PROJECT, env=settings, capture_output=True, check=False)
+    if check.returncode == 0:
+        return "cached"
+    say("installing the project environment: about a minute the first time")
+    run(sync, "cannot install the project environment with `uv sync --locked`", env=settings)
+    return "installed"
+
+
+def _is_program(path: str) -> bool:
+    """Tell a real program from the shell script that some version managers put before it.
+
+    Pulumi calls uv several times in a run, and such a script costs up to a second each time.
+    """
+    with Path(path).open("rb") as file:
+        return file.read(4) == b"\x7fELF"
+
+
+def _base_python() -> str:
+    """Return the interpreter below a virtual environment: uv makes environments without pip."""
+    return str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))
