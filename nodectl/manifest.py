@@ -13,6 +13,10 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue
 SCHEMA: Final = 1
 """Manifest schema that this nodectl reads; it refuses any other."""
 
+ServiceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+HostPort = Annotated[str, Field(pattern=r"^[^\s/:]+:[0-9]+$")]
+
 FlagValue = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
 """Value of a command-line flag.
 
@@ -32,7 +36,7 @@ class Ready(Wire):
     """What shows that a service is ready: exactly one of `http`, `tcp`, `process`."""
 
     http: str | None = Field(default=None, description="URL that answers 200 when the service is healthy")
-    tcp: str | None = Field(default=None, description="`host:port` that accepts a connection")
+    tcp: HostPort | None = Field(default=None, description="`host:port` that accepts a connection")
     process: bool = Field(default=False, description="nothing listens: that the process lives is all")
     seconds: int = Field(gt=0, description="how long a start may take before it counts as failed")
 
@@ -49,7 +53,8 @@ class Gang(Wire):
     id: str = Field(description="name of the engine")
     rank: int = Field(ge=0)
     size: int = Field(gt=1)
-    master: str = Field(description="`host:port` of rank 0's rendezvous, free before rank 0 starts")
+    master: HostPort = Field(description="`host:port` of rank 0's rendezvous, free before rank 0 starts")
+    etcd: HostPort = Field(description="`host:port` of the etcd that holds the gang's epoch")
 
 
 class Service(Wire):
@@ -57,14 +62,14 @@ class Service(Wire):
 
     module: str = Field(description="Python module (`dynamo.vllm`) or a program that nodectl knows (`etcd`)")
     flags: dict[str, FlagValue] = Field(default_factory=dict)
-    env: dict[str, str] = Field(default_factory=dict)
-    secrets: list[str] = Field(
+    env: dict[EnvName, str] = Field(default_factory=dict)
+    secrets: list[EnvName] = Field(
         default_factory=list, description="environment names whose values NodeSecrets wrote"
     )
     gpus: list[int] = Field(default_factory=list)
     ready: Ready
     stop: Stop
-    after: list[str] = Field(
+    after: list[HostPort] = Field(
         default_factory=list, description="`host:port`s that must accept before the start"
     )
     gang: Gang | None = None
@@ -93,7 +98,7 @@ class Manifest(Wire):
     identity: str = Field(description="tells a machine from its successor at the same address")
     runtime: RuntimeSpec
     generation: str = Field(description="workers of different generations never pair")
-    services: dict[str, Service]
+    services: dict[ServiceName, Service]
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
