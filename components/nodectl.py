@@ -1,7 +1,6 @@
 """Runs nodectl on a node, whichever way the node is reached."""
 
 import shlex
-from collections.abc import Sequence
 
 import pulumi
 import pulumi_command as command
@@ -10,6 +9,9 @@ from components.node import Node
 
 PYTHON = ".venv/bin/python"
 """The project environment's interpreter, seen from the project folder that commands start in."""
+
+MACHINE_VERBS = ("install", "proof")
+"""Verbs that concern the machine or the deployment, not the node's folder."""
 
 
 def nodectl(
@@ -20,7 +22,6 @@ def nodectl(
     opts: pulumi.ResourceOptions,
     *,
     delete: str | None = None,
-    flags: Sequence[str] = (),
 ) -> command.local.Command:
     """Register `nodectl VERB` on `node`: run when it is created and again whenever `stdin` changes.
 
@@ -30,7 +31,7 @@ def nodectl(
     identity = pulumi.Output.from_input(node.identity)
     return command.local.Command(
         name,
-        create=_shell(verb, node, *flags),
+        create=_shell(verb, node),
         delete=None if delete is None else identity.apply(lambda i: _shell(delete, node, "--identity", i)),
         stdin=stdin,
         triggers=[identity],
@@ -40,4 +41,5 @@ def nodectl(
 
 
 def _shell(verb: str, node: Node, *flags: str) -> str:
-    return shlex.join([PYTHON, "-m", "nodectl", verb, "--root", node.root, *flags])
+    root = [] if verb in MACHINE_VERBS else ["--root", node.root]
+    return shlex.join([PYTHON, "-m", "nodectl", verb, *root, *flags])
