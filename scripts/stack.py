@@ -5,6 +5,7 @@ Run from the project folder, in the shell that `scripts/env` sets up.
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -13,9 +14,16 @@ from pathlib import Path
 from typing import Any
 
 import psutil
+import yaml
+
+from planning.rehearsal import rehearsal
+from settings.problems import StackFileError
+from settings.reading import read_stack_file
 
 STATE_SCHEME = "file://"
 REHEARSAL = "rehearse-"
+SALT = "v1:3UIMD+y8dxE=:v1:N2Ho5jONoxFAgkwD:8uPqNWjG5+PrcolqnWkA+Ry83+5BSg=="
+"""Made with the documented passphrase `dynamo`; the local stack files carry it, so that they never change."""
 
 
 def stale_locks(state: Path, stack: str, hostname: str) -> list[Path]:
@@ -93,7 +101,40 @@ def down(stack: str) -> int:
         subprocess.run(["pulumi", "stack", "rm", "--stack", stack, "--yes", "--preserve-config"], check=True)
     for root in sorted(Path(".run", stack).glob("*/")):
         subprocess.run([sys.executable, "-m", "nodectl", "remove", "--root", str(root)], check=True)
+    if stack.startswith(REHEARSAL):
+        _stack_file(stack).unlink(missing_ok=True)
+    return _forget(stack)
+
+
+def _forget(stack: str) -> int:
+    """Remove what Pulumi keeps of a removed stack in the project's own state: backups and history."""
+    if os.environ.get("PULUMI_BACKEND_URL") != f"{STATE_SCHEME}{Path('.state').resolve()}":
+        return 0
+    state = Path(".state/.pulumi")
+    for path in [*state.glob(f"stacks/**/{stack}.json*"), *state.glob(f"*/**/{stack}/")]:
+        if path.is_dir():
+            shutil.rmtree(path)
+        else:
+            path.unlink()
+    if not list(state.glob("stacks/**/*.json")):
+        shutil.rmtree(state.parent)
     return 0
+
+
+def rehearse(stack: str) -> int:
+    """Write the stack file of the rehearsal of `stack`."""
+    try:
+        config = rehearsal(read_stack_file(_stack_file(stack)))
+    except StackFileError as error:
+        print(f"{_stack_file(stack)}\n{error}", file=sys.stderr)
+        return 2
+    document = {"encryptionsalt": SALT, "config": config}
+    _stack_file(REHEARSAL + stack).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    return 0
+
+
+def _stack_file(stack: str) -> Path:
+    return Path("stacks", f"Pulumi.{stack}.yaml")
 
 
 def _pulumi(*arguments: str) -> str | None:
@@ -107,6 +148,7 @@ COMMANDS: Mapping[str, Callable[[str], int]] = {
     "prove": prove,
     "ready": ready,
     "down": down,
+    "rehearse": rehearse,
 }
 
 if __name__ == "__main__":
