@@ -1,1 +1,9 @@
 """Who runs what where, and why: plain functions on frozen values, no Pulumi, no I/O."""
+
+from planning.describe import describe
+from planning.planner import plan
+from planning.proofs import proof_spec
+from planning.services import manifests
+from planning.topology import restarts, topology
+
+__all__ = ["describe", "manifests", "plan", "proof_spec", "restarts", "topology"]

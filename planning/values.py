@@ -1,12 +1,15 @@
 """The plan as frozen values: nodes, engines and their ranks, services, flows."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from nodectl.manifest import RuntimeSpec
-from settings.models import EngineKind, Pattern, Role
+from planning.machines import Machine
+from settings.models import EngineKind, Role, Settings
 
 WorkerRole = Literal["aggregated", "prefill", "decode"]
+ServiceKind = Literal["nats", "etcd"] | Role
 FlowEnd = Literal["client", "node", "head", "frontend", "worker", "prefill", "decode", "rank"]
 
 
@@ -21,16 +24,20 @@ class Node:
 
 @dataclass(frozen=True)
 class Rank:
-    """The part of an engine that runs on one node; `slot` picks its ports, `gpus` its devices."""
+    """The part of an engine that runs on one node; its GPUs are neighbours."""
 
     node: str
     gpus: tuple[int, ...]
-    slot: int
+
+    @property
+    def slot(self) -> int:
+        """What picks its ports (`planning.ports.of_slot`)."""
+        return self.gpus[0]
 
 
 @dataclass(frozen=True)
 class Engine:
-    """One vLLM (or mocker) instance of a role. More than one rank: it spans nodes, and its ranks form a gang."""
+    """One vLLM (or mocker) instance of a role. More than one rank: it spans nodes, its ranks form a gang."""
 
     role: WorkerRole
     index: int
@@ -43,12 +50,13 @@ class Engine:
 
 @dataclass(frozen=True)
 class PlannedService:
-    """One process on one node. `role` is None for NATS, etcd and a balancer."""
+    """One process on one node; names are unique on their node."""
 
     name: str
     node: str
-    role: Role | None
-    engine: str | None = None
+    kind: ServiceKind
+    engine: Engine | None = None
+    """The engine of a worker; None for everything else."""
     rank: int = 0
 
 
@@ -67,13 +75,25 @@ class Flow:
 class Plan:
     """Everything that was decided. Addresses are known later (`planning.manifests`)."""
 
-    pattern: Pattern
+    settings: Settings
     engine: EngineKind
-    served_model: str
     runtime: RuntimeSpec
+    generation: str
+    """Workers of different generations never pair; ordinary flags do not change it."""
+    machine: Machine
+    """What each worker node has."""
     nodes: tuple[Node, ...]
     engines: tuple[Engine, ...]
     services: tuple[PlannedService, ...]
     flows: tuple[Flow, ...]
     notes: tuple[str, ...]
-    """What a user should know before `up`: a role that is interrupted by changes, for example."""
+    """What a user should know before `up`: a role that changes interrupt, for example."""
+
+    @cached_property
+    def head(self) -> str:
+        """Name of the node with NATS, etcd and the first frontend."""
+        return next(node.name for node in self.nodes if node.head)
+
+    def services_on(self, node: str) -> list[PlannedService]:
+        """Return the services of one node, in the order in which they are shown."""
+        return [service for service in self.services if service.node == node]

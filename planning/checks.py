@@ -1,0 +1,163 @@
+"""What cannot be planned, each with the arithmetic and the remedy."""
+
+from collections.abc import Iterator, Mapping, Sequence
+
+from planning import owned
+from planning.commands import FRONTEND, PAIRING_FLAGS, WORKER
+from planning.heads import attention_heads
+from planning.machines import INSTANCES, Machine
+from planning.placement import Demand, fits
+from planning.ports import MAX_GPUS_PER_NODE
+from planning.roles import engine_kind, gpus_of, worker_roles
+from planning.values import Node
+from planning.words import counted
+from settings.models import AwsTarget, FrontendSettings, LocalTarget, RoleSettings, Settings
+from settings.problems import Problem
+
+MAX_NODES = 256
+"""What one NATS and one etcd are planned for."""
+
+
+def before_placement(settings: Settings, machine: Machine | None) -> list[Problem]:
+    """Return what can be told from the stack file and one node's GPUs."""
+    return [
+        *_machine(settings.target),
+        *(_sizes(settings, machine) if machine else ()),
+        *_passed_on(settings),
+        *_pairs(settings),
+    ]
+
+
+def too_many_nodes(demands: Sequence[Demand], machine: Machine) -> Problem | None:
+    """Return what to say when the engines need more nodes than a deployment may have."""
+    needed = sum(demand.nodes(machine.gpus) for demand in demands)
+    if needed <= MAX_NODES:
+        return None
+    return Problem(
+        "roles",
+        f"{_wanted(demands)} need {needed} nodes of {counted(machine.gpus, 'GPU')}, "
+        f"expected at most {MAX_NODES}; lower `replicas`",
+    )
+
+
+def no_room(nodes: int, demands: Sequence[Demand], machine: Machine) -> Problem:
+    """Return what to say when the given number of nodes does not hold the engines."""
+    total = sum(demand.replicas * demand.gpus for demand in demands)
+    enough = sum(demand.nodes(machine.gpus) for demand in demands)
+    return Problem(
+        "target.nodes",
+        f"cannot hold {_wanted(demands)}: {total} of {nodes} x {machine.gpus} = "
+        f"{counted(nodes * machine.gpus, 'GPU')}; write {enough}, or lower `replicas`",
+        str(nodes),
+    )
+
+
+def _wanted(demands: Sequence[Demand]) -> str:
+    return " and ".join(
+        f"{demand.replicas} x {demand.role} of {counted(demand.gpus, 'GPU')}" for demand in demands
+    )
+
+
+def after_placement(settings: Settings, nodes: Sequence[Node]) -> Iterator[Problem]:
+    """Find what refers to more nodes than the plan has."""
+    workers = sum(node.gpus > 0 for node in nodes)
+    head, frontends = settings.head, settings.roles.frontend.replicas
+    if head.placement == "dedicated" and head.node != 1:
+        yield Problem(
+            "head.node",
+            "does not go with `placement: dedicated`, a node of its own; remove it",
+            str(head.node),
+        )
+    elif head.node > workers:
+        yield Problem(
+            "head.node", f"expected 1 to {workers}: the plan has {workers} worker nodes", str(head.node)
+        )
+    if frontends > len(nodes):
+        yield Problem(
+            "roles.frontend.replicas",
+            f"expected at most {len(nodes)}: one a node, and the plan has {len(nodes)}",
+            str(frontends),
+        )
+
+
+def _machine(target: LocalTarget | AwsTarget) -> Iterator[Problem]:
+    if isinstance(target, AwsTarget):
+        if target.instance_type not in INSTANCES:
+            known = ", ".join(INSTANCES)
+            yield Problem(
+                "target.instanceType", f"is not known, expected one of {known}", target.instance_type
+            )
+    elif target.gpus_per_node > MAX_GPUS_PER_NODE:
+        yield Problem(
+            "target.gpusPerNode",
+            f"expected at most {MAX_GPUS_PER_NODE}: every GPU may need ports of its own; use more `nodes`",
+            str(target.gpus_per_node),
+        )
+    elif (target.nodes or 1) > MAX_NODES:
+        yield Problem("target.nodes", f"expected at most {MAX_NODES}", str(target.nodes))
+
+
+def _sizes(settings: Settings, machine: Machine) -> Iterator[Problem]:
+    """Find engines that neither fit a node nor fill several, and sizes that do not divide the heads."""
+    heads = attention_heads(settings.model)
+    if settings.model.source == "generated" and engine_kind(settings) == "mocker":
+        heads = None  # nothing is computed, so that any topology can be rehearsed
+    for name, role in worker_roles(settings):
+        tensor, gpus = role.parallelism.tensor, gpus_of(role)
+        if fits(gpus, machine.gpus) and _divides(heads, tensor):
+            continue
+        has = f"{machine.name} has {counted(machine.gpus, 'GPU')}"
+        if heads:
+            has += f" and the model has {heads} attention heads"
+        pipeline = role.parallelism.pipeline
+        asked = f" with `pipeline: {pipeline}`" if pipeline > 1 else ""
+        yield Problem(
+            f"roles.{name}.parallelism.tensor",
+            f"cannot be placed{asked}: {has}; use {_good_sizes(machine.gpus, pipeline, heads)}",
+            str(tensor),
+        )
+
+
+def _divides(heads: int | None, tensor: int) -> bool:
+    return heads is None or heads % tensor == 0
+
+
+def _good_sizes(per_node: int, pipeline: int, heads: int | None) -> str:
+    """Say which tensor parallel sizes could be placed; of a model that is not known, only small ones."""
+    sizes = range(1, (heads or 2 * per_node) + 1)
+    good = [size for size in sizes if fits(size * pipeline, per_node) and _divides(heads, size)]
+    return ", ".join(map(str, good)) or "a smaller `pipeline`"
+
+
+def _passed_on(settings: Settings) -> Iterator[Problem]:
+    """Find flags and environment names that planning owns, and flags that the module does not have."""
+    yield from _role_passes_on("frontend", FRONTEND, settings.roles.frontend)
+    for name, role in worker_roles(settings):
+        yield from _role_passes_on(name, WORKER[engine_kind(settings)], role)
+
+
+def _role_passes_on(name: str, module: str, role: RoleSettings | FrontendSettings) -> Iterator[Problem]:
+    yield from _owned(f"roles.{name}.flags", role.flags, owned.FLAGS[module])
+    yield from _owned(f"roles.{name}.env", role.env, owned.ENV)
+
+
+def _owned(key: str, given: Mapping[str, object], owners: Mapping[str, str]) -> Iterator[Problem]:
+    for name, value in given.items():
+        if name in owners:
+            yield Problem(f"{key}.{name}", owners[name], str(value))
+
+
+def _pairs(settings: Settings) -> Iterator[Problem]:
+    """Find prefill and decode workers that NIXL would not let exchange KV blocks."""
+    prefill, decode = settings.roles.prefill, settings.roles.decode
+    if prefill is None or decode is None:
+        return
+    for flag in PAIRING_FLAGS:
+        ours, theirs = decode.flags.get(flag), prefill.flags.get(flag)
+        if ours != theirs:
+            yield Problem(
+                f"roles.decode.flags.{flag}",
+                f"prefill has {'none' if theirs is None else theirs}, but NIXL moves KV blocks only between "
+                "equals; give both roles the same",
+                "none" if ours is None else str(ours),
+            )

@@ -1,0 +1,25 @@
+"""Which workers may work together: those of one generation."""
+
+import hashlib
+import json
+
+from nodectl.manifest import RuntimeSpec
+from planning.commands import PAIRING_FLAGS
+from planning.roles import worker_roles
+from settings.models import Settings
+
+
+def generation(settings: Settings, runtime: RuntimeSpec) -> str:
+    """Return a short name that changes exactly when workers of before and after could not work together.
+
+    That is decided by what NIXL compares (versions, model, layout of the KV cache) and by the pattern: a
+    decode worker and an aggregated one register alike.
+    """
+    pairing = {
+        name: role.flags[name]
+        for _, role in worker_roles(settings)
+        for name in PAIRING_FLAGS
+        if name in role.flags
+    }
+    body = [settings.pattern, runtime.model_dump(mode="json"), pairing]
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]

@@ -1,0 +1,57 @@
+"""Every port number of a deployment, on local nodes as on real ones."""
+
+from dataclasses import dataclass
+from typing import Final
+
+FRONTEND: Final = 8000
+FRONTEND_RESPONSE_STREAM: Final = 9400
+NATS: Final = 4222
+NATS_MONITORING: Final = 8222
+ETCD: Final = 2379
+ETCD_PEER: Final = 2380
+
+EPHEMERAL: Final = (32768, 60999)
+"""Linux's own choice for programs that ask for any port: gloo, NCCL, vLLM's workers and UCX do."""
+
+MAX_GPUS_PER_NODE: Final = 128
+"""With more slots than this the ranges of two kinds of ports would meet."""
+
+
+@dataclass(frozen=True)
+class SlotPorts:
+    """Ports of the engine (or rank) in one slot of its node."""
+
+    request_plane: int
+    response_stream: int
+    system: int
+    nixl: int
+    master: int
+
+
+def of_slot(slot: int) -> SlotPorts:
+    """Return the ports of a slot. An engine's slot is its first GPU, so that nobody else's moves with it.
+
+    NIXL's stride leaves room for what vLLM adds by itself: it counts up by data-parallel rank.
+    """
+    return SlotPorts(
+        request_plane=9401 + 10 * slot,
+        response_stream=9402 + 10 * slot,
+        system=9090 + slot,
+        nixl=5600 + 16 * slot,
+        master=29501 + slot,
+    )
+
+
+_FIRST = of_slot(0)
+LOCAL_PROBES: Final = (
+    FRONTEND,
+    FRONTEND_RESPONSE_STREAM,
+    NATS,
+    NATS_MONITORING,
+    ETCD,
+    ETCD_PEER,
+    _FIRST.request_plane,
+    _FIRST.response_stream,
+    _FIRST.system,
+)
+"""Ports to try before a loopback address is taken for a node."""

@@ -1,0 +1,49 @@
+"""What must be seen before `up` succeeds, for one plan."""
+
+from collections.abc import Mapping
+from typing import Final
+
+from nodectl.manifest import Manifest, ProofInstance, ProofSpec, digest
+from planning import ports
+from planning.commands import namespace, router_mode, served_model
+from planning.values import Engine, Plan
+
+_SECONDS: Final = {"mocker": 120, "cpu": 900, "gpu": 2400}
+"""Bound on the whole proof by runtime: the start of every worker is part of it."""
+
+
+def proof_spec(plan: Plan, addresses: Mapping[str, str], manifests: Mapping[str, Manifest]) -> ProofSpec:
+    """Return the proof that is due when `manifests` were applied to the nodes at `addresses`."""
+    settings, head = plan.settings, addresses[plan.head]
+    frontends = [
+        f"http://{addresses[service.node]}:{ports.FRONTEND}"
+        for service in plan.services
+        if service.kind == "frontend"
+    ]
+    return ProofSpec(
+        digest=digest(manifests),
+        nats=f"nats://{head}:{ports.NATS}",
+        etcd=f"{head}:{ports.ETCD}",
+        frontends=frontends,
+        endpoint=frontends[0],
+        model=served_model(settings.model),
+        engine=plan.engine,
+        router=router_mode(settings),
+        namespace=namespace(plan),
+        instances=[_instance(engine, addresses) for engine in plan.engines],
+        headless={service.name: service.node for service in plan.services if service.rank},
+        seconds=settings.proof_seconds or _SECONDS[plan.runtime.variant],
+    )
+
+
+def _instance(engine: Engine, addresses: Mapping[str, str]) -> ProofInstance:
+    first = engine.ranks[0]
+    address, slot = addresses[first.node], ports.of_slot(first.slot)
+    return ProofInstance(
+        service=engine.name,
+        node=first.node,
+        address=address,
+        role=engine.role,
+        request_plane=f"{address}:{slot.request_plane}",
+        system=f"{address}:{slot.system}",
+    )

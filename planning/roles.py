@@ -1,0 +1,36 @@
+"""The worker roles of a stack file, and what follows from the file as a whole."""
+
+from nodectl.manifest import ModelSource, RuntimeSpec
+from planning.values import WorkerRole
+from settings.models import EngineKind, RoleSettings, Settings
+
+
+def worker_roles(settings: Settings) -> list[tuple[WorkerRole, RoleSettings]]:
+    """Return the pattern's worker roles in the order in which they are placed."""
+    roles = settings.roles
+    every: list[tuple[WorkerRole, RoleSettings | None]] = [
+        ("aggregated", roles.aggregated),
+        ("prefill", roles.prefill),
+        ("decode", roles.decode),
+    ]
+    return [(name, role) for name, role in every if role is not None]
+
+
+def gpus_of(role: RoleSettings) -> int:
+    """Return how many GPUs one engine of a role takes."""
+    return role.parallelism.tensor * role.parallelism.pipeline
+
+
+def engine_kind(settings: Settings) -> EngineKind:
+    """Return what serves the model: simulated on this machine unless the stack file says otherwise."""
+    return settings.engine or ("mocker" if settings.target.kind == "local" else "vllm")
+
+
+def runtime(settings: Settings) -> RuntimeSpec:
+    """Return what is installed on every node."""
+    model, target = settings.model, settings.target
+    source = ModelSource(kind=model.source, name=model.path or model.name, revision=model.revision)
+    if engine_kind(settings) == "mocker":
+        return RuntimeSpec(variant="mocker", model=source)
+    on_cpu = target.kind == "local" and target.device == "cpu"
+    return RuntimeSpec(variant="cpu" if on_cpu else "gpu", model=source)

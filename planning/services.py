@@ -1,0 +1,118 @@
+"""Which services run on which node, and the manifest of each node."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Final
+
+from nodectl.manifest import Gang, Manifest, Ready, Service, Stop
+from planning import commands, ports
+from planning.commands import Command, Site
+from planning.roles import worker_roles
+from planning.values import Engine, Node, Plan, PlannedService
+from settings.models import Settings
+
+_STOP_SECONDS: Final = 75
+"""Dynamo drains: 5 s of grace, up to 30 s for requests in flight, up to 30 s to clean up."""
+
+_START_SECONDS: Final = {"mocker": 60, "cpu": 600, "gpu": 1800}
+"""By runtime: a simulated engine, a small model on few cores, 141 GB of weights from disk."""
+
+_STOP_MARGIN: Final = 15
+_STORE_SECONDS: Final = 30
+_HUB_TOKEN: Final = "HF_TOKEN"  # noqa: S105 - the name of the variable
+
+
+def planned_services(
+    settings: Settings, nodes: Sequence[Node], engines: Sequence[Engine]
+) -> Iterator[PlannedService]:
+    """Yield NATS, etcd and a frontend on the head, further frontends one a node, and every rank."""
+    head = next(node for node in nodes if node.head)
+    yield PlannedService("nats", head.name, "nats")
+    yield PlannedService("etcd", head.name, "etcd")
+    others = [node for node in nodes if not node.head]
+    for node in [head, *others][: settings.roles.frontend.replicas]:
+        yield PlannedService("frontend", node.name, "frontend")
+    for engine in engines:
+        for number, rank in enumerate(engine.ranks):
+            name = f"{engine.name}-rank-{number}" if number else engine.name
+            yield PlannedService(name, rank.node, engine.role, engine, number)
+
+
+def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
+    """Return the manifest of every node, by its name; who knows the machines writes their identities in."""
+    site = Site(plan, addresses)
+    return {
+        node.name: Manifest(
+            node=node.name,
+            identity="",
+            runtime=plan.runtime,
+            generation=plan.generation,
+            services={service.name: _service(site, service) for service in plan.services_on(node.name)},
+        )
+        for node in plan.nodes
+    }
+
+
+def _service(site: Site, service: PlannedService) -> Service:
+    address = site.addresses[service.node]
+    if service.engine is not None:
+        return _worker(site, service.engine, service.rank)
+    if service.kind == "nats":
+        return _store(commands.nats(address), f"http://{address}:{ports.NATS_MONITORING}/healthz")
+    if service.kind == "etcd":
+        return _store(commands.etcd(address), f"http://{address}:{ports.ETCD}/health")
+    return _frontend(commands.frontend(site, service), site, address)
+
+
+def _store(command: Command, health: str) -> Service:
+    return Service(
+        module=command.module,
+        flags=command.flags,
+        env=command.env,
+        ready=Ready(http=health, seconds=_STORE_SECONDS),
+        stop=Stop(seconds=_STORE_SECONDS),
+    )
+
+
+def _frontend(command: Command, site: Site, address: str) -> Service:
+    return Service(
+        module=command.module,
+        flags=command.flags,
+        env=command.env,
+        ready=Ready(http=f"http://{address}:{ports.FRONTEND}/health", seconds=_START_SECONDS["mocker"]),
+        stop=_stop(site.settings),
+        after=_stores(site),
+    )
+
+
+def _worker(site: Site, engine: Engine, number: int) -> Service:
+    settings, rank = site.settings, engine.ranks[number]
+    command = commands.worker(site, engine, number, dict(worker_roles(settings))[engine.role])
+    health = f"http://{site.addresses[rank.node]}:{ports.of_slot(rank.slot).system}/health"
+    seconds = _START_SECONDS[site.plan.runtime.variant]
+    return Service(
+        module=command.module,
+        flags=command.flags,
+        env=command.env,
+        secrets=[_HUB_TOKEN] if settings.hugging_face_token and settings.model.source == "hub" else [],
+        gpus=list(rank.gpus),
+        ready=Ready(process=True, seconds=seconds) if number else Ready(http=health, seconds=seconds),
+        stop=_stop(settings),
+        after=_stores(site),
+        gang=_gang(site, engine, number),
+    )
+
+
+def _gang(site: Site, engine: Engine, number: int) -> Gang | None:
+    if len(engine.ranks) == 1:
+        return None
+    master = commands.rendezvous(site, engine)
+    store = f"{site.head}:{ports.ETCD}"
+    return Gang(id=engine.name, rank=number, size=len(engine.ranks), master=master, etcd=store)
+
+
+def _stop(settings: Settings) -> Stop:
+    return Stop(seconds=max(_STOP_SECONDS, settings.rollout.drain_seconds + _STOP_MARGIN))
+
+
+def _stores(site: Site) -> list[str]:
+    return [f"{site.head}:{ports.NATS}", f"{site.head}:{ports.ETCD}"]
