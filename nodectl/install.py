@@ -88,9 +88,9 @@ def python_path(variant: str) -> Path:
     return environment_path(variant) / "bin" / "python"
 
 
-def generated_model_path(name: str) -> Path:
-    """Return the folder of the generated model `name`, written or not."""
-    return cache_folder() / "models" / f"{name}-{tinymodel.VERSION}"
+def generated_models_path() -> Path:
+    """Return the folder of the generated models, each below its name: `${models}` in manifests."""
+    return cache_folder() / "models" / f"generated-{tinymodel.VERSION}"
 
 
 def cache_folder() -> Path:
@@ -171,7 +171,7 @@ def _ensure_model(spec: Mapping[str, Any], deadline: float) -> tuple[str, bool]:
 
 
 def _ensure_generated(name: str, deadline: float) -> tuple[str, bool]:
-    folder = generated_model_path(name)
+    folder = generated_models_path() / name
     if folder.is_dir():
         return str(folder), True
     with _locked(folder, deadline):
