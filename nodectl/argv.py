@@ -1,0 +1,62 @@
+"""From a service of the manifest to the arguments that start it; nothing is ever quoted for a shell."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from nodectl.manifest import FlagValue, Service
+
+PROGRAMS: Final = frozenset({"etcd", "nats-server"})
+"""Services that are programs of the node environment, not Python modules."""
+
+
+@dataclass(frozen=True)
+class Folders:
+    """The node's own folders: what `${data}` and `${models}` stand for, and where the programs are."""
+
+    environment: Path
+    data: Path
+    models: Path
+
+
+def argv(service: Service, folders: Folders) -> list[str]:
+    """Return the program or module of `service` with its flags in the order of their names."""
+    arguments = [
+        argument
+        for name, value in sorted(service.flags.items())
+        for argument in _flag(name, _filled(value, folders))
+    ]
+    programs = folders.environment / "bin"
+    if service.module in PROGRAMS:
+        return [str(programs / service.module), *arguments]
+    return [str(programs / "python"), "-m", service.module, *arguments]
+
+
+def _flag(name: str, value: Any) -> list[str]:
+    """Return one flag's arguments (`nodectl.manifest.FlagValue` has the rules)."""
+    if value is True:
+        return [f"--{name}"]
+    if value is False:
+        return [f"--no-{name}"]
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return [f"--{name}", *map(_text, value)]
+    text = _text(value)
+    # argparse takes an argument that starts with a dash for the next flag
+    return [f"--{name}={text}"] if text.startswith("-") else [f"--{name}", text]
+
+
+def _text(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
+
+
+def _filled(value: FlagValue | Any, folders: Folders) -> Any:
+    """Return `value` with the node's folders in place of their tokens, however deep."""
+    if isinstance(value, str):
+        return value.replace("${data}", str(folders.data)).replace("${models}", str(folders.models))
+    if isinstance(value, Mapping):
+        return {key: _filled(item, folders) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_filled(item, folders) for item in value]
+    return value

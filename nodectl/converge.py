@@ -1,0 +1,33 @@
+"""What the verbs that change services share: progress, stopping in order, starting what is idle."""
+
+import sys
+from collections.abc import Collection, Mapping
+
+from nodectl.launch import Launch
+from nodectl.layout import Layout
+from nodectl.supervisor import Supervisor
+
+
+def say(text: str) -> None:
+    """Tell the user about progress."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def stop(supervisor: Supervisor, services: Collection[str], launches: Mapping[str, Launch]) -> None:
+    """Stop services; what others wait for (etcd, NATS) goes last, since workers deregister as they end."""
+    dependent = {service for service in services if service in launches and launches[service].after}
+    for wave in (dependent, set(services) - dependent):
+        if wave:
+            say(f"stopping {', '.join(sorted(wave))}")
+            supervisor.stop(wave)
+
+
+def start_idle(supervisor: Supervisor, layout: Layout) -> set[str]:
+    """Start every loaded service that does not run, such as one that a killed nodectl had stopped."""
+    idle = {service for service, state in supervisor.states().items() if not state.runs}
+    for service in idle:
+        layout.started(service).unlink(missing_ok=True)
+    if idle:
+        say(f"starting {', '.join(sorted(idle))}")
+        supervisor.start(idle)
+    return idle

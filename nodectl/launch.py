@@ -1,0 +1,67 @@
+"""How a service is started: a file that nodectl renders from the manifest and `nodectl wait` reads.
+
+Standard library only: it is read before every start of every service.
+"""
+
+import contextlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from nodectl.errors import NodectlError
+from nodectl.files import read_if_there
+from nodectl.layout import Layout
+
+
+@dataclass(frozen=True)
+class Launch:
+    """One service, ready to start. `secrets` are names: their values stay in the node's secret files."""
+
+    argv: list[str]
+    env: dict[str, str]
+    secrets: list[str]
+    after: list[str]
+    stop_seconds: int
+    gang: dict[str, Any] | None
+
+    def text(self) -> str:
+        """Return the file's text: the same for the same launch, so that a difference means a restart."""
+        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def read(layout: Layout, service: str) -> Launch:
+    """Return how `service` is started."""
+    text = read_if_there(layout.launch(service))
+    if text is None:
+        raise NodectlError(f"{service} has no launch file in {layout.launches}; run `pulumi up` again")
+    return Launch(**json.loads(text))
+
+
+def read_all(layout: Layout) -> dict[str, Launch]:
+    """Return how each service of the node is started, leaving out what another release wrote otherwise."""
+    found = {}
+    for path in layout.launches.glob("*.json"):
+        with contextlib.suppress(TypeError):
+            found[path.stem] = read(layout, path.stem)
+    return found
+
+
+def environment(launch: Launch, layout: Layout, base: Mapping[str, str]) -> dict[str, str]:
+    """Return the environment of a service: `base` without nodectl's own import path, its values, its secrets.
+
+    The programs of its Python environment come first on PATH, as in an activated one.
+    """
+    kept = {name: value for name, value in base.items() if name != "PYTHONPATH"}
+    path = {"PATH": f"{Path(launch.argv[0]).parent}{os.pathsep}{base.get('PATH', os.defpath)}"}
+    secrets = {name: _secret(layout, name) for name in launch.secrets}
+    return {**kept, **path, **launch.env, **secrets}
+
+
+def _secret(layout: Layout, name: str) -> str:
+    value = read_if_there(layout.secret(name))
+    if value is None:
+        raise NodectlError(f"secret {name} is not on this node; set it in the stack and run `pulumi up`")
+    return value

@@ -1,0 +1,79 @@
+"""Where things lie on a node: the one place for paths below a node's root.
+
+Standard library only: `nodectl wait` starts before every service.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+MARKER: Final = "DYNAMO_MULTINODE_NODE"
+"""Environment name that every process of a node carries, with the node's root as its value."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """The folders and files of one node. `root` is absolute and without links: processes are found by it."""
+
+    root: Path
+
+    @classmethod
+    def at(cls, root: str | Path) -> "Layout":
+        """Return the layout of the node whose folder is `root`, which need not exist."""
+        return cls(Path(root).resolve())
+
+    @property
+    def lock(self) -> Path:
+        """Held by the one nodectl that changes the node."""
+        return self.root / "lock"
+
+    @property
+    def identity(self) -> Path:
+        return self.root / "identity.json"
+
+    @property
+    def manifest(self) -> Path:
+        """The manifest that was applied last."""
+        return self.root / "manifest.json"
+
+    @property
+    def launches(self) -> Path:
+        """How each service is started, one file a service."""
+        return self.root / "launches"
+
+    def launch(self, service: str) -> Path:
+        return self.launches / f"{service}.json"
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "logs"
+
+    def log(self, service: str) -> Path:
+        """What the service printed, oldest parts rotated away."""
+        return self.logs / f"{service}.log"
+
+    @property
+    def starts(self) -> Path:
+        return self.root / "starts"
+
+    def started(self, service: str) -> Path:
+        """How often the service was started since nodectl last did it."""
+        return self.starts / service
+
+    @property
+    def data(self) -> Path:
+        """What services keep: `${data}` in a manifest's flags, and every service's working folder."""
+        return self.root / "data"
+
+    @property
+    def secrets(self) -> Path:
+        return self.root / "secrets"
+
+    def secret(self, name: str) -> Path:
+        return self.secrets / name
+
+    def make(self) -> None:
+        """Make the folders; only the node's own user may look inside."""
+        self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        for folder in (self.launches, self.logs, self.starts, self.data, self.secrets):
+            folder.mkdir(mode=0o700, exist_ok=True)

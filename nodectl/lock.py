@@ -1,0 +1,62 @@
+"""One nodectl at a time changes a node; a second one waits and then finds the first one's work."""
+
+import fcntl
+import os
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from nodectl.errors import TimedOutError
+from nodectl.layout import Layout
+
+PATIENCE: Final = 600.0
+"""Seconds; stopping services may take their stop time (75 s and more) in two waves."""
+
+_POLL: Final = 0.1
+
+
+@contextmanager
+def locked(layout: Layout) -> Iterator[None]:
+    """Hold the node's lock, making its root if need be. A killed holder's lock is free.
+
+    Raises `TimedOutError` when another holder keeps it for `PATIENCE` seconds.
+    """
+    descriptor = _acquire(layout)
+    try:
+        yield
+    finally:
+        os.close(descriptor)
+
+
+def _acquire(layout: Layout) -> int:
+    deadline = time.monotonic() + PATIENCE
+    told = False
+    while time.monotonic() < deadline:
+        layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        if _take(descriptor) and _still_there(layout, descriptor):
+            return descriptor
+        os.close(descriptor)
+        if not told:
+            print("waiting for another nodectl that works on this node", file=sys.stderr, flush=True)
+            told = True
+        time.sleep(_POLL)
+    raise TimedOutError(f"{layout.root}: another nodectl still works on this node after {PATIENCE:.0f} s")
+
+
+def _take(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _still_there(layout: Layout, descriptor: int) -> bool:
+    """Return whether the lock is still the node's: `remove` takes the whole folder away while it holds it."""
+    try:
+        return os.path.samestat(os.fstat(descriptor), layout.lock.stat())
+    except FileNotFoundError:
+        return False

@@ -1,0 +1,105 @@
+"""`nodectl status`: what every service of a node does."""
+
+import argparse
+import http.client
+import json
+import socket
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Final
+from urllib.parse import urlsplit
+
+from nodectl.errors import NodectlError
+from nodectl.files import read_if_there
+from nodectl.layout import Layout
+from nodectl.manifest import Manifest, Ready
+from nodectl.supervisor import State
+from nodectl.supervisord import Supervisord
+
+_PROBE_SECONDS: Final = 2.0
+_ABSENT: Final = State("stopped", None, None)
+
+
+@dataclass(frozen=True)
+class ServiceStatus:
+    """One service: the supervisor's word for it, and what was seen of it. `uptime` is in seconds."""
+
+    state: str
+    pid: int | None
+    uptime: int | None
+    ready: bool
+    restarts: int
+
+
+def main(argv: Sequence[str]) -> int:
+    """Print what every service does. Exit code 0: all are ready."""
+    parser = argparse.ArgumentParser(prog="nodectl status", description=main.__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
+    parser.add_argument("--human", action="store_true", help="print a table instead of JSON")
+    options = parser.parse_args(argv)
+    layout = Layout.at(options.root)
+    found = read_if_there(layout.manifest)
+    if found is None:
+        raise NodectlError(f"{layout.root}: no manifest was applied here")
+    manifest = Manifest.model_validate_json(found)
+    services = status(manifest, layout, Supervisord(layout).states())
+    if options.human:
+        print(_table(services))
+    else:
+        print(json.dumps({"node": manifest.node, "services": {n: asdict(s) for n, s in services.items()}}))
+    return 0 if all(service.ready for service in services.values()) else 1
+
+
+def status(manifest: Manifest, layout: Layout, states: Mapping[str, State]) -> dict[str, ServiceStatus]:
+    """Return the status of each service of the manifest, all probed at the same time."""
+
+    def one(name: str) -> ServiceStatus:
+        state = states.get(name, _ABSENT)
+        ready = state.runs and _is_ready(manifest.services[name].ready)
+        starts = int(read_if_there(layout.started(name)) or 0)
+        return ServiceStatus(state.name, state.pid, state.uptime, ready, max(starts - 1, 0))
+
+    names = sorted(manifest.services)
+    with ThreadPoolExecutor(max_workers=len(names) or 1) as pool:
+        return dict(zip(names, pool.map(one, names), strict=True))
+
+
+def _is_ready(ready: Ready) -> bool:
+    try:
+        if ready.http is not None:
+            return _answers(ready.http)
+        if ready.tcp is not None:
+            host, _, port = ready.tcp.rpartition(":")
+            socket.create_connection((host, int(port)), timeout=_PROBE_SECONDS).close()
+    except (OSError, http.client.HTTPException):
+        return False
+    return True
+
+
+def _answers(url: str) -> bool:
+    parts = urlsplit(url)
+    connection = http.client.HTTPConnection(parts.netloc, timeout=_PROBE_SECONDS)
+    try:
+        connection.request("GET", parts.path or "/")
+        return connection.getresponse().status == http.client.OK
+    finally:
+        connection.close()
+
+
+def _table(services: Mapping[str, ServiceStatus]) -> str:
+    width = max((len(name) for name in services), default=0)
+    return "\n".join(
+        f"{name:<{width}}  {'ready' if one.ready else 'not ready':<9}  {one.state:<8}"
+        f"  pid {one.pid or '-':<8}  up {_span(one.uptime):<8}  restarts {one.restarts}"
+        for name, one in services.items()
+    )
+
+
+def _span(seconds: int | None) -> str:
+    if seconds is None:
+        return "-"
+    minutes, rest = divmod(seconds, 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}"

@@ -1,0 +1,55 @@
+"""What nodectl asks of whatever keeps a node's services running."""
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+
+@dataclass(frozen=True)
+class Unit:
+    """A service as its supervisor sees it: a command, and how long it may take to stop."""
+
+    command: tuple[str, ...]
+    stop_seconds: int
+
+
+@dataclass(frozen=True)
+class State:
+    """What a service is doing. `pid` and `uptime` (seconds) are None while it has no process."""
+
+    name: str
+    pid: int | None
+    uptime: int | None
+
+    @property
+    def runs(self) -> bool:
+        return self.name in ("starting", "running")
+
+
+class Supervisor(Protocol):
+    """Keeps services running, whatever they exit with, and signals their main processes alone."""
+
+    def pid(self) -> int | None:
+        """Return the supervisor's process; None when it does not run."""
+
+    def states(self) -> Mapping[str, State]:
+        """Return the state of every service that is loaded; none when the supervisor does not run."""
+
+    def stop(self, services: Collection[str]) -> None:
+        """Stop loaded services, side by side: SIGTERM, and SIGKILL to what is left after their stop time.
+
+        Returns when they have ended; `TimedOutError` when they cannot be ended at all.
+        """
+
+    def load(self, units: Mapping[str, Unit], python: Path) -> int:
+        """Make `units` all that is loaded, starting the supervisor with `python` when it does not run.
+
+        Services that left or differ are stopped; none is started. Returns the supervisor's process.
+        """
+
+    def start(self, services: Collection[str]) -> None:
+        """Start loaded services that do not run; returns before they are ready."""
+
+    def shut_down(self) -> None:
+        """End the supervisor, whose services were stopped."""

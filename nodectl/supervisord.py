@@ -1,0 +1,244 @@
+"""Keeps a node's services running under a supervisord of its own.
+
+It is reached by a socket in the node's root. Both sides name it through /proc, which keeps the address
+short: a socket's may have 107 bytes, and project folders lie deep. All paths in its configuration are
+relative to the root, where it runs: no value needs quoting but the command's.
+"""
+
+import http.client
+import os
+import shlex
+import socket
+import subprocess
+import time
+import xmlrpc.client
+from collections.abc import Callable, Collection, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import psutil
+from supervisor.xmlrpc import Faults
+
+from nodectl import processes
+from nodectl.errors import NodectlError, TimedOutError
+from nodectl.files import write_atomically
+from nodectl.layout import MARKER, Layout
+from nodectl.render import CODE
+from nodectl.supervisor import State, Unit
+
+_CONFIGURATION: Final = "supervisord.conf"
+_SOCKET: Final = "supervisord.sock"
+_CALL_SECONDS: Final = 20.0
+_START_SECONDS: Final = 60.0
+_KILL_SECONDS: Final = 15.0
+"""How long the end may take after SIGKILL: a process that holds a GPU frees its memory first."""
+
+_POLL: Final = 0.05
+
+_INHERITED: Final = ("HOME", "LANG", "LC_ALL", "LOGNAME", "PATH", "TMPDIR", "TZ", "USER", "XDG_CACHE_HOME")
+"""What services get of the environment that nodectl runs in: it also holds tokens and passphrases."""
+
+_HEAD: Final = f"""\
+[supervisord]
+nodaemon = true
+silent = true
+logfile = supervisord.log
+logfile_maxbytes = 5MB
+logfile_backups = 1
+pidfile = supervisord.pid
+
+[unix_http_server]
+file = /proc/self/cwd/{_SOCKET}
+chmod = 0700
+
+[rpcinterface:supervisor]
+supervisor.rpcinterface_factory = supervisor.rpcinterface:make_main_rpcinterface
+"""
+
+# A start that fails within startsecs is tried again 1, 2, 3 … seconds later, and never given up.
+_PROGRAM: Final = """
+[program:{name}]
+command = {command}
+autostart = false
+autorestart = true
+startsecs = 10
+startretries = 1000000000
+stopsignal = TERM
+stopasgroup = false
+killasgroup = true
+stopwaitsecs = {stop_seconds}
+redirect_stderr = true
+stdout_logfile = logs/{name}.log
+stdout_logfile_maxbytes = 20MB
+stdout_logfile_backups = 2
+"""
+
+
+class _NotRunningError(NodectlError):
+    """Nothing answers on the node's socket."""
+
+
+class Supervisord:
+    """The `Supervisor` of one node."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+
+    def pid(self) -> int | None:
+        try:
+            with self._calls() as calls:
+                return int(calls.getPID())
+        except _NotRunningError:
+            return None
+
+    def states(self) -> dict[str, State]:
+        try:
+            with self._calls() as calls:
+                return {info["name"]: _state(info) for info in calls.getAllProcessInfo()}
+        except _NotRunningError:
+            return {}
+
+    def stop(self, services: Collection[str]) -> None:
+        with self._calls() as calls:
+            seconds = [c["stopwaitsecs"] for c in calls.getAllConfigInfo() if c["name"] in services]
+            deadline = time.monotonic() + max(seconds, default=0) + _KILL_SECONDS
+            while active := self._active(services):
+                for name, state in active.items():
+                    if state.name != "stopping":
+                        _tolerating(Faults.NOT_RUNNING, calls.stopProcess, name)
+                if time.monotonic() > deadline:
+                    raise TimedOutError(f"{', '.join(active)}: still there after SIGKILL")
+                time.sleep(_POLL)
+
+    def load(self, units: Mapping[str, Unit], python: Path) -> int:
+        programs = [
+            _PROGRAM.format(name=name, command=_command(unit), stop_seconds=unit.stop_seconds)
+            for name, unit in sorted(units.items())
+        ]
+        write_atomically(self._layout.root / _CONFIGURATION, _HEAD + "".join(programs))
+        if self.pid() is None:
+            self._launch(python)
+        with self._calls() as calls:
+            added, changed, removed = calls.reloadConfig()[0]
+            self.stop([*changed, *removed])
+            for name in [*changed, *removed]:
+                calls.removeProcessGroup(name)
+            for name in [*changed, *added]:
+                calls.addProcessGroup(name)
+            return int(calls.getPID())
+
+    def start(self, services: Collection[str]) -> None:
+        with self._calls() as calls:
+            for name in services:
+                _tolerating(Faults.ALREADY_STARTED, calls.startProcess, name)
+
+    def shut_down(self) -> None:
+        pid = self.pid()
+        if pid is None:
+            return
+        supervisord = psutil.Process(pid)
+        with self._calls() as calls:
+            calls.shutdown()
+        if not processes.ended([supervisord], _KILL_SECONDS):
+            raise TimedOutError(f"supervisord (process {pid}) does not end")
+
+    def _active(self, services: Collection[str]) -> dict[str, State]:
+        """Return which of `services` have a process, or will have one again without being asked."""
+        return {
+            name: state
+            for name, state in self.states().items()
+            if name in services and state.name not in ("stopped", "fatal")
+        }
+
+    def _launch(self, python: Path) -> None:
+        """Start supervisord in a session of its own and wait until it answers."""
+        root = self._layout.root
+        inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
+        own = {MARKER: str(root), "PYTHONPATH": str(CODE), "PYTHONUNBUFFERED": "1"}
+        said = root / "supervisord.err"
+        with said.open("wb") as errors:
+            process = subprocess.Popen(
+                [python, "-P", "-m", "supervisor.supervisord", "-c", _CONFIGURATION],
+                cwd=root,
+                env=inherited | own,
+                stdin=subprocess.DEVNULL,
+                stdout=errors,
+                stderr=errors,
+                start_new_session=True,
+            )
+        deadline = time.monotonic() + _START_SECONDS
+        while self.pid() is None:
+            if process.poll() is not None:
+                last = said.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+                raise NodectlError(f"supervisord did not start: {' '.join(last)}")
+            if time.monotonic() > deadline:
+                raise TimedOutError(f"supervisord does not answer after {_START_SECONDS:.0f} s: see {root}")
+            time.sleep(_POLL)
+
+    @contextmanager
+    def _calls(self) -> Iterator[Any]:
+        """Yield supervisord's XML-RPC interface; what goes wrong with it is a `NodectlError`."""
+        try:
+            folder = os.open(self._layout.root, os.O_RDONLY | os.O_DIRECTORY)
+        except FileNotFoundError as error:
+            raise _NotRunningError(f"{self._layout.root}: there is no node") from error
+        try:
+            transport = _UnixTransport(f"/proc/self/fd/{folder}/{_SOCKET}")
+            with xmlrpc.client.ServerProxy("http://localhost", transport) as proxy:
+                yield proxy.supervisor
+        except TimeoutError as error:
+            raise TimedOutError(f"{self._layout.root}: supervisord does not answer") from error
+        except (FileNotFoundError, ConnectionError) as error:
+            raise _NotRunningError(f"{self._layout.root}: supervisord does not run: {error}") from error
+        except xmlrpc.client.Fault as fault:
+            raise NodectlError(f"{self._layout.root}: supervisord refused: {fault.faultString}") from fault
+        finally:
+            os.close(folder)
+
+
+class _UnixTransport(xmlrpc.client.Transport):
+    """XML-RPC over a Unix socket."""
+
+    def __init__(self, path: str) -> None:
+        super().__init__()
+        self._path = path
+
+    def make_connection(self, host: Any) -> http.client.HTTPConnection:  # noqa: ARG002 - there is one peer
+        return _UnixConnection(self._path)
+
+
+class _UnixConnection(http.client.HTTPConnection):
+    def __init__(self, path: str) -> None:
+        super().__init__("localhost", timeout=_CALL_SECONDS)
+        self._path = path
+
+    def connect(self) -> None:
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self._path)
+
+
+def _state(info: Mapping[str, Any]) -> State:
+    runs = info["pid"] != 0
+    return State(
+        name=info["statename"].lower(),
+        pid=info["pid"] if runs else None,
+        uptime=info["now"] - info["start"] if runs else None,
+    )
+
+
+def _tolerating(fault: int, call: Callable[[str, bool], object], service: str) -> None:
+    """Make a call that does not wait; the service may have got there by itself, which is `fault`."""
+    try:
+        call(service, False)
+    except xmlrpc.client.Fault as error:
+        if error.faultCode != fault:
+            raise
+
+
+def _command(unit: Unit) -> str:
+    """Return the command as supervisord's configuration carries it: split as a shell would, % doubled."""
+    words = " ".join(map(shlex.quote, unit.command)).replace("%", "%%")
+    # A blank before ; or # starts a comment even within quotes: leave and enter the quotes between them.
+    return words.replace(" ;", " '';").replace(" #", " ''#")

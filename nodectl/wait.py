@@ -1,0 +1,82 @@
+"""`nodectl wait`: started for a service, it waits for what the service needs and then becomes it.
+
+Standard library only, and quick: it runs before every start of every service.
+"""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+from nodectl import launch
+from nodectl.layout import MARKER, Layout
+
+_FIRST_PAUSE: Final = 0.05
+_LONGEST_PAUSE: Final = 1.0
+_TELL_EVERY: Final = 10.0
+
+
+def main(argv: Sequence[str]) -> int:
+    """Wait for the service's endpoints, then become the service: the process stays the same."""
+    parser = argparse.ArgumentParser(prog="nodectl wait", description=main.__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
+    parser.add_argument("--service", required=True)
+    options = parser.parse_args(argv)
+    layout = Layout.at(options.root)
+    started = launch.read(layout, options.service)
+    _count(layout.started(options.service))
+    if os.environ.get(MARKER) == str(layout.root):
+        end_leftovers()
+    for endpoint in started.after:
+        wait_for(endpoint)
+    if started.gang is not None:
+        gang = [sys.executable, "-P", "-m", "nodectl", "gang", "--root", str(layout.root)]
+        os.execv(sys.executable, [*gang, "--service", options.service])  # noqa: S606 - no shell is the point
+    env = launch.environment(started, layout, os.environ)
+    os.chdir(layout.data)
+    os.execvpe(started.argv[0], started.argv, env)  # noqa: S606 - no shell is the point
+
+
+def wait_for(endpoint: str) -> None:
+    """Return when `endpoint` (`host:port`) accepts a connection; until then say so now and then."""
+    host, _, port = endpoint.rpartition(":")
+    began = tell_at = time.monotonic()
+    pause = _FIRST_PAUSE
+    while True:
+        try:
+            socket.create_connection((host, int(port)), timeout=2).close()
+        except OSError as error:
+            now = time.monotonic()
+            if now >= tell_at:
+                print(f"nodectl: waiting for {endpoint} ({now - began:.0f} s): {error}", flush=True)
+                tell_at = now + _TELL_EVERY
+            time.sleep(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE)
+        else:
+            return
+
+
+def end_leftovers() -> None:
+    """End what services that died left behind, such as an engine whose main process was killed.
+
+    Each service is a process group of the supervisor's session; a group without its leader is a dead one's.
+    """
+    session = os.getsid(0)
+    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
+        try:
+            leader = os.getpgid(pid)
+            if os.getsid(pid) == session and not Path(f"/proc/{leader}").exists():
+                print(f"nodectl: ending process {pid}, left by a service that died", flush=True)
+                os.kill(pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            continue
+
+
+def _count(starts: Path) -> None:
+    before = int(starts.read_text(encoding="ascii") or 0) if starts.exists() else 0
+    starts.write_text(str(before + 1), encoding="ascii")

@@ -1,0 +1,30 @@
+"""Nodes for nodectl's tests: real supervisors, and this project's environment in place of an installed one."""
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from nodectl import install
+from tests.engine.nodectl.node import Node
+
+
+@pytest.fixture
+def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A user cache that holds the `mocker` environment: the one that runs the tests."""
+    folder = tmp_path / "cache"
+    monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
+    environment = install.environment_path("mocker")
+    environment.parent.mkdir(parents=True)
+    environment.symlink_to(sys.prefix)
+    return folder
+
+
+@pytest.fixture
+def node(tmp_path: Path, cache: Path) -> Iterator[Node]:
+    """A node that is removed at the end."""
+    node = Node(tmp_path / ".run" / "stack" / "node-1", cache)
+    yield node
+    node.done("remove")
+    assert not node.processes()

@@ -1,0 +1,138 @@
+"""A node in a temporary folder, driven by nodectl's command line as Pulumi drives it."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import psutil
+
+from nodectl.layout import MARKER, Layout
+
+PROJECT = Path(__file__).parents[3]
+SERVICES = Path(__file__).parent / "services"
+
+
+@dataclass(frozen=True)
+class Node:
+    """The node at `root`; `cache` is the user cache that nodectl finds its environment in."""
+
+    root: Path
+    cache: Path
+    identity: str = "first"
+
+    @property
+    def layout(self) -> Layout:
+        return Layout.at(self.root)
+
+    def fake(self, name: str, **changes: Any) -> dict[str, Any]:
+        """Return a service that runs until it is stopped; `changes` are merged into the manifest's entry."""
+        service: dict[str, Any] = {
+            "module": "fake_service",
+            "flags": {"report": str(self.report_file(name))} | changes.pop("flags", {}),
+            "env": {"PYTHONPATH": str(SERVICES)} | changes.pop("env", {}),
+            "ready": {"process": True, "seconds": 10},
+            "stop": {"seconds": 5},
+        }
+        return service | changes
+
+    def manifest(self, *, identity: str | None = None, **services: Mapping[str, Any]) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "node": "node-1",
+            "identity": identity or self.identity,
+            "runtime": {"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}},
+            "generation": "g1",
+            "services": {name.replace("_", "-"): service for name, service in services.items()},
+        }
+
+    def start(self, verb: str, *arguments: str, stdin: Any = None) -> subprocess.Popen[str]:
+        """Start a verb with `stdin` already written to it."""
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nodectl", verb, *arguments, "--root", str(self.root)],
+            cwd=PROJECT,
+            env=os.environ | {"XDG_CACHE_HOME": str(self.cache)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin
+        process.stdin.write(stdin if isinstance(stdin, str) else json.dumps(stdin))
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def run(self, verb: str, *arguments: str, stdin: Any = None) -> subprocess.CompletedProcess[str]:
+        process = self.start(verb, *arguments, stdin=stdin)
+        stdout, stderr = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
+
+    def done(self, verb: str, *arguments: str, stdin: Any = None) -> Any:
+        """Run a verb that must succeed, and return the JSON that it printed."""
+        ran = self.run(verb, *arguments, stdin=stdin)
+        assert ran.returncode == 0, ran.stderr
+        return json.loads(ran.stdout)
+
+    def apply(self, **services: Mapping[str, Any]) -> dict[str, list[str]]:
+        applied: dict[str, list[str]] = self.done("apply", stdin=self.manifest(**services))
+        return applied
+
+    def status(self) -> dict[str, dict[str, Any]]:
+        services: dict[str, dict[str, Any]] = json.loads(self.run("status").stdout)["services"]
+        return services
+
+    def report_file(self, service: str) -> Path:
+        return self.root.parent / f"{service}.json"
+
+    def report(self, service: str) -> dict[str, Any]:
+        """Return what a fake service said about its start, waiting for the process that runs now."""
+
+        def current() -> dict[str, Any] | None:
+            if not self.report_file(service).exists():
+                return None
+            said: dict[str, Any] = json.loads(self.report_file(service).read_text())
+            return said if said["pid"] == self.status()[service]["pid"] else None
+
+        return eventually(current, what=f"{service} says how it was started")
+
+    def log(self, service: str) -> str:
+        return self.layout.log(service).read_text()
+
+    def processes(self) -> list[psutil.Process]:
+        """Return every living process of the node."""
+        found = []
+        for process in psutil.process_iter():
+            try:
+                marked = process.environ().get(MARKER) == str(self.layout.root)
+                if marked and process.status() != psutil.STATUS_ZOMBIE:
+                    found.append(process)
+            except psutil.Error:
+                continue
+        return found
+
+
+T = TypeVar("T")
+
+
+def eventually(look: Callable[[], T | None], *, what: str, seconds: float = 20) -> T:
+    """Return what `look` finds, as soon as it finds something true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := look():
+            return found
+        time.sleep(0.05)
+    raise AssertionError(f"after {seconds:.0f} s still not: {what}")
+
+
+def alive(pid: int) -> bool:
+    """Return whether the process does more than wait to be collected."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
