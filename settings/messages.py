@@ -14,7 +14,7 @@ from settings.schema import at, example, expected, properties
 
 Path = tuple[str | int, ...]
 
-_PLAIN_KEY: Final = re.compile(r"[\w./@-]+", re.ASCII)
+_PLAIN_KEY: Final = re.compile(r"[\w.:/@-]{1,60}", re.ASCII)
 _SHOWN: Final = 60
 """A value is shown up to this many characters."""
 
@@ -23,17 +23,20 @@ def problem_of(error: ErrorDetails, tree: Mapping[str, Any]) -> Problem:
     """Return what one of pydantic's errors says to the user who wrote `tree`."""
     kind, location, given = error["type"], error["loc"], error["input"]
     if kind == "rule":
-        return Problem(key_text(_written(location, tree)), error["msg"], shown(given))
+        value = "" if location[-1] == "[key]" else shown(given)
+        return Problem(key_text(_written(location, tree)), error["msg"], value)
     if kind.startswith("union_tag"):
         location = (*location, "kind")
         kind, given = ("missing", None) if kind == "union_tag_not_found" else ("enum", error["ctx"]["tag"])
     key = key_text(_written(location, tree))
-    schema = at(location)
-    if kind == "missing":
-        return Problem(key, f"missing: expected {expected(schema)}{example(schema, str(location[-1]))}")
+    name = str(location[-1])
     if kind == "extra_forbidden":
-        return Problem(key, unknown(str(location[-1]), properties(at(location[:-1]))))
-    return Problem(key, f"expected {expected(schema)}{_requoted(given, expected(schema))}", shown(given))
+        return Problem(key, unknown(name, properties(at(location[:-1]))))
+    schema = at(location)
+    wanted = expected(schema)
+    if kind == "missing":
+        return Problem(key, f"missing: expected {wanted}{example(schema, name)}")
+    return Problem(key, f"expected {wanted}{_remedy(given, wanted, example(schema, name))}", shown(given))
 
 
 def unknown(key: str, known: Collection[str]) -> str:
@@ -88,18 +91,21 @@ def _written(location: Path, tree: Any) -> Path:
     return tuple(path)
 
 
-def _requoted(given: object, wanted: str) -> str:
-    """Return the remedy where only the quotes are wrong."""
-    if wanted == "text" and isinstance(given, bool | int | float):
+def _remedy(given: object, wanted: str, sample: str) -> str:
+    """Return what to do where the kind of value is wrong: mind the quotes, or follow an example."""
+    if wanted == "a mapping":
+        return sample
+    if wanted.startswith("text") and isinstance(given, bool | int | float):
         return f'; write "{json.dumps(given)}" in quotes'
-    if isinstance(given, str):
-        try:
-            plain = scalar(given)
-        except PlainValueError:
-            return ""
-        is_flag, is_number = isinstance(plain, bool), isinstance(plain, int | float)
-        if (wanted.startswith("a whole number") and is_number and not is_flag) or (
-            wanted == "true or false" and is_flag
-        ):
-            return f"; write {given} without quotes"
+    if isinstance(given, str) and _quotes_hide(given, wanted):
+        return f"; write {given} without quotes"
     return ""
+
+
+def _quotes_hide(text: str, wanted: str) -> bool:
+    try:
+        plain = scalar(text)
+    except PlainValueError:
+        return False
+    kind = {int: "a whole number", bool: "true or false"}.get(type(plain))
+    return kind is not None and wanted.startswith(kind)

@@ -19,6 +19,7 @@ MAX_NUMBER: Final = 2**53
 
 _NULL: Final = re.compile(r"~|null|Null|NULL|")
 _BOOL: Final = re.compile(r"true|True|TRUE|false|False|FALSE")
+_SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
 _EXPONENT: Final = r"([eE][-+]?[0-9]+)?"
 _NUMBER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*|\.[0-9]+|[0-9]+\.[0-9]*)" + _EXPONENT)
 _NUMBER_TO_PULUMI: Final = re.compile(
@@ -82,11 +83,17 @@ def load(text: str) -> JsonValue:
         return None if node is None else _value(node)
     except yaml.reader.ReaderError as error:
         line = text.count("\n", 0, error.position) + 1
-        raise _broken(f"line {line}", "a control character; remove it") from None
+        raise StackFileError([Problem(f"line {line}", "holds a control character; remove it")]) from None
     except yaml.MarkedYAMLError as error:
-        raise _broken(_place(error.problem_mark), f"{error.problem}") from None
+        raise _at(
+            error.problem_mark, f"not YAML: {error.problem}; check indentation, brackets and quotes"
+        ) from None
     except RecursionError:
-        raise _broken("file", "nested too deeply to be a stack file; remove levels") from None
+        raise StackFileError([Problem("file", "is nested too deeply; remove levels")]) from None
+    except StackFileError:
+        raise
+    except (OverflowError, ValueError):  # PyYAML hands any \\U escape to chr()
+        raise StackFileError([Problem("file", "holds an escape beyond \\U0010ffff; remove it")]) from None
 
 
 class _Composer(yaml.BaseLoader):
@@ -95,9 +102,9 @@ class _Composer(yaml.BaseLoader):
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
-            raise _error(event.start_mark, "aliases (`*name`) are not read; write the values out")
+            raise _at(event.start_mark, "aliases (`*name`) are not read; write the values out")
         if event.tag is not None:
-            raise _error(event.start_mark, f"tags (`{event.tag}`) are not read; remove it")
+            raise _at(event.start_mark, f"tags ({event.tag!r:.60}) are not read; remove it")
         return super().compose_node(parent, index)
 
 
@@ -110,12 +117,14 @@ def _value(node: Any) -> JsonValue:
 
 
 def _scalar(node: yaml.ScalarNode) -> JsonValue:
+    if _SURROGATE.search(node.value):
+        raise _at(node.start_mark, "half of a character (`\\ud800` to `\\udfff`); write the whole one")
     if node.style is not None:  # quoted, or a block of text
         return str(node.value)
     try:
         return scalar(node.value)
     except PlainValueError as error:
-        raise _error(node.start_mark, f"`{node.value:.60}`: {error}") from None
+        raise _at(node.start_mark, f"`{node.value:.60}`: {error}") from None
 
 
 def _mapping(node: yaml.MappingNode) -> dict[str, JsonValue]:
@@ -123,20 +132,13 @@ def _mapping(node: yaml.MappingNode) -> dict[str, JsonValue]:
     for key_node, value_node in node.value:
         key = _value(key_node)
         if not isinstance(key, str):
-            raise _error(key_node.start_mark, "a key that is not text; put it in quotes")
+            raise _at(key_node.start_mark, "a key that is not text; put it in quotes")
         if key in result:
-            raise _error(key_node.start_mark, f"`{key}` is written twice; remove one")
+            raise _at(key_node.start_mark, f"{key!r:.60} is written twice; remove one")
         result[key] = _value(value_node)
     return result
 
 
-def _error(mark: Any, problem: str) -> yaml.MarkedYAMLError:
-    return yaml.MarkedYAMLError(problem=problem, problem_mark=mark)
-
-
-def _place(mark: Any) -> str:
-    return f"line {mark.line + 1}, column {mark.column + 1}" if mark else "file"
-
-
-def _broken(place: str, problem: str) -> StackFileError:
+def _at(mark: Any, problem: str) -> StackFileError:
+    place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "file"
     return StackFileError([Problem(place, problem)])

@@ -1,6 +1,6 @@
 """A stack file, or what Pulumi made of it, to Settings: every problem at once, never another error."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping
+from collections.abc import Collection, Container, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -50,18 +50,18 @@ def from_config(config: Mapping[str, str], secret_keys: Collection[str]) -> Sett
     tree: dict[str, Any] = {}
     problems: list[Problem] = []
     for name, text in config.items():
-        namespace, _, key = name.partition(":")
-        if f"{namespace}:" != NAMESPACE:
-            continue
+        if not name.startswith(NAMESPACE):
+            continue  # Pulumi's and the providers' own
+        key = name.removeprefix(NAMESPACE)
         if key == TOKEN_KEY:
-            tree[key] = SecretStr(text) if name in secret_keys else text
+            tree[key] = SecretStr(text) if text and name in secret_keys else text
         elif name in secret_keys:
             tree[key] = {"secure": ""}
         else:
             try:
                 tree[key] = configured(text)
             except PlainValueError as error:
-                problems.append(Problem(key, str(error)))
+                problems.append(Problem(key_text((key,)), str(error)))
     return _settings(tree, problems)
 
 
@@ -86,34 +86,26 @@ def _config(document: JsonValue) -> dict[str, Any]:
     """Return the keys below `dynamo:`, without the prefix."""
     if document is None:
         raise StackFileError([Problem("config", "the file is empty: expected `config:` with `dynamo:` keys")])
-    if not isinstance(document, dict):
-        raise StackFileError(
-            [Problem("config", "missing: expected a file of keys that begins with `config:`")]
-        )
-    config = document.get("config")
-    problems = list(_beside_config(document))
+    keys = document if isinstance(document, dict) else {}
+    strays = [key for key in keys if key not in ("config", *PULUMI_KEYS)]
+    if strays:
+        raise StackFileError(Problem(key_text((key,)), _stray(key)) for key in strays)
+    config = keys.get("config")
     if not isinstance(config, dict):
-        problems.append(Problem("config", "missing: expected `config:` with `dynamo:` keys below it"))
-        raise StackFileError(problems)
-    tree: dict[str, Any] = {}
-    for written, value in config.items():
-        if ":" in written and not written.startswith(NAMESPACE):
-            continue  # Pulumi's and the providers' own
-        key = written.removeprefix(NAMESPACE)
-        if key in tree:
-            problems.append(Problem(key, f"is written twice, with and without `{NAMESPACE}`; remove one"))
-        tree[key] = value
-    if problems:
-        raise StackFileError(problems)
+        raise StackFileError([Problem("config", "missing: expected `config:` with `dynamo:` keys below it")])
+    own = [key for key in config if ":" not in key or key.startswith(NAMESPACE)]
+    tree = {key.removeprefix(NAMESPACE): config[key] for key in own}
+    twice = [key for key in tree if key in config and f"{NAMESPACE}{key}" in config]
+    if twice:
+        remedy = f"is written twice, with and without `{NAMESPACE}`; remove one"
+        raise StackFileError(Problem(key_text((key,)), remedy) for key in twice)
     return tree
 
 
-def _beside_config(document: Mapping[str, Any]) -> Iterator[Problem]:
-    for key in document:
-        if key not in ("config", *PULUMI_KEYS):
-            below = key.startswith(NAMESPACE) or key in properties(settings_schema())
-            reason = "belongs below `config:`; indent it" if below else unknown(key, ("config", *PULUMI_KEYS))
-            yield Problem(key_text((key,)), reason)
+def _stray(key: str) -> str:
+    if key.removeprefix(NAMESPACE) in properties(settings_schema()):
+        return "belongs below `config:`; indent it"
+    return unknown(key, ("config", *PULUMI_KEYS))
 
 
 def _settings(tree: dict[str, Any], problems: Iterable[Problem] = ()) -> Settings:
@@ -127,11 +119,16 @@ def _settings(tree: dict[str, Any], problems: Iterable[Problem] = ()) -> Setting
     settings, invalid = _validated(tree)
     rules = (every_value_is_plain(tree), invalid, roles_fit_the_pattern(tree), head_is_one_of_the_nodes(tree))
     for problem in chain.from_iterable(rules):
-        if not any(problem.key == key or problem.key.startswith(f"{key}.") for key in found):
+        if not _is_within(problem.key, found):
             found[problem.key] = problem
     if found or settings is None:
         raise StackFileError(found.values())
     return settings
+
+
+def _is_within(key: str, found: Container[str]) -> bool:
+    """Return whether the key, or one that holds it, has its problem already."""
+    return any(key[:end] in found for end, character in enumerate(f"{key}.") if character == ".")
 
 
 def _validated(tree: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:

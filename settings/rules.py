@@ -15,8 +15,10 @@ SET_TOKEN: Final = f"`pulumi config set --secret dynamo:{TOKEN_KEY}`"
 
 _WORKERS: Final = {"agg": ("aggregated",), "disagg": ("prefill", "decode")}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_SECRET_NAME: Final = re.compile(r"(.*[_-])?(token|password|secret|api[_-]?key|access[_-]key)", re.IGNORECASE)
-_HUB_TOKEN: Final = re.compile(r"hf_[A-Za-z0-9]{10,}")
+_SECRET_NAME: Final = re.compile(
+    r"(.*[_-])?(token|password|secret|passphrase|api[_-]?key|access[_-]key)", re.IGNORECASE
+)
+_HUB_TOKEN: Final = re.compile(r"hf_[A-Za-z0-9]{30,}")
 _DEEPEST: Final = 20
 
 
@@ -28,9 +30,7 @@ def every_value_is_plain(value: Any, path: Path = ()) -> Iterator[Problem]:
     elif len(path) > _DEEPEST:
         yield Problem(key, f"is nested deeper than {_DEEPEST} levels; remove levels")
     elif is_encrypted(value):
-        yield Problem(
-            key, f"is encrypted, and only {TOKEN_KEY} may be: write it in clear, or set {SET_TOKEN}"
-        )
+        yield Problem(key, f"may not be encrypted: write it in clear; for the hub token run {SET_TOKEN}")
     elif isinstance(value, Mapping):
         for name, item in value.items():
             yield from _entry(name, item, (*path, name))

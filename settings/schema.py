@@ -60,7 +60,7 @@ def at(path: Sequence[int | str]) -> Schema:
         elif union and part in union["mapping"]:
             schema = {"$ref": union["mapping"][part]}
         else:
-            schema = properties(schema).get(str(part), schema)
+            schema = properties(schema).get(str(part)) or schema.get("additionalProperties") or schema
     return schema
 
 
@@ -74,13 +74,12 @@ def expected(schema: Schema) -> str:
         if union in schema:
             branches = [expected(branch) for branch in schema[union] if branch.get("type") != "null"]
             return " or ".join(dict.fromkeys(branches))
-    if schema.get("type") == "integer":
-        return (
-            f"a whole number from {schema['minimum']} to {schema['maximum']}"
-            if "minimum" in schema
-            else "a whole number"
-        )
-    return _TYPES.get(schema.get("type", "object"), "a mapping")
+    words = _TYPES[schema.get("type", "object")]
+    if "minimum" in schema:
+        return f"{words} from {schema['minimum']} to {schema['maximum']}"
+    if "minLength" in schema:
+        return f"{words} of {schema['minLength']} to {schema['maxLength']} characters"
+    return words
 
 
 def example(schema: Schema, key: str) -> str:
@@ -93,6 +92,7 @@ def example(schema: Schema, key: str) -> str:
 
 _TYPES: Final = {
     "boolean": "true or false",
+    "integer": "a whole number",
     "number": "a number",
     "string": "text",
     "array": "a list",

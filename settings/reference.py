@@ -1,0 +1,96 @@
+"""Write what is generated from the models: the JSON schema for editors and the reference page.
+
+`python -m settings.reference` writes both; a test holds that the files in the tree are these.
+"""
+
+import json
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Final
+
+from settings.schema import Schema, example, expected, properties, settings_schema, stack_file_schema
+
+ROOT: Final = Path(__file__).parent.parent
+COMMAND: Final = "python -m settings.reference"
+
+_HEAD: Final = f"""\
+<!-- generated from settings/models.py by `{COMMAND}` -->
+# The stack file
+
+`stacks/Pulumi.NAME.yaml` says what stack NAME is: below `config:`, the keys of the first table, each with
+the prefix `dynamo:`. Pulumi's own keys (`aws:region`, `encryptionsalt`, …) may stand beside them. Unknown
+keys are refused, and so are YAML aliases and tags.
+
+```yaml
+# yaml-language-server: $schema=stack.schema.json
+config:
+  dynamo:target: {{kind: local, nodes: 2}}
+  dynamo:pattern: agg
+  dynamo:model: {{source: generated, name: tiny}}
+  dynamo:roles:
+    frontend: {{flags: {{router-mode: kv}}}}
+    aggregated: {{replicas: 2}}
+```
+"""
+
+
+def files() -> Mapping[Path, str]:
+    """Return the generated files by their path."""
+    return {
+        ROOT / "stacks" / "stack.schema.json": json.dumps(stack_file_schema(), indent=2, ensure_ascii=False)
+        + "\n",
+        ROOT / "docs" / "stack-file.md": reference(),
+    }
+
+
+def reference() -> str:
+    """Return the reference page: a table for the stack file, and one for each section of it."""
+    tables = [_table("Keys of a stack file", settings_schema(), prefix="dynamo:")]
+    tables += [_table(name, section) for name, section in _sections(settings_schema(), set())]
+    return "\n".join([_HEAD, *tables])
+
+
+def _sections(schema: Schema, seen: set[str]) -> Iterator[tuple[str, Schema]]:
+    """Walk the sections in the order in which a reader meets them, each once."""
+    for key in properties(schema).values():
+        for name in _references(key):
+            if name not in seen:
+                seen.add(name)
+                section = settings_schema()["$defs"][name]
+                yield name, section
+                yield from _sections(section, seen)
+
+
+def _references(schema: Schema) -> list[str]:
+    branches = (schema, *schema.get("anyOf", ()), *schema.get("oneOf", ()))
+    return [branch["$ref"].rpartition("/")[2] for branch in branches if "$ref" in branch]
+
+
+def _table(title: str, section: Schema, prefix: str = "") -> str:
+    lines = [f"## {title}", "", section["description"], ""]
+    lines += ["| key | type | default | meaning |", "|---|---|---|---|"]
+    for key, schema in properties(section).items():
+        default = "required" if key in section.get("required", ()) else _default(schema)
+        meaning = schema["description"] + example(schema, key)
+        lines.append(f"| `{prefix}{key}` | {_type(schema)} | {default} | {meaning} |")
+    return "\n".join(lines) + "\n"
+
+
+def _type(schema: Schema) -> str:
+    links = " or ".join(f"[{name}](#{name.lower()})" for name in _references(schema))
+    words = expected(schema)
+    if not links:
+        return words
+    return f"{words.removesuffix('a mapping')}{links}"
+
+
+def _default(schema: Schema) -> str:
+    default = schema.get("default", {})
+    if default is None:
+        return "none"
+    return "its own defaults" if _references(schema) else f"`{json.dumps(default)}`"
+
+
+if __name__ == "__main__":
+    for path, text in files().items():
+        path.write_text(text)
