@@ -60,7 +60,8 @@ def announce(plan: Plan, nodes: Sequence[Node]) -> None:
     addresses = {node.name: node.address for node in nodes}
     topology = planning.topology(plan, addresses)
     pulumi.export("topology", topology)
-    pulumi.log.info(planning.describe(plan, addresses))
+    if pulumi.runtime.is_dry_run():
+        pulumi.log.info(planning.describe(plan, addresses))
     this_stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     last = pulumi.StackReference(this_stack).get_output("topology")
     last.apply(lambda before: [pulumi.log.info(line) for line in planning.restarts(before, topology)])
