@@ -93,14 +93,15 @@ class _Channel(asyncssh.SSHClientChannel[bytes]):
             if refused:
                 self.close()
                 raise OperationError(
-                    f"could not set environment variable {refused[0]!r}: the SSH server's AcceptEnv does not "
-                    f"name it; let it, or start the command with `{refused[0]}=value`"
+                    f'could not set environment variable "{refused[0]}": the AcceptEnv of the SSH server does '
+                    f"not name it; let it, or start the command with `{refused[0]}=value`"
                 )
             for name in await self._refused(self._optional):
-                await self._log(f"Unable to set '{name}': the SSH server's AcceptEnv does not name it")
+                await self._log(f"Unable to set {name}: the AcceptEnv of the SSH server does not name it")
         return await super()._make_request(request, *args)
 
     async def _refused(self, environment: Mapping[str, str]) -> list[str]:
         ask = super()._make_request
-        requests = (ask(b"env", String(name), String(value)) for name, value in environment.items())
-        return [name for name, ok in zip(environment, await asyncio.gather(*requests), strict=True) if not ok]
+        asked = (ask(b"env", String(name), String(value)) for name, value in environment.items())
+        answers = await asyncio.gather(*asked)
+        return [name for name, accepted in zip(environment, answers, strict=True) if not accepted]

@@ -57,7 +57,7 @@ async def _dial_host(
     host: Properties, log: Log, what: str, tunnel: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
     options = await _options(host)
-    limit = host.get("dialErrorLimit", 10)
+    limit = int(host.get("dialErrorLimit", 10))
     for attempt in itertools.count():
         try:
             return await asyncssh.connect(tunnel=tunnel, **options)

@@ -24,7 +24,7 @@ ARCHIVE = "0def7320c3a5731c473e5ecbe6d01bc7"
 
 
 def read(struct: Struct) -> Properties:
-    """A property map as plain values; whole numbers become int."""
+    """A property map as plain values; every number is a float."""
     properties: Properties = MessageToDict(struct)
     return properties
 

@@ -30,9 +30,9 @@ class Phase:
         return found
 
 
-def deploy(project: PulumiProject, number: int, *options: str, check: bool = True) -> Phase:
-    """Deploy the program with `PHASE` set to `number`."""
-    return _phase(project, project.up(STACK, *options, check=check, PHASE=str(number)))
+def deploy(project: PulumiProject, phase: object, *options: str, check: bool = True) -> Phase:
+    """Deploy the program with `PHASE` set to `phase`."""
+    return _phase(project, project.up(STACK, *options, check=check, PHASE=str(phase)))
 
 
 def destroy(project: PulumiProject) -> Phase:

@@ -57,7 +57,7 @@ local.Command("secret-output", create="printf pass; printf word-2", logging="non
     opts=pulumi.ResourceOptions(additional_secret_outputs=["stdout"]))
 
 # What files it leaves.
-leaves = "mkdir -p sub/deep; for file in a.txt b.txt c.md sub/deep/d.md sub/secret.txt; do echo $file > $file; done"
+leaves = "mkdir -p sub/deep; for f in a.txt b.txt c.md sub/deep/d.md sub/secret.txt; do echo $f > $f; done"
 files = local.Command("files", create=leaves, dir="tree",
     asset_paths=["*.txt", "sub/**", "!**secret*"], archive_paths=["{a,c}.*"])
 
