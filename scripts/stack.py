@@ -101,6 +101,9 @@ def down(stack: str) -> int:
         subprocess.run(["pulumi", "stack", "rm", "--stack", stack, "--yes", "--preserve-config"], check=True)
     for root in sorted(Path(".run", stack).glob("*/")):
         subprocess.run([sys.executable, "-m", "nodectl", "remove", "--root", str(root)], check=True)
+    shutil.rmtree(Path(".run", stack), ignore_errors=True)
+    if Path(".run").is_dir() and not list(Path(".run").iterdir()):
+        Path(".run").rmdir()
     if stack.startswith(REHEARSAL):
         _stack_file(stack).unlink(missing_ok=True)
     return _forget(stack)
