@@ -46,7 +46,7 @@ class InstallTimeoutError(InstallError):
     """The install, or the one that it waited for, took longer than `LIMIT_SECONDS`."""
 
 
-def main() -> int:
+def main(argv: Sequence[str]) -> int:
     """Install the runtime spec on standard input; print where it lies. Returns nodectl's exit code."""
     try:
         print(json.dumps(install(_read_spec(sys.stdin.read()))))
@@ -288,18 +288,17 @@ def _locked(folder: Path, deadline: float) -> Iterator[_Steps]:
 
 
 def _acquire(lock: int, folder: Path, deadline: float) -> None:
-    started = last_said = time.monotonic()
+    started = time.monotonic()
+    say_at = started
     while True:
         with contextlib.suppress(BlockingIOError):
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
             return
         now = time.monotonic()
         if now > deadline:
-            raise InstallTimeoutError(
-                f"{folder.name}: another install of it runs for more than {LIMIT_SECONDS} s"
-            )
-        if now == started or now - last_said > 10:
-            last_said = now
+            raise InstallTimeoutError(f"{folder.name}: another install of it takes over {LIMIT_SECONDS} s")
+        if now >= say_at:
+            say_at = now + 10
             _say(f"waiting for another install of {folder.name} ({now - started:.0f} s)")
         time.sleep(0.1)
 
@@ -327,4 +326,4 @@ def _fail(error: Exception, code: int) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

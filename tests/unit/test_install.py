@@ -1,0 +1,198 @@
+"""Installing on a node: what is refused, what is made once, and what survives a kill. A fake uv stands in."""
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodectl import tinymodel
+
+pytestmark = pytest.mark.timeout(60)
+
+PROJECT = Path(__file__).parents[2]
+SPEC = {"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}}
+
+FAKE_UV = """#!/bin/sh
+case "$1 $2" in
+"--version ") exit 0 ;;
+"venv --clear")
+    for folder; do :; done
+    mkdir -p "$folder/bin"
+    ln -sf "{python}" "$folder/bin/python"
+    ;;
+"pip sync")
+    echo sync >>"{folder}/syncs"
+    [ ! -p "{folder}/gate" ] || read -r _ <"{folder}/gate"
+    [ ! -e "{folder}/broken" ] || {{ echo "no such wheel: ai-dynamo" >&2; exit 2; }}
+    ;;
+esac
+"""
+
+
+class Machine:
+    """A machine with nothing installed but a uv that only pretends."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.cache = folder / "cache" / "dynamo-multinode"
+        self.gate = folder / "gate"
+        programs = folder / "bin"
+        programs.mkdir()
+        uv = programs / "uv"
+        uv.write_text(FAKE_UV.format(python=sys.executable, folder=folder))
+        uv.chmod(0o755)
+        self._env = os.environ | {
+            "PATH": f"{programs}:{os.environ['PATH']}",
+            "XDG_CACHE_HOME": str(folder / "cache"),
+        }
+
+    def start(self, spec: object = SPEC) -> "subprocess.Popen[str]":
+        process = subprocess.Popen(
+            [sys.executable, "-m", "nodectl.install"],
+            cwd=PROJECT,
+            env=self._env,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdin is not None
+        process.stdin.write(spec if isinstance(spec, str) else json.dumps(spec))
+        process.stdin.close()
+        process.stdin = None
+        return process
+
+    def install(self, spec: object = SPEC) -> tuple[int, Any, str]:
+        """Return exit code, what was printed (JSON, if anything), and what was said."""
+        process = self.start(spec)
+        out, said = process.communicate()
+        return process.returncode, json.loads(out) if out else None, said
+
+    def syncs(self) -> int:
+        """Return how often packages were installed."""
+        file = self.folder / "syncs"
+        return len(file.read_text().splitlines()) if file.exists() else 0
+
+    def close_gate(self) -> None:
+        """Have every later installation of packages wait."""
+        os.mkfifo(self.gate)
+
+    def let_one_through(self) -> None:
+        """Wait until an installation of packages waits, and let it go on."""
+        with self.gate.open("w") as gate:
+            gate.write("\n")
+
+
+@pytest.fixture
+def machine(tmp_path: Path) -> Machine:
+    return Machine(tmp_path)
+
+
+def test_a_second_install_finds_everything_in_place(machine: Machine) -> None:
+    code, first, _ = machine.install()
+    assert code == 0
+    assert not first["cached"]
+    code, second, said = machine.install()
+    assert (code, said) == (0, "")
+    assert second == first | {"cached": True}
+    assert Path(second["python"]).is_file()
+    assert (Path(second["model"]) / "tokenizer.json").is_file()
+    assert machine.syncs() == 1
+
+
+@pytest.mark.parametrize(
+    ("spec", "told"),
+    [
+        ("", "expected a runtime spec as JSON"),
+        ("[]", "expected a JSON object, got list"),
+        (
+            {"variant": "tpu", "model": {"kind": "generated", "name": "tiny"}},
+            "variant: 'tpu' is unknown; use one of",
+        ),
+        ({"variant": "mocker"}, "model: expected {kind, name}, got None"),
+        (
+            {"variant": "mocker", "model": {"kind": "s3", "name": "x"}},
+            "model.kind: 's3' is unknown; use one of",
+        ),
+        (
+            {"variant": "mocker", "model": {"kind": "generated", "name": "../x"}},
+            "model.name: '../x' names no folder",
+        ),
+        (
+            {"variant": "mocker", "model": {"kind": "path", "name": "/none"}},
+            "model.name: '/none' holds no config.json",
+        ),
+        (
+            {"variant": "mocker", "model": {"kind": "hub", "name": "--token"}},
+            "model.name: '--token' is no model id",
+        ),
+    ],
+)
+def test_a_bad_spec_is_refused_by_key_and_value(machine: Machine, spec: object, told: str) -> None:
+    code, out, said = machine.install(spec)
+    assert (code, out) == (2, None)
+    assert told in said
+    assert "Traceback" not in said
+    assert not machine.cache.exists()
+
+
+def test_a_failed_install_shows_its_last_lines_and_is_made_anew(machine: Machine) -> None:
+    (machine.folder / "broken").touch()
+    code, out, said = machine.install()
+    assert (code, out) == (1, None)
+    assert "no such wheel: ai-dynamo" in said
+    log = said.rstrip().rpartition("more: cat ")[2]
+    assert "no such wheel" in Path(log).read_text()
+    (machine.folder / "broken").unlink()
+    assert machine.install()[0] == 0
+
+
+def test_two_installs_at_once_install_once(machine: Machine) -> None:
+    machine.close_gate()
+    first, second = machine.start(), machine.start()
+    machine.let_one_through()
+    results = [json.loads(process.communicate()[0]) for process in (first, second)]
+    assert sorted(result["cached"] for result in results) == [False, True]
+    assert machine.syncs() == 1
+
+
+def test_an_install_waits_for_what_a_killed_one_left_running(machine: Machine) -> None:
+    machine.close_gate()
+    killed = machine.start()
+    with machine.gate.open("w") as orphan:
+        killed.kill()
+        later = machine.start()
+        assert later.stderr is not None
+        assert "waiting for another install" in later.stderr.readline()
+        assert machine.syncs() == 1
+        orphan.write("\n")
+    machine.let_one_through()
+    assert not json.loads(later.communicate()[0])["cached"]
+    assert machine.install()[1]["cached"]
+    killed.communicate()
+
+
+def test_the_generated_model_is_the_same_everywhere(tmp_path: Path) -> None:
+    tinymodel.write(tmp_path)
+    digest = hashlib.sha256()
+    for file in sorted(tmp_path.iterdir()):
+        digest.update(file.name.encode() + file.read_bytes())
+    assert digest.hexdigest() == "2d15c686f0230bb3f46b78d0de6e637fc00c9520adb7bd552b315fdb142dc973", (
+        "raise tinymodel.VERSION when the model changes"
+    )
+
+
+def test_a_model_that_was_cut_short_is_written_anew(machine: Machine) -> None:
+    _, out, _ = machine.install()
+    whole = Path(out["model"])
+    expected = {file.name: file.read_bytes() for file in whole.iterdir()}
+    partial = whole.with_name(f".{whole.name}.partial")
+    whole.rename(partial)
+    (partial / "model.safetensors").write_bytes(b"half")
+    assert machine.install()[0] == 0
+    assert {file.name: file.read_bytes() for file in whole.iterdir()} == expected
