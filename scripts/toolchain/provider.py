@@ -29,7 +29,7 @@ def official(home: Path) -> bool:
 
 def ensure(pulumi: Path, home: Path, site: Site) -> str:
     """Install the official plugin into the user's Pulumi home where that works; say which one serves."""
-    if not official(home) and site.checksums() is not None:
+    if not official(home) and site.digest() is not None:
         say(f"installing the command provider {VERSION}: seconds")
         _install(pulumi, home, site)
     return "official" if official(home) else "offline"

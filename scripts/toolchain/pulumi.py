@@ -5,7 +5,7 @@ from pathlib import Path
 
 from scripts.toolchain import source
 from scripts.toolchain.common import Tool, made_whole, say, version_of
-from scripts.toolchain.release import Site
+from scripts.toolchain.release import BROKEN, Site
 
 VERSION = "3.259.0"
 """The SDK's own (pyproject.toml); the newest of which the Go module proxy has the sources."""
@@ -32,13 +32,13 @@ def ensure(cache: Path, path: str, uv: Path, site: Site) -> Tool:
 
 
 def _download(site: Site, folder: Path) -> bool:
-    checksums = site.checksums()
-    if checksums is None:
+    digest = site.digest()
+    if digest is None:
         return False
     say(f"downloading Pulumi {VERSION}: about 100 MB")
     try:
-        site.download(checksums, folder)
-    except OSError as error:
+        site.download(digest, folder)
+    except BROKEN as error:
         say(f"  the download broke off: {error}")
         site.avoid()
         return False

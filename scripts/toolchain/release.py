@@ -1,6 +1,7 @@
 """The Pulumi CLI from its official release site, checked against the checksums published with it."""
 
 import hashlib
+import http.client
 import queue
 import shutil
 import tarfile
@@ -19,6 +20,9 @@ ANSWER_SECONDS = 4
 FORGET_SECONDS = 30 * 60
 """How long a site that did not answer is left alone."""
 
+BROKEN = (OSError, http.client.HTTPException)
+"""What a transfer that does not come to its end raises."""
+
 T = TypeVar("T")
 
 
@@ -30,13 +34,15 @@ class Site:
         self._archive = f"{url}/pulumi-v{version}-linux-x64.tar.gz"
         self._silent = cache / "release-site-unreachable"
 
-    def checksums(self) -> str | None:
-        """Return the release's published checksums; None, within seconds, when the site cannot be reached."""
+    def digest(self) -> str | None:
+        """Return the SHA-256 published for the release; None, within seconds, when it cannot be had."""
         if self._silent.exists() and time.time() - self._silent.stat().st_mtime < FORGET_SECONDS:
             return None
         try:
-            return _within(ANSWER_SECONDS, lambda: _open(self._checksums).read().decode())
-        except (OSError, ValueError):
+            published = _within(ANSWER_SECONDS, lambda: _open(self._checksums).read().decode())
+            digests = {name: digest for digest, name in map(str.split, published.splitlines())}
+            return digests[PurePosixPath(self._archive).name]
+        except (*BROKEN, ValueError, KeyError):  # no answer, or that of a login page
             self.avoid()
             return None
 
@@ -45,17 +51,16 @@ class Site:
         self._silent.parent.mkdir(parents=True, exist_ok=True)
         self._silent.touch()
 
-    def download(self, checksums: str, into: Path) -> None:
+    def download(self, digest: str, into: Path) -> None:
         """Unpack the release's programs into a folder.
 
-        Raises OSError when the transfer breaks, ToolchainError when it is not what was published.
+        Raises one of BROKEN when the transfer breaks, ToolchainError when it is not what was published.
         """
         with tempfile.TemporaryFile() as packed:
             with _open(self._archive) as response:
                 shutil.copyfileobj(response, packed)
             packed.seek(0)
-            digest = hashlib.file_digest(packed, "sha256").hexdigest()
-            if f"{digest}  {PurePosixPath(self._archive).name}" not in checksums.splitlines():
+            if hashlib.file_digest(packed, "sha256").hexdigest() != digest:
                 raise ToolchainError(
                     f"{self._archive} does not have its published checksum and was not used; find out what"
                     " changes downloads on this network, or put a Pulumi CLI of your own on PATH"

@@ -46,7 +46,8 @@ def build(version: str, uv: Path, into: Path, scratch: Path) -> None:
         installed = into / script.name
         shutil.copyfile(script, installed)
         installed.chmod(0o755)
-    shutil.rmtree(scratch)
+    # A run that was killed may have left a compiler that still writes here.
+    shutil.rmtree(scratch, ignore_errors=True)
 
 
 def find_go(uv: Path, scratch: Path) -> Path:
