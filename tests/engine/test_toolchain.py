@@ -1,4 +1,4 @@
-"""Where `scripts/bootstrap` gets its tools and what `scripts/env` does to a shell; nothing is compiled here."""
+"""Where `scripts/bootstrap` gets tools and what `scripts/env` does to a shell; nothing is compiled here."""
 
 import hashlib
 import http.server
