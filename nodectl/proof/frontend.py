@@ -1,4 +1,4 @@
-"""A client of Dynamo's frontend: its list of workers, its models, and chat completions that say who answered."""
+"""A client of Dynamo's frontend: its workers, its models, and chat completions that say who answered."""
 
 import json
 import time
@@ -9,13 +9,10 @@ from typing import Any, Final
 import httpx
 from pydantic import BaseModel
 
+from nodectl.proof.asking import RefusedError
 from nodectl.proof.registry import Listed
 
 MAX_TOKENS: Final = 8
-
-
-class RefusedError(Exception):
-    """The frontend answered, but not as a healthy one does; the text says how, in one line."""
 
 
 @dataclass(frozen=True)
@@ -74,13 +71,13 @@ class Answer:
     prefill: int | None
     decode: int | None
     hit_rate: float | None
-    """Part of the prompt's blocks that the KV router knew to be on the worker it chose; None: no KV router."""
+    """Part of the prompt's blocks that the KV router knew on the worker that it chose; None: no KV router."""
     first_ms: float
     """Until the first part arrived: the first token of a streamed answer."""
 
 
 class Frontend:
-    """One frontend (or a balancer before several) at `url`. Raises RefusedError, httpx and pydantic errors."""
+    """One frontend, or a balancer, at `url`. Raises RefusedError, `httpx.HTTPError`, and ValueError."""
 
     def __init__(self, http: httpx.AsyncClient, url: str) -> None:
         self._http = http
@@ -143,7 +140,7 @@ def _request(model: str, prompt: str, pin: Pin | None = None) -> dict[str, Any]:
 
 
 async def _events(reply: httpx.Response) -> AsyncIterator[str]:
-    """Yield the data of a stream's events up to `[DONE]`; a stream without it, or with an error, is refused."""
+    """Yield the data of a stream's events up to `[DONE]`; a stream that ends otherwise is refused."""
     async for line in reply.aiter_lines():
         if line == "data: [DONE]":
             return

@@ -1,4 +1,4 @@
-"""Runs the checks of a proof one after another within their bounds, and stops at the first that does not hold."""
+"""Runs the checks of a proof one after another, each within its bound, up to the first that does not hold."""
 
 import asyncio
 import time
@@ -10,7 +10,8 @@ from typing import Final
 import httpx
 
 from nodectl.manifest import Check, ProofResult, ProofSpec
-from nodectl.proof.checks import Checks, Step, UnmetError
+from nodectl.proof.asking import UnmetError
+from nodectl.proof.checks import ANSWER_SECONDS, Checks, Step
 
 PAUSE: Final = 0.2
 """Seconds between two tries of a check."""
@@ -26,12 +27,12 @@ class Proof:
 
 
 async def prove(spec: ProofSpec, progress: Callable[[str], None]) -> Proof:
-    """Prove the deployment within `spec.seconds`; `progress` gets a line whenever what is waited for changes."""
+    """Prove the deployment within `spec.seconds`; `progress` gets a line when what is waited for changes."""
     begun = time.monotonic()
     end = begun + spec.seconds
     done: list[Check] = []
     blame: tuple[str, ...] = ()
-    async with httpx.AsyncClient(timeout=None, trust_env=False) as http:
+    async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False) as http:
         checks = Checks(spec, http, end)
         for step in checks.steps():
             check, blame = await _hold(step, checks, end, progress)
@@ -55,20 +56,19 @@ async def _hold(
     """Ask until the check holds or its time is over; return it with the services to blame."""
     begun = time.monotonic()
     checks.deadline = min(end, begun + step.seconds)
-    bound = checks.deadline - begun
-    unmet = UnmetError("not asked: the checks before took all the time")
-    shown = ""
-    while time.monotonic() < checks.deadline:
+    unmet: UnmetError | None = None
+    while unmet is None or time.monotonic() < checks.deadline:
         try:
             seen = await step.ask()
         except UnmetError as error:
-            unmet = error
+            now = time.monotonic()
+            if unmet is None or now < checks.deadline:  # a try that the bound cut short says less
+                if str(error) != str(unmet):
+                    progress(f"{step.name}  {error} ({now - begun:.0f} s of {checks.deadline - begun:.0f})")
+                unmet = error
+            await asyncio.sleep(PAUSE)
         else:
             return Check(name=step.name, ok=True, seconds=_since(begun), seen=seen), ()
-        if str(unmet) != shown:
-            shown = str(unmet)
-            progress(f"{step.name}  {shown} ({_since(begun):.0f} s of {bound:.0f})")
-        await asyncio.sleep(PAUSE)
     return Check(name=step.name, ok=False, seconds=_since(begun), seen=str(unmet)), unmet.blame
 
 

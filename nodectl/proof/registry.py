@@ -30,9 +30,9 @@ class Registry:
 
     planned: tuple[ProofInstance, ...]
     ids: dict[str, int]
-    """Service -> its worker id. Ids of earlier lives stay listed until their leases end; this is the newest."""
+    """Service -> its newest worker id: those of earlier lives stay listed until their leases end."""
     elsewhere: dict[str, str]
-    """Service that is not listed as planned -> how its address is listed instead, where it is listed at all."""
+    """Service that is listed, but not as planned -> how it is."""
     leaving: tuple[str, ...]
     """Addresses outside the plan."""
 

@@ -1,42 +1,44 @@
 """Puts a proof into words: the table of its checks, and what a failed one leaves to look at."""
 
 import shlex
-from collections.abc import Sequence
-from pathlib import Path
+import sys
+from collections.abc import Iterator, Sequence
 from typing import Final
 
+from nodectl.layout import Layout
 from nodectl.manifest import ProofResult, ProofSpec
 
 LOG_LINES: Final = 12
+LOGS: Final = 3
 
 
 def render(result: ProofResult) -> str:
-    """Return the proof as a table: a line of totals and one line a check."""
+    """Return the proof as a table: the totals, then a line for each check."""
     width = max(len(check.name) for check in result.checks)
-    lines = [f"proof      {len(result.checks)} checks, {result.seconds:.1f} s"]
-    for check in result.checks:
-        lines.append(f"  {'ok  ' if check.ok else 'FAIL'}  {check.name:<{width}}  {check.seen}")
-    return "\n".join(lines)
+    rows = [
+        f"  {'ok  ' if check.ok else 'FAIL'}  {check.name:<{width}}  {check.seconds:5.1f} s  {check.seen}"
+        for check in result.checks
+    ]
+    return "\n".join([f"proof      {len(rows)} checks, {result.seconds:.1f} s", *rows])
 
 
 def explain(spec: ProofSpec, result: ProofResult, blame: Sequence[str]) -> str:
-    """Return what a user of a failed proof needs: the check, what was seen, and the logs of the services to blame."""
-    failed = next(check for check in result.checks if not check.ok)
+    """Return what failed, with the last lines of the services to blame and how to see more."""
+    failed = result.checks[-1]
     lines = [f"proof failed at {failed.name} after {failed.seconds:.1f} s: {failed.seen}"]
-    for service in blame:
+    for service in blame[:LOGS]:
         lines += _log(spec, service)
     return "\n".join(lines)
 
 
-def _log(spec: ProofSpec, service: str) -> list[str]:
+def _log(spec: ProofSpec, service: str) -> Iterator[str]:
     for node, root in spec.node_roots.items():
-        log = Path(root) / "logs" / f"{service}.log"
-        if log.exists():
+        log = Layout.at(root).log(service)
+        if log.is_file():
             last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-            more = shlex.join(["nodectl", "logs", service, "--root", root])
-            return [
-                f"  last lines of {service} on {node}:",
-                *(f"    {line}" for line in last),
-                f"  more: {more}",
-            ]
-    return [f"  more, on the node of {service}: nodectl logs {service}"]
+            yield f"  last lines of {service} on {node}:"
+            yield from (f"    {line}" for line in last)
+            more = [sys.executable, "-m", "nodectl", "logs", service, "--root", root]
+            yield f"  more: {shlex.join(more)}"
+            return
+    yield f"  more: the log of {service}, on its node"
