@@ -4,6 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from planning import owned
 from planning.commands import FRONTEND, PAIRING_FLAGS, WORKER
+from planning.flags import problems as flag_problems
 from planning.heads import attention_heads
 from planning.machines import INSTANCES, Machine
 from planning.placement import Demand, fits
@@ -106,7 +107,7 @@ def _sizes(settings: Settings, machine: Machine) -> Iterator[Problem]:
         tensor, gpus = role.parallelism.tensor, gpus_of(role)
         if fits(gpus, machine.gpus) and _divides(heads, tensor):
             continue
-        has = f"{machine.name} has {counted(machine.gpus, 'GPU')}"
+        has = f"each {machine.name} has {counted(machine.gpus, 'GPU')}"
         if heads:
             has += f" and the model has {heads} attention heads"
         pipeline = role.parallelism.pipeline
@@ -139,6 +140,9 @@ def _passed_on(settings: Settings) -> Iterator[Problem]:
 def _role_passes_on(name: str, module: str, role: RoleSettings | FrontendSettings) -> Iterator[Problem]:
     yield from _owned(f"roles.{name}.flags", role.flags, owned.FLAGS[module])
     yield from _owned(f"roles.{name}.env", role.env, owned.ENV)
+    free = {flag: value for flag, value in role.flags.items() if flag not in owned.FLAGS[module]}
+    for message in flag_problems(module, free):
+        yield Problem(f"roles.{name}.flags", message)
 
 
 def _owned(key: str, given: Mapping[str, object], owners: Mapping[str, str]) -> Iterator[Problem]:

@@ -1,0 +1,320 @@
+"""Who runs where, what is refused, and what a change restarts."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from planning import describe, plan, restarts, topology
+from planning.__main__ import main
+from settings import Settings
+from settings.problems import StackFileError
+from settings.reading import read_stack_file
+from tests.unit.plan_examples import LLAMA, addresses, agg, disagg, places, real, settings
+
+STACKS = Path(__file__).parents[2] / "stacks"
+
+
+def local(**target: Any) -> dict[str, Any]:
+    return {"kind": "local", **target}
+
+
+def split(replicas: int = 1, **parallelism: int) -> dict[str, Any]:
+    return {"replicas": replicas, "parallelism": parallelism}
+
+
+def test_engines_are_packed_on_as_few_nodes_as_hold_them_and_roles_keep_apart() -> None:
+    roles = {"prefill": split(3, tensor=2), "decode": split(1, tensor=4)}
+    assert places(settings("disagg", roles, target=local(gpusPerNode=4))) == {
+        "prefill-0": [("node-1", (0, 1))],
+        "prefill-1": [("node-1", (2, 3))],
+        "prefill-2": [("node-2", (0, 1))],
+        "decode-0": [("node-3", (0, 1, 2, 3))],
+    }
+
+
+def test_engines_are_spread_over_the_nodes_that_are_given() -> None:
+    roles = {"aggregated": split(3, tensor=2)}
+    assert places(settings("agg", roles, target=local(gpusPerNode=4, nodes=2))) == {
+        "aggregated-0": [("node-1", (0, 1))],
+        "aggregated-1": [("node-2", (0, 1))],
+        "aggregated-2": [("node-1", (2, 3))],
+    }
+
+
+def test_roles_share_nodes_when_there_are_too_few_to_keep_apart() -> None:
+    assert places(disagg(1, 1, target=local(gpusPerNode=2, nodes=1))) == {
+        "prefill-0": [("node-1", (0,))],
+        "decode-0": [("node-1", (1,))],
+    }
+
+
+def test_an_engine_that_needs_more_gpus_than_a_node_takes_whole_nodes() -> None:
+    roles = {"prefill": split(tensor=8), "decode": split(tensor=4, pipeline=4)}
+    assert places(real("disagg", roles)) == {
+        "prefill-0": [("node-1", tuple(range(8)))],
+        "decode-0": [("node-2", tuple(range(8))), ("node-3", tuple(range(8)))],
+    }
+
+
+@pytest.mark.parametrize(
+    ("head", "nodes", "where"),
+    [
+        ("colocated", ["node-1", "node-2"], "node-1"),
+        ({"placement": "colocated", "node": 2}, ["node-1", "node-2"], "node-2"),
+        ("dedicated", ["head", "node-1", "node-2"], "head"),
+    ],
+)
+def test_the_head_is_a_worker_node_or_one_of_its_own(head: Any, nodes: list[str], where: str) -> None:
+    made = plan(agg(2, head=head))
+    assert [node.name for node in made.nodes] == nodes
+    assert made.head == where
+    assert {service.name for service in made.services_on(where)} >= {"nats", "etcd", "frontend"}
+
+
+def test_nodes_that_no_engine_needs_stay_in_the_plan() -> None:
+    assert "node-3  nothing" in describe(plan(agg(2, target=local(nodes=3))))
+
+
+REFUSED = [
+    (
+        real("disagg", {"prefill": split(tensor=6), "decode": split(tensor=8)}),
+        "roles.prefill.parallelism.tensor: 6",
+        "each p5.48xlarge has 8 GPUs and the model has 64 attention heads; use 1, 2, 4, 8, 16, 32, 64",
+    ),
+    (
+        real("agg", {"aggregated": split(tensor=12)}, model={"name": "someone/model"}),
+        "roles.aggregated.parallelism.tensor: 12",
+        "each p5.48xlarge has 8 GPUs; use 1, 2, 3, 4, 5, 6, 7, 8, 16",
+    ),
+    (
+        settings("agg", {"aggregated": split(tensor=3)}, engine="vllm"),
+        "roles.aggregated.parallelism.tensor: 3",
+        "the model has 4 attention heads; use 1, 2, 4",
+    ),
+    (
+        agg(5, target=local(nodes=2, gpusPerNode=2)),
+        "target.nodes: 2",
+        "cannot hold 5 x aggregated of 1 GPU: 5 of 2 x 2 = 4 GPUs; write 3, or lower `replicas`",
+    ),
+    (
+        disagg(1, 1, target=local(nodes=1)),
+        "target.nodes: 1",
+        "cannot hold 1 x prefill of 1 GPU and 1 x decode of 1 GPU: 2 of 1 x 1 = 1 GPU; write 2",
+    ),
+    (agg(1000), "roles", "1000 x aggregated of 1 GPU need 1000 nodes of 1 GPU, expected at most 256"),
+    (agg(target=local(gpusPerNode=129)), "target.gpusPerNode: 129", "expected at most 128"),
+    (agg(target=local(nodes=300)), "target.nodes: 300", "expected at most 256"),
+    (
+        real("agg", {"aggregated": {}}, target={"kind": "aws", "instanceType": "p5.huge"}),
+        "target.instanceType: p5.huge",
+        "expected one of p4d.24xlarge,",
+    ),
+    (agg(2, head={"node": 3}), "head.node: 3", "expected 1 to 2"),
+    (agg(2, head={"placement": "dedicated", "node": 2}), "head.node: 2", "remove it"),
+    (
+        settings("agg", {"aggregated": {}, "frontend": {"replicas": 2}}),
+        "roles.frontend.replicas: 2",
+        "expected at most 1",
+    ),
+    (
+        real("agg", {"aggregated": {"flags": {"tensor-parallel-size": 8}}}),
+        "roles.aggregated.flags.tensor-parallel-size: 8",
+        "use `parallelism.tensor`",
+    ),
+    (
+        real("disagg", {"prefill": {}, "decode": {"flags": {"is-prefill-worker": True}}}),
+        "roles.decode.flags.is-prefill-worker: True",
+        "use `pattern`",
+    ),
+    (
+        settings("agg", {"aggregated": {}, "frontend": {"flags": {"http-port": 80}}}),
+        "roles.frontend.flags.http-port: 80",
+        "docs/ports.md",
+    ),
+    (
+        settings("agg", {"aggregated": {"env": {"NATS_SERVER": "nats://elsewhere"}}}),
+        "roles.aggregated.env.NATS_SERVER: nats://elsewhere",
+        "planned from `head`",
+    ),
+    (
+        real("agg", {"aggregated": {"flags": {"enforce-eagr": True}}}),
+        "roles.aggregated.flags",
+        "did you mean `enforce-eager`",
+    ),
+    (
+        real("disagg", {"prefill": {}, "decode": {"flags": {"dtype": "float32"}}}),
+        "roles.decode.flags.dtype: float32",
+        "prefill has none",
+    ),
+]
+
+
+@pytest.mark.parametrize(("file", "subject", "remedy"), REFUSED, ids=[case[1] for case in REFUSED])
+def test_what_cannot_be_is_refused_with_key_value_and_remedy(
+    file: Settings, subject: str, remedy: str
+) -> None:
+    with pytest.raises(StackFileError) as refused:
+        plan(file)
+    [problem] = refused.value.problems
+    assert problem.subject == subject
+    assert remedy in problem.message
+
+
+def test_all_problems_of_a_stack_file_are_told_at_once() -> None:
+    roles = {
+        "prefill": split(tensor=6) | {"flags": {"model": "other"}},
+        "decode": split(tensor=5) | {"env": {"DYN_NAMESPACE": "mine"}},
+        "frontend": {"flags": {"router-mod": "kv"}},
+    }
+    with pytest.raises(StackFileError) as refused:
+        plan(real("disagg", roles))
+    assert [problem.key for problem in refused.value.problems] == [
+        "roles.decode.env.DYN_NAMESPACE",
+        "roles.decode.parallelism.tensor",
+        "roles.frontend.flags",
+        "roles.prefill.flags.model",
+        "roles.prefill.parallelism.tensor",
+    ]
+
+
+def test_a_simulated_engine_may_have_any_size_that_the_real_one_has() -> None:
+    roles = {"aggregated": split(tensor=16)}
+    assert len(plan(settings("agg", roles, target=local(gpusPerNode=8))).nodes) == 2
+
+
+def generation(file: Settings) -> str:
+    return plan(file).generation
+
+
+def both(**flags: Any) -> Settings:
+    return real("disagg", {"prefill": {"flags": flags}, "decode": {"flags": flags}})
+
+
+def test_only_what_nixl_compares_makes_another_generation() -> None:
+    assert generation(both()) == generation(both(**{"max-num-seqs": 8, "enforce-eager": True}))
+    assert generation(both()) == generation(real("disagg", {"prefill": {"replicas": 2}, "decode": {}}))
+    others = [
+        both(dtype="float16"),
+        both(**{"kv-cache-dtype": "fp8"}),
+        real("disagg", {"prefill": {}, "decode": {}}, model={"name": LLAMA, "revision": "main"}),
+        real("agg", {"aggregated": {}}),
+    ]
+    assert len({generation(file) for file in [both(), *others]}) == 5
+
+
+def changes(before: Settings, after: Settings) -> list[str]:
+    """Return what the change restarts, when nodes keep their addresses."""
+    old, new = plan(before), plan(after)
+    known = addresses(max(old, new, key=lambda made: len(made.nodes)))
+    return restarts(topology(old, known), topology(new, known))
+
+
+def test_nothing_restarts_when_nothing_changed_and_nothing_is_said_of_a_new_stack() -> None:
+    assert changes(disagg(), disagg()) == []
+    assert restarts(None, topology(plan(agg()), addresses(plan(agg())))) == []
+
+
+def test_a_changed_decode_flag_restarts_the_decode_workers_alone() -> None:
+    changed = settings("disagg", {"prefill": {}, "decode": {"replicas": 2, "flags": {"max-num-seqs": 8}}})
+    assert changes(disagg(1, 2), changed) == [
+        "decode-0 on node-2 restarts: flags changed",
+        "decode-1 on node-3 restarts: flags changed",
+    ]
+
+
+def test_the_only_worker_of_a_role_is_said_to_interrupt_serving() -> None:
+    changed = settings("disagg", {"prefill": {"env": {"NCCL_DEBUG": "INFO"}}, "decode": {"replicas": 2}})
+    assert changes(disagg(1, 2), changed) == [
+        "prefill-0 on node-1 restarts: environment changed",
+        "interrupts serving: the only prefill worker restarts",
+    ]
+
+
+def test_fewer_replicas_stop_the_last_worker_and_more_start_one() -> None:
+    assert changes(disagg(1, 3), disagg(1, 2)) == ["decode-2 on node-4 stops"]
+    assert changes(disagg(1, 2), disagg(1, 3)) == ["decode-2 on node-4 starts"]
+
+
+def test_another_pattern_replaces_every_worker() -> None:
+    assert changes(agg(2), disagg(1, 1)) == [
+        "aggregated-0 on node-1 stops",
+        "prefill-0 on node-1 starts",
+        "aggregated-1 on node-2 stops",
+        "decode-0 on node-2 starts",
+        "interrupts serving: the pattern changes, every worker is replaced",
+    ]
+
+
+def test_another_head_restarts_everything_that_is_told_its_address() -> None:
+    lines = changes(agg(2), agg(2, head={"node": 2}))
+    assert "nats on node-1 stops" in lines
+    assert "nats on node-2 starts" in lines
+    assert "aggregated-0 on node-1 restarts: environment changed" in lines
+    assert "interrupts serving: the only frontend restarts" in lines
+
+
+SHIPPED = sorted(STACKS.glob("Pulumi.*.yaml"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
+def test_every_shipped_stack_can_be_planned_and_printed(path: Path) -> None:
+    made = plan(read_stack_file(path))
+    printed = describe(made, addresses(made))
+    for service in made.services:
+        assert service.name.removesuffix("-rank-1") in printed
+    assert all(node.name in printed for node in made.nodes)
+
+
+def test_the_shapes_of_the_shipped_stacks_are_those_of_their_names() -> None:
+    shapes = {
+        path.name.split(".")[1]: [
+            (engine.role, len(engine.ranks)) for engine in plan(read_stack_file(path)).engines
+        ]
+        for path in SHIPPED
+    }
+    assert (
+        shapes.items()
+        >= {
+            "agg": [("aggregated", 1), ("aggregated", 1)],
+            "disagg": [("prefill", 1), ("decode", 1)],
+            "large": [("aggregated", 2)],
+            "local": [("aggregated", 1), ("aggregated", 1)],
+            "local-disagg": [("prefill", 1), ("decode", 1), ("decode", 1)],
+            "local-vllm": [("aggregated", 1), ("aggregated", 1)],
+            "local-vllm-disagg": [("prefill", 1), ("decode", 1)],
+            "local-vllm-large": [("aggregated", 2)],
+        }.items()
+    )
+
+
+def test_a_wrong_stack_file_is_answered_with_its_name_and_every_problem(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "stacks").mkdir()
+    text = (STACKS / "Pulumi.disagg.yaml").read_text(encoding="utf-8")
+    (tmp_path / "stacks/Pulumi.wrong.yaml").write_text(
+        text.replace("tensor: 8", "tensor: 6"), encoding="utf-8"
+    )
+    monkeypatch.chdir(tmp_path)
+    assert main("wrong") == 2
+    out, err = capsys.readouterr()
+    assert out == ""
+    assert err.splitlines()[0] == "stacks/Pulumi.wrong.yaml"
+    assert err.count("cannot be placed: each p5.48xlarge has 8 GPUs") == 2
+    assert err.splitlines()[-1] == "2 problems, nothing was created"
+
+
+def test_a_plan_is_printed_with_addresses_where_they_are_known() -> None:
+    made = plan(agg(2))
+    assert describe(made, {"node-1": "127.77.0.11", "node-2": "127.77.0.12"}).splitlines()[:3] == [
+        "plan       local · agg · 2 nodes of 1 GPU · router kv · engine mocker · model tiny",
+        "  node-1  127.77.0.11  nats 4222 · etcd 2379 · frontend 8000 · aggregated-0",
+        "  node-2  127.77.0.12  aggregated-1",
+    ]
+
+
+def test_a_plan_for_machines_is_printed_with_gpus_and_splits() -> None:
+    lines = describe(plan(real("agg", {"aggregated": split(tensor=16)}))).splitlines()
+    assert lines[0].startswith("plan       aws · agg · 2 x p5.48xlarge (8 x H100 80 GB) · ")
+    assert lines[2] == "  node-2  aggregated-0 rank 1 of 2 TP16 GPUs 0-7"
