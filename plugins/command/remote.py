@@ -93,8 +93,8 @@ class _Channel(asyncssh.SSHClientChannel[bytes]):
             if refused:
                 self.close()
                 raise OperationError(
-                    f'could not set environment variable "{refused[0]}": the AcceptEnv of the SSH server does '
-                    f"not name it; let it, or start the command with `{refused[0]}=value`"
+                    f'could not set environment variable "{refused[0]}": the AcceptEnv of the SSH server '
+                    f"does not name it; let it, or start the command with `{refused[0]}=value`"
                 )
             for name in await self._refused(self._optional):
                 await self._log(f"Unable to set {name}: the AcceptEnv of the SSH server does not name it")

@@ -1,6 +1,7 @@
 """SSH connections, one for each distinct `connection` input, shared by all that runs on its host."""
 
 import asyncio
+import functools
 import itertools
 import json
 import os
@@ -17,7 +18,9 @@ T = TypeVar("T")
 _KEEPALIVE = 30
 """Seconds between probes of a quiet host; it counts as lost after three without an answer."""
 
-_shared: dict[str, asyncio.Task[asyncssh.SSHClientConnection]] = {}
+_Dialling = asyncio.Task[asyncssh.SSHClientConnection]
+
+_shared: dict[str, _Dialling] = {}
 
 
 async def use(
@@ -33,16 +36,29 @@ async def use(
         is_new = dialling is None
         if dialling is None:
             dialling = _shared[key] = asyncio.create_task(_dial(connection, log))
+            dialling.add_done_callback(functools.partial(_forget_failed, key))
+        client = await asyncio.shield(dialling)
         try:
-            return await session(await asyncio.shield(dialling))
-        except (OperationError, asyncssh.ChannelOpenError) as error:
+            return await session(client)
+        except asyncssh.Error as error:
             if _shared.get(key) is dialling:
                 del _shared[key]
-            if isinstance(error, OperationError):
-                raise
             # Only a session that was never opened may be tried again.
-            if is_new or error.code == asyncssh.OPEN_REQUEST_SESSION_FAILED:
-                raise OperationError(f"{connection['host']} opens no session: {error.reason}") from error
+            if is_new or not _never_opened(error):
+                raise OperationError(f"{connection['host']} opens no session: {error}") from error
+
+
+def _forget_failed(key: str, dialling: _Dialling) -> None:
+    if dialling.cancelled() or dialling.exception():
+        del _shared[key]
+
+
+def _never_opened(error: asyncssh.Error) -> bool:
+    return isinstance(error, asyncssh.ChannelOpenError) and error.code in (
+        asyncssh.OPEN_ADMINISTRATIVELY_PROHIBITED,
+        asyncssh.OPEN_CONNECT_FAILED,
+        asyncssh.OPEN_RESOURCE_SHORTAGE,
+    )
 
 
 async def _dial(connection: Properties, log: Log) -> asyncssh.SSHClientConnection:
