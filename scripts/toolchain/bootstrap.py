@@ -35,7 +35,7 @@ def bootstrap() -> None:
         for program in (cli.program, installer.program, installer.program.with_name("uvx")):
             _link(program)
     say(
-        f"toolchain  pulumi {pulumi.VERSION} ({cli.origin}) · command provider {provider.VERSION} ({command})"
+        f"toolchain  pulumi {cli.version} ({cli.origin}) · command provider {provider.VERSION} ({command})"
         f" · project environment ({project})"
     )
 
@@ -70,7 +70,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
         bootstrap()
-    except ToolchainError as error:
+    except (ToolchainError, OSError) as error:
         print(f"scripts/bootstrap: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:

@@ -25,6 +25,7 @@ class Tool:
     """A program that is ready to run, and where it came from in a word or two."""
 
     program: Path
+    version: str
     origin: str
 
 
@@ -48,6 +49,11 @@ def version_of(program: Path | str, *arguments: str) -> Version | None:
         if found := re.search(r"(\d+)\.(\d+)\.(\d+)", printed):
             return int(found[1]), int(found[2]), int(found[3])
     return None
+
+
+def dotted(version: Version) -> str:
+    """Write a version as people do."""
+    return ".".join(map(str, version))
 
 
 def run(

@@ -4,7 +4,7 @@ import shutil
 from pathlib import Path
 
 from scripts.toolchain import source
-from scripts.toolchain.common import Tool, made_whole, say, version_of
+from scripts.toolchain.common import Tool, dotted, made_whole, say, version_of
 from scripts.toolchain.release import BROKEN, Site
 
 VERSION = "3.259.0"
@@ -21,14 +21,14 @@ def ensure(cache: Path, path: str, uv: Path, site: Site) -> Tool:
     home = cache / "pulumi" / VERSION
     program = home / "bin/pulumi"
     if home.exists():
-        return Tool(program, "cached")
+        return Tool(program, VERSION, "cached")
     with made_whole(home) as partial:
         folder = partial / "bin"
         folder.mkdir()
         origin = "downloaded" if _download(site, folder) else "built"
         if origin == "built":
             source.build(VERSION, uv, folder, cache / "pulumi" / "build")
-    return Tool(program, origin)
+    return Tool(program, VERSION, origin)
 
 
 def _download(site: Site, folder: Path) -> bool:
@@ -53,7 +53,7 @@ def _on_path(path: str) -> Tool | None:
     needed = tuple(map(int, VERSION.split(".")))
     found = version_of(own, "version")
     if found and found[0] == needed[0] and found >= needed:
-        return Tool(Path(own), "on PATH")
-    seen = ".".join(map(str, found)) if found else "of no known version"
+        return Tool(Path(own), dotted(found), "on PATH")
+    seen = dotted(found) if found else "of no known version"
     say(f"not using {own}: it is {seen}; this project needs {VERSION} or later {needed[0]}.x")
     return None

@@ -89,7 +89,7 @@ def main() -> int:
     """Print the lines; a problem is one message and a failing `eval`."""
     try:
         lines = script(os.environ)
-    except ToolchainError as error:
+    except (ToolchainError, OSError) as error:
         print(f"scripts/env: {error}", file=sys.stderr)
         return 1
     sys.stdout.buffer.write(os.fsencode(lines))

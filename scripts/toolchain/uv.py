@@ -6,7 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from scripts.toolchain.common import PROJECT, Tool, made_whole, run, say, version_of
+from scripts.toolchain.common import PROJECT, Tool, dotted, made_whole, run, say, version_of
 
 VERSION = "0.13.9"
 OLDEST = (0, 7, 0)
@@ -18,11 +18,11 @@ VENV = PROJECT / ".venv"
 def ensure(cache: Path, path: str) -> Tool:
     """Return the user's own uv, else one from the package index; raise ToolchainError when neither works."""
     own = shutil.which("uv", path=path)
-    if own and _is_program(own) and (version_of(own, "--version") or (0, 0, 0)) >= OLDEST:
-        return Tool(Path(own), "on PATH")
+    if own and _is_program(own) and (found := version_of(own, "--version")) and found >= OLDEST:
+        return Tool(Path(own), dotted(found), "on PATH")
     home = cache / "uv" / VERSION
     if home.exists():
-        return Tool(home / "bin/uv", "cached")
+        return Tool(home / "bin/uv", VERSION, "cached")
     say(f"getting uv {VERSION} from the package index: seconds")
     with made_whole(home) as partial:
         pip = [_base_python(), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
@@ -31,7 +31,7 @@ def ensure(cache: Path, path: str) -> Tool:
             f"cannot get uv {VERSION} from the package index; put uv on PATH, or install pip for"
             f" {_base_python()} and check the index's address",
         )
-    return Tool(home / "bin/uv", "installed")
+    return Tool(home / "bin/uv", VERSION, "installed")
 
 
 def ensure_project(uv: Path) -> str:
