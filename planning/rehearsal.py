@@ -5,7 +5,7 @@ from typing import Any
 from planning import flags as known_flags
 from planning import owned
 from planning.commands import WORKER, served_model
-from planning.machines import machine
+from planning.planner import plan
 from planning.roles import worker_roles
 from settings import Settings
 
@@ -17,12 +17,12 @@ def rehearsal(settings: Settings) -> dict[str, Any]:
     """Return the configuration, as below `config:` of a stack file, of a rehearsal of `settings`.
 
     Nodes, GPUs, roles, head and frontend stay. Flags that only real engines have are left out, and the
-    token, which nothing needs.
+    token, which nothing needs. Raises StackFileError where `settings` cannot be planned.
     """
     document = settings.model_dump(
         mode="json", by_alias=True, exclude_unset=True, exclude={"hugging_face_token", "proof_seconds"}
     )
-    target: dict[str, Any] = {"kind": "local", "gpusPerNode": machine(settings.target).gpus}
+    target: dict[str, Any] = {"kind": "local", "gpusPerNode": plan(settings).machine.gpus}
     if nodes := document["target"].get("nodes"):
         target["nodes"] = nodes
     model = {"name": MODEL, "source": "generated", "servedName": served_model(settings.model)}
