@@ -5,6 +5,7 @@ Standard library only: it runs on a bare Python before any environment exists. E
 another set of versions is another environment; `models/` the models; `uv/` uv, where a node has none.
 """
 
+import argparse
 import contextlib
 import fcntl
 import hashlib
@@ -20,6 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nodectl import tinymodel
+from nodectl.errors import BadInputError, NodectlError, TimedOutError
 
 VERSIONS: Final = Path(__file__).parent / "versions"
 VARIANTS: Final = {"mocker": "0.6 GB", "cpu": "7 GB", "gpu": "12 GB"}
@@ -34,35 +36,19 @@ LIMIT_SECONDS: Final = 3600
 GENERATED_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
 
-class BadSpecError(Exception):
-    """The runtime spec asks for something that cannot be: the message names key, value and remedy."""
-
-
-class InstallError(Exception):
-    """A step failed: the message says which, shows its last lines and where the rest is."""
-
-
-class InstallTimeoutError(InstallError):
-    """The install, or the one that it waited for, took longer than `LIMIT_SECONDS`."""
-
-
 def main(argv: Sequence[str]) -> int:
-    """Install the runtime spec on standard input; print where it lies. Returns nodectl's exit code."""
-    try:
-        print(json.dumps(install(_read_spec(sys.stdin.read()))))
-    except BadSpecError as error:
-        return _fail(error, 2)
-    except InstallTimeoutError as error:
-        return _fail(error, 3)
-    except InstallError as error:
-        return _fail(error, 1)
+    """Install the runtime spec (JSON) on standard input; print where it lies."""
+    argparse.ArgumentParser(prog="nodectl install", description=main.__doc__).parse_args(argv)
+    print(json.dumps(install(_read_spec(sys.stdin.read()))))
     return 0
 
 
 def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Make the environment and the model of `spec` (the JSON of `RuntimeSpec`).
 
-    Returns `python` and `model` (a folder), `variant`, and whether all of it was `cached`.
+    Returns `python` and `model` (a folder), `variant`, and whether all of it was `cached`. Raises
+    `BadInputError` for a spec that cannot be, `TimedOutError` after `LIMIT_SECONDS`, and `NodectlError`, with
+    the last lines of its log, for a step that failed.
     """
     _check(spec)
     deadline = time.monotonic() + LIMIT_SECONDS
@@ -103,38 +89,38 @@ def _read_spec(text: str) -> Mapping[str, Any]:
     try:
         spec = json.loads(text)
     except json.JSONDecodeError as error:
-        raise BadSpecError(f"standard input: expected a runtime spec as JSON, got {error}") from error
+        raise BadInputError(f"standard input: expected a runtime spec as JSON, got {error}") from error
     if not isinstance(spec, dict):
-        raise BadSpecError(f"standard input: expected a JSON object, got {type(spec).__name__}")
+        raise BadInputError(f"standard input: expected a JSON object, got {type(spec).__name__}")
     return spec
 
 
 def _check(spec: Mapping[str, Any]) -> None:
     variant, model = spec.get("variant"), spec.get("model")
     if variant not in VARIANTS:
-        raise BadSpecError(f"variant: {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
+        raise BadInputError(f"variant: {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
     if not isinstance(model, dict) or not isinstance(model.get("name"), str):
-        raise BadSpecError(f"model: expected {{kind, name}}, got {model!r}")
+        raise BadInputError(f"model: expected {{kind, name}}, got {model!r}")
     name = model["name"]
     match model.get("kind"):
         case "generated":
             if not GENERATED_NAME.fullmatch(name):
-                raise BadSpecError(
+                raise BadInputError(
                     f"model.name: {name!r} names no folder; use letters, digits, '.', '_', '-'"
                 )
         case "path":
             if not (Path(name) / "config.json").is_file():
-                raise BadSpecError(
+                raise BadInputError(
                     f"model.name: {name!r} holds no config.json on this node; put the model there"
                 )
         case "hub":
             if name.startswith("-"):
-                raise BadSpecError(f"model.name: {name!r} is no model id; expected organisation/model")
+                raise BadInputError(f"model.name: {name!r} is no model id; expected organisation/model")
         case kind:
-            raise BadSpecError(f"model.kind: {kind!r} is unknown; use one of generated, path, hub")
+            raise BadInputError(f"model.kind: {kind!r} is unknown; use one of generated, path, hub")
     if sys.version_info[:2] not in PYTHONS:
         known = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
-        raise BadSpecError(
+        raise BadInputError(
             f"python: {sys.executable} is {sys.version.split()[0]}; run nodectl with one of {known}"
         )
 
@@ -240,7 +226,7 @@ def _let_nixl_rest(environment: Path) -> None:
         text = source.read_text(encoding="utf-8")
         rested = text.replace("agent_config.pthrDelay = 0\n", "agent_config.pthrDelay = 1000\n")
         if rested == text:
-            raise InstallError(f"{source}: expected `agent_config.pthrDelay = 0`; NIXL's version changed")
+            raise NodectlError(f"{source}: expected `agent_config.pthrDelay = 0`; NIXL's version changed")
         source.unlink()  # a link into uv's cache: writing through it would change every environment
         source.write_text(rested, encoding="utf-8")
 
@@ -268,9 +254,9 @@ class _Steps:
                     timeout=max(1, self._deadline - time.monotonic()),
                 )
         except subprocess.TimeoutExpired as error:
-            raise InstallTimeoutError(self._told(command, f"took more than {LIMIT_SECONDS} s")) from error
+            raise TimedOutError(self._told(command, f"took more than {LIMIT_SECONDS} s")) from error
         except subprocess.CalledProcessError as error:
-            raise InstallError(self._told(command, f"exited with {error.returncode}")) from error
+            raise NodectlError(self._told(command, f"exited with {error.returncode}")) from error
 
     def _told(self, command: Sequence[str], what: str) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
@@ -296,7 +282,7 @@ def _acquire(lock: int, folder: Path, deadline: float) -> None:
             return
         now = time.monotonic()
         if now > deadline:
-            raise InstallTimeoutError(f"{folder.name}: another install of it takes over {LIMIT_SECONDS} s")
+            raise TimedOutError(f"{folder.name}: another install of it takes over {LIMIT_SECONDS} s")
         if now >= say_at:
             say_at = now + 10
             _say(f"waiting for another install of {folder.name} ({now - started:.0f} s)")
@@ -318,12 +304,3 @@ def _lock(variant: str) -> Path:
 
 def _say(text: str) -> None:
     print(text, file=sys.stderr, flush=True)
-
-
-def _fail(error: Exception, code: int) -> int:
-    _say(f"install: {error}")
-    return code
-
-
-if __name__ == "__main__":
-    sys.exit(main(sys.argv[1:]))

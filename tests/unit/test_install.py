@@ -27,7 +27,7 @@ case "$1 $2" in
     ;;
 "pip sync")
     echo sync >>"{folder}/syncs"
-    [ ! -p "{folder}/gate" ] || read -r _ <"{folder}/gate"
+    [ "$(wc -l <"{folder}/syncs")" != 1 ] || [ ! -p "{folder}/gate" ] || read -r _ <"{folder}/gate"
     [ ! -e "{folder}/broken" ] || {{ echo "no such wheel: ai-dynamo" >&2; exit 2; }}
     ;;
 esac
@@ -53,7 +53,7 @@ class Machine:
 
     def start(self, spec: object = SPEC) -> "subprocess.Popen[str]":
         process = subprocess.Popen(
-            [sys.executable, "-m", "nodectl.install"],
+            [sys.executable, "-m", "nodectl", "install"],
             cwd=PROJECT,
             env=self._env,
             stdin=subprocess.PIPE,
@@ -79,13 +79,8 @@ class Machine:
         return len(file.read_text().splitlines()) if file.exists() else 0
 
     def close_gate(self) -> None:
-        """Have every later installation of packages wait."""
+        """Have the first installation of packages wait for a line in `gate`."""
         os.mkfifo(self.gate)
-
-    def let_one_through(self) -> None:
-        """Wait until an installation of packages waits, and let it go on."""
-        with self.gate.open("w") as gate:
-            gate.write("\n")
 
 
 @pytest.fixture
@@ -154,9 +149,9 @@ def test_a_failed_install_shows_its_last_lines_and_is_made_anew(machine: Machine
 
 def test_two_installs_at_once_install_once(machine: Machine) -> None:
     machine.close_gate()
-    first, second = machine.start(), machine.start()
-    machine.let_one_through()
-    results = [json.loads(process.communicate()[0]) for process in (first, second)]
+    both = machine.start(), machine.start()
+    machine.gate.write_text("\n")
+    results = [json.loads(process.communicate()[0]) for process in both]
     assert sorted(result["cached"] for result in results) == [False, True]
     assert machine.syncs() == 1
 
@@ -171,8 +166,8 @@ def test_an_install_waits_for_what_a_killed_one_left_running(machine: Machine) -
         assert "waiting for another install" in later.stderr.readline()
         assert machine.syncs() == 1
         orphan.write("\n")
-    machine.let_one_through()
     assert not json.loads(later.communicate()[0])["cached"]
+    assert machine.syncs() == 2
     assert machine.install()[1]["cached"]
     killed.communicate()
 
