@@ -32,7 +32,7 @@ def bootstrap() -> None:
         project = uv.ensure_project(installer.program)
         cli = pulumi.ensure(cache, environ["PATH"], installer.program, site)
         command = provider.ensure(cli.program, provider.user_home(environ), site)
-        for program in (cli.program, installer.program, installer.program.with_name("uvx")):
+        for program in (cli.program, installer.program):
             _link(program)
     say(
         f"toolchain  pulumi {cli.version} ({cli.origin}) · command provider {provider.VERSION} ({command})"
