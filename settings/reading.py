@@ -16,7 +16,6 @@ from settings.rules import (
     SET_TOKEN,
     TOKEN_KEY,
     every_value_is_plain,
-    head_is_one_of_the_nodes,
     is_encrypted,
     roles_fit_the_pattern,
 )
@@ -117,7 +116,7 @@ def _settings(tree: dict[str, Any], problems: Iterable[Problem] = ()) -> Setting
             TOKEN_KEY, f"must be encrypted: run {SET_TOKEN}; revoke one that stood here"
         )
     settings, invalid = _validated(tree)
-    rules = (every_value_is_plain(tree), invalid, roles_fit_the_pattern(tree), head_is_one_of_the_nodes(tree))
+    rules = (every_value_is_plain(tree), invalid, roles_fit_the_pattern(tree))
     for problem in chain.from_iterable(rules):
         if not _is_within(problem.key, found):
             found[problem.key] = problem

@@ -85,15 +85,6 @@ def roles_fit_the_pattern(tree: Mapping[str, Any]) -> Iterator[Problem]:
         )
 
 
-def head_is_one_of_the_nodes(tree: Mapping[str, Any]) -> Iterator[Problem]:
-    """The head is a node that there is, where the number of nodes is given."""
-    target, head = tree.get("target"), tree.get("head")
-    nodes = target.get("nodes") if isinstance(target, Mapping) else None
-    node = head.get("node") if isinstance(head, Mapping) else None
-    if type(nodes) is int and type(node) is int and node > nodes >= 1:
-        yield Problem("head.node", f"expected 1 to {nodes}: `target.nodes` is {nodes}", str(node))
-
-
 def is_encrypted(value: Any) -> bool:
     """Return whether a value is what Pulumi keeps for a secret."""
     return isinstance(value, Mapping) and list(value) == ["secure"] and isinstance(value["secure"], str)

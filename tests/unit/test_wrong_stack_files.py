@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
+import planning
 from settings.problems import StackFileError
 from settings.reading import MAX_BYTES, read_stack_file
 
@@ -14,6 +15,8 @@ RIGHT = {
     "model": "{name: tiny, source: generated}",
     "roles": "{aggregated: {replicas: 2}}",
 }
+AWS = "{kind: aws, instanceType: p5.48xlarge}"
+LLAMA = "{name: meta-llama/Llama-3.3-70B-Instruct}"
 HUB_TOKEN = "hf_" + "x" * 34
 
 
@@ -235,7 +238,41 @@ CASES = {
         stack(roles="{prefill: {}, decode: {}}"), "pattern", '"agg"', "write `pattern: disagg`"
     ),
     "roles of agg": wrong(stack(pattern="disagg"), "pattern", '"disagg"', "write `pattern: agg`"),
+    # what cannot be planned
     "head beyond the nodes": wrong(stack(head="{node: 3}"), "head.node", "3", "expected 1 to 2"),
+    "dedicated head among the workers": wrong(
+        stack(head="{placement: dedicated, node: 2}"), "head.node", "2", "remove it"
+    ),
+    "tensor parallel size that fits no node": wrong(
+        stack(target=AWS, model=LLAMA, roles="{aggregated: {parallelism: {tensor: 6}}}"),
+        "roles.aggregated.parallelism.tensor",
+        "6",
+        "8 GPUs",
+        "64 attention heads",
+        "use 1, 2, 4, 8",
+    ),
+    "engine over nodes of unequal share": wrong(
+        stack(target=AWS, model=LLAMA, roles="{aggregated: {parallelism: {tensor: 12}}}"),
+        "roles.aggregated.parallelism.tensor",
+        "12",
+        "use 1, 2, 4, 8, 16",
+    ),
+    "more GPUs than there are": wrong(role("{replicas: 3}"), "target.nodes", "2", "cannot hold", "write 3"),
+    "more nodes than can be": wrong(
+        stack(target="{kind: local}", roles="{aggregated: {replicas: 1000}}"), "roles", "at most 256", "lower"
+    ),
+    "more frontends than nodes": wrong(
+        stack(roles="{aggregated: {}, frontend: {replicas: 5}}"), "roles.frontend.replicas", "5", "at most 2"
+    ),
+    "instance type that nobody knows": wrong(
+        stack(target="{kind: aws, instanceType: p9.48xlarge}"), "target.instanceType", "p9.48xlarge", "p5.48x"
+    ),
+    "flag that is not known": wrong(
+        role("{flags: {max-modl-len: 4}}"), "roles.aggregated.flags", "did you mean `max-model-len`?"
+    ),
+    "environment that planning owns": wrong(
+        role("{env: {NATS_SERVER: x}}"), "roles.aggregated.env.NATS_SERVER", "planned from", "remove it"
+    ),
     # secrets
     "token in clear": wrong(
         stack(huggingFaceToken=HUB_TOKEN), "huggingFaceToken", "pulumi config set --secret", "revoke"
@@ -270,7 +307,7 @@ def problems(text: str, folder: Path) -> StackFileError:
     path = folder / "Pulumi.wrong.yaml"
     path.write_text(text, encoding="utf-8")
     with pytest.raises(StackFileError) as caught:
-        read_stack_file(path)
+        planning.plan(read_stack_file(path))
     return caught.value
 
 
