@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from nodectl.manifest import FlagValue
 from planning import ports
-from planning.values import Engine, Plan, PlannedService
+from planning.values import Engine, Plan, PlannedService, Rank
 from settings.models import EngineKind, FrontendSettings, ModelSettings, RoleSettings, Settings
 
 Flags = dict[str, FlagValue]
@@ -163,9 +163,10 @@ def rendezvous(site: Site, engine: Engine) -> str:
     The mocker has no rendezvous: what its stand-in ranks hold on to is its system port.
     """
     first = engine.ranks[0]
-    slot = ports.of_slot(first.slot)
-    port = slot.master if site.plan.engine == "vllm" else slot.system
-    return f"{site.addresses[first.node]}:{port}"
+    address, slot = site.addresses[first.node], ports.of_slot(first.slot)
+    if site.plan.engine == "mocker":
+        return f"{address}:{slot.system}"
+    return f"{address}:{ports.local_master(address) if site.local else slot.master}"
 
 
 def _flags(module: str, role: RoleSettings | FrontendSettings, owned: Flags) -> Flags:
@@ -198,15 +199,16 @@ def _worker_env(site: Site, engine: Engine, rank: int) -> Env:
     env = _dynamo_env(site, address) | {
         "DYN_NAMESPACE_WORKER_SUFFIX": site.plan.generation,
         "DYN_SYSTEM_PORT": str(slot.system),
-        "DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]',  # without it a mocker is never healthy
         "DYN_TCP_RPC_PORT": str(slot.request_plane),
         "DYN_TCP_RESPONSE_STREAM_PORT": str(slot.response_stream),
     }
-    if site.plan.engine == "vllm":
-        env["VLLM_HOST_IP"] = address
-        if engine.role != "aggregated":
-            env["VLLM_NIXL_SIDE_CHANNEL_HOST"] = address  # vLLM's default is localhost
-            env["VLLM_NIXL_SIDE_CHANNEL_PORT"] = str(slot.nixl)
+    if site.plan.engine == "mocker":
+        # without it a mocker is never healthy
+        return env | {"DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]'}
+    env["VLLM_HOST_IP"] = address
+    if engine.role != "aggregated":
+        env["VLLM_NIXL_SIDE_CHANNEL_HOST"] = address  # vLLM's default is localhost
+        env["VLLM_NIXL_SIDE_CHANNEL_PORT"] = str(slot.nixl)
     return env
 
 
@@ -238,8 +240,8 @@ def _vllm_flags(site: Site, engine: Engine, rank: int, role: RoleSettings) -> Fl
         flags["pipeline-parallel-size"] = role.parallelism.pipeline
     if engine.role != "aggregated":
         flags["kv-transfer-config"] = _kv_transfer(site, engine)
-    if engine.role != "decode" and router_mode(site.settings) == "kv":
-        flags["kv-events-config"] = _kv_events(site, engine, rank)
+    if rank == 0 and engine.role != "decode" and router_mode(site.settings) == "kv":
+        flags["kv-events-config"] = _kv_events(site, engine.ranks[0])
     return flags | _spanning(site, engine, rank)
 
 
@@ -258,15 +260,14 @@ def _kv_transfer(site: Site, engine: Engine) -> dict[str, JsonValue]:
     return config
 
 
-def _kv_events(site: Site, engine: Engine, rank: int) -> dict[str, JsonValue]:
+def _kv_events(site: Site, rank: Rank) -> dict[str, JsonValue]:
     """Return how a worker tells its own Dynamo process which blocks it holds; `--router-mode kv` needs that.
 
     An abstract socket, since it never leaves the node and vLLM binds a TCP endpoint only on all addresses.
     """
-    part = engine.ranks[rank]
     return {
         "publisher": "zmq",
-        "endpoint": f"ipc://@dynamo-kv-{site.addresses[part.node]}-{part.slot}",
+        "endpoint": f"ipc://@dynamo-kv-{site.addresses[rank.node]}-{rank.slot}",
         "enable_kv_cache_events": True,
     }
 

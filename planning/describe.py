@@ -17,19 +17,19 @@ def describe(plan: Plan, addresses: Mapping[str, str] | None = None) -> str:
         f"plan       {_summary(plan)}",
         *_columns(_node(plan, node, addresses or {}) for node in plan.nodes),
         "opens",
-        *_columns(opens(plan.flows)),
+        *_columns((f"{source} to {target}", *rest) for source, target, *rest in opens(plan.flows)),
         *(f"note       {note}" for note in plan.notes),
     ]
     return "\n".join(lines)
 
 
-def opens(flows: Iterable[Flow]) -> list[tuple[str, str, str]]:
-    """Return ends, port numbers and reason of all flows, those of one reason together."""
-    numbers: dict[tuple[str, str], list[str]] = {}
+def opens(flows: Iterable[Flow]) -> list[tuple[str, str, str, str]]:
+    """Return source, target, port numbers and reason of all flows, those of one reason together."""
+    numbers: dict[tuple[str, str, str], list[str]] = {}
     for flow in flows:
         number = str(flow.first) if flow.first == flow.last else f"{flow.first}-{flow.last}"
-        numbers.setdefault((f"{flow.source} to {flow.target}", flow.why), []).append(number)
-    return [(ends, ", ".join(found), why) for (ends, why), found in numbers.items()]
+        numbers.setdefault((flow.source, flow.target, flow.why), []).append(number)
+    return [(source, target, ", ".join(found), why) for (source, target, why), found in numbers.items()]
 
 
 def _summary(plan: Plan) -> str:

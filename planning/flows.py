@@ -7,9 +7,12 @@ from planning.ports import SlotPorts
 from planning.values import Engine, Flow, FlowEnd
 
 
-def flows(engines: Sequence[Engine], *, vllm: bool) -> tuple[Flow, ...]:
+def flows(engines: Sequence[Engine], *, vllm: bool, local: bool) -> tuple[Flow, ...]:
     """Return every flow between nodes (and from clients), sorted; what stays on a node is none."""
-    return tuple(sorted({*_head(), *_workers(engines), *(_vllm(engines) if vllm else ())}))
+    found = {*_head(), *_workers(engines)}
+    if vllm:
+        found |= {*_transfer(engines), *_spanning(engines, local=local)}
+    return tuple(sorted(found))
 
 
 def _head() -> Iterator[Flow]:
@@ -30,18 +33,24 @@ def _workers(engines: Iterable[Engine]) -> Iterator[Flow]:
             yield _flow("worker", "prefill", slot.response_stream, "answers to what prefill asks")
 
 
-def _vllm(engines: Sequence[Engine]) -> Iterator[Flow]:
-    """Yield what real engines need beyond Dynamo: KV blocks between workers, collectives between ranks."""
-    for engine in engines:
-        if engine.role == "prefill":
-            for rank in engine.ranks:
-                yield _flow("decode", "prefill", ports.of_slot(rank.slot).nixl, "NIXL: agree on KV transfer")
-        if len(engine.ranks) > 1:
-            yield _flow("rank", "rank", _first(engine).master, "rendezvous at rank 0")
-            yield Flow("rank", "rank", *ports.EPHEMERAL, "collectives: gloo, NCCL and vLLM take any port")
-    if any(engine.role == "prefill" for engine in engines):
+def _transfer(engines: Sequence[Engine]) -> Iterator[Flow]:
+    """Yield how KV blocks get from prefill to decode: NIXL asks, then either side may open the way."""
+    prefill = [rank for engine in engines if engine.role == "prefill" for rank in engine.ranks]
+    for rank in prefill:
+        yield _flow("decode", "prefill", ports.of_slot(rank.slot).nixl, "NIXL: agree on KV transfer")
+    if prefill:
         yield Flow("decode", "prefill", *ports.EPHEMERAL, "KV blocks: UCX takes any port")
         yield Flow("prefill", "decode", *ports.EPHEMERAL, "KV blocks: UCX takes any port")
+
+
+def _spanning(engines: Iterable[Engine], *, local: bool) -> Iterator[Flow]:
+    """Yield what the ranks of an engine need of each other."""
+    for engine in engines:
+        if len(engine.ranks) > 1:
+            master = _first(engine).master
+            first, last = ports.LOCAL_MASTERS if local else (master, master)
+            yield Flow("rank", "rank", first, last, "rendezvous at rank 0")
+            yield Flow("rank", "rank", *ports.EPHEMERAL, "collectives: gloo, NCCL and vLLM take any port")
 
 
 def _first(engine: Engine) -> SlotPorts:

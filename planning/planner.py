@@ -35,7 +35,7 @@ def plan(settings: Settings) -> Plan:
         nodes=nodes,
         engines=engines,
         services=tuple(planned_services(settings, nodes, engines)),
-        flows=flows(engines, vllm=engine_kind(settings) == "vllm"),
+        flows=flows(engines, vllm=engine_kind(settings) == "vllm", local=settings.target.kind == "local"),
         notes=tuple(_notes(settings)),
     )
 

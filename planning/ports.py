@@ -1,5 +1,6 @@
 """Every port number of a deployment, on local nodes as on real ones."""
 
+import ipaddress
 from dataclasses import dataclass
 from typing import Final
 
@@ -13,8 +14,11 @@ ETCD_PEER: Final = 2380
 EPHEMERAL: Final = (32768, 60999)
 """Linux's own choice for programs that ask for any port: gloo, NCCL, vLLM's workers and UCX do."""
 
+LOCAL_MASTERS: Final = (12000, 28380)
+"""Rendezvous of local engines that span nodes: torch listens on all addresses, so each needs its own."""
+
 MAX_GPUS_PER_NODE: Final = 128
-"""With more slots than this the ranges of two kinds of ports would meet."""
+"""With many more slots the ranges of two kinds of ports would meet."""
 
 
 @dataclass(frozen=True)
@@ -40,6 +44,15 @@ def of_slot(slot: int) -> SlotPorts:
         nixl=5600 + 16 * slot,
         master=29501 + slot,
     )
+
+
+def local_master(address: str) -> int:
+    """Return the rendezvous port of the local node at `address`; no other node of its stack has the same.
+
+    Nor, most likely, has one of another stack: the range's size is prime, so that all of the address counts.
+    """
+    first, last = LOCAL_MASTERS
+    return first + int(ipaddress.IPv4Address(address)) % (last - first + 1)
 
 
 _FIRST = of_slot(0)

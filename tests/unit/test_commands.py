@@ -51,8 +51,7 @@ GOLDEN = [
             "--master-addr 10.0.0.1 --master-port 29501 "
             f"--model {LLAMA} --nnodes 2 --node-rank 0 --tensor-parallel-size 16",
             "node-2/aggregated-0-rank-1": f"dynamo.vllm {SPANNING} --headless "
-            f"--kv-events-config {EVENTS % 2} --master-addr 10.0.0.1 --master-port 29501 "
-            f"--model {LLAMA} --nnodes 2 --node-rank 1 --tensor-parallel-size 16",
+            f"--master-addr 10.0.0.1 --master-port 29501 --model {LLAMA} --nnodes 2 --node-rank 1 --tensor-parallel-size 16",
         },
     ),
 ]
@@ -117,6 +116,13 @@ def test_a_simulated_engine_over_two_nodes_is_one_mocker_and_a_stand_in_that_hol
     assert standin.gang is not None
     assert (standin.gang.id, standin.gang.rank, standin.gang.size) == ("aggregated-0", 1, 2)
     assert standin.ready.process
+
+
+def test_local_engines_over_several_nodes_never_share_a_rendezvous_port() -> None:
+    roles = {"aggregated": {"replicas": 8, "parallelism": {"tensor": 2}}}
+    found = services(settings("agg", roles, engine="vllm"))
+    masters = [s.flags["master-port"] for s in found.values() if s.flags.get("node-rank") == 0]
+    assert len(set(masters)) == len(masters) == 8
 
 
 def test_engines_of_one_node_listen_on_ports_of_their_own_slot() -> None:

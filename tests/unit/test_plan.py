@@ -7,6 +7,7 @@ import pytest
 
 from planning import describe, plan, restarts, topology
 from planning.__main__ import main
+from planning.reference import PAGE, with_tables
 from settings import Settings
 from settings.problems import StackFileError
 from settings.reading import read_stack_file
@@ -303,6 +304,12 @@ def test_a_wrong_stack_file_is_answered_with_its_name_and_every_problem(
     assert err.splitlines()[0] == "stacks/Pulumi.wrong.yaml"
     assert err.count("cannot be placed: each p5.48xlarge has 8 GPUs") == 2
     assert err.splitlines()[-1] == "2 problems, nothing was created"
+
+
+def test_the_ports_page_shows_what_the_shipped_stacks_open(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(STACKS.parent)
+    page = PAGE.read_text(encoding="utf-8")
+    assert with_tables(page) == page, "python -m planning.reference writes it anew"
 
 
 def test_a_plan_is_printed_with_addresses_where_they_are_known() -> None:

@@ -1,0 +1,48 @@
+"""`python -m planning.reference`: writes the tables of docs/ports.md from the plans of the shipped stacks."""
+
+import sys
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Final
+
+from planning.describe import opens
+from planning.planner import plan
+from planning.ports import of_slot
+from settings.reading import read_stack_file
+
+PAGE: Final = Path("docs/ports.md")
+STACKS: Final = tuple(Path(f"stacks/Pulumi.{name}.yaml") for name in ("disagg", "large"))
+"""Between them they have every kind of flow."""
+
+BEGIN: Final = "<!-- tables: python -m planning.reference -->\n"
+END: Final = "<!-- end of tables -->\n"
+
+
+def with_tables(page: str, stacks: Iterable[Path] = STACKS) -> str:
+    """Return `page` with what stands between its markers made anew."""
+    before, _, rest = page.partition(BEGIN)
+    _, _, after = rest.partition(END)
+    flows = {flow for path in stacks for flow in plan(read_stack_file(path)).flows}
+    tables = [
+        *_table(("from", "to", "port", "why"), opens(sorted(flows))),
+        "",
+        *_table(("port of a slot", "0", "1", "2", "7"), _slots((0, 1, 2, 7))),
+    ]
+    return f"{before}{BEGIN}\n" + "\n".join(tables) + f"\n\n{END}{after}"
+
+
+def _slots(slots: Sequence[int]) -> Iterator[list[str]]:
+    ports = [asdict(of_slot(slot)) for slot in slots]
+    for name in ports[0]:
+        yield [name.replace("_", " "), *(str(of[name]) for of in ports)]
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
+    for row in (head, ["---"] * len(head), *rows):
+        yield f"| {' | '.join(row)} |"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"wrote {PAGE}", file=sys.stderr)
