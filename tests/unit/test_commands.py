@@ -51,7 +51,8 @@ GOLDEN = [
             "--master-addr 10.0.0.1 --master-port 29501 "
             f"--model {LLAMA} --nnodes 2 --node-rank 0 --tensor-parallel-size 16",
             "node-2/aggregated-0-rank-1": f"dynamo.vllm {SPANNING} --headless "
-            f"--master-addr 10.0.0.1 --master-port 29501 --model {LLAMA} --nnodes 2 --node-rank 1 --tensor-parallel-size 16",
+            f"--master-addr 10.0.0.1 --master-port 29501 --model {LLAMA} "
+            "--nnodes 2 --node-rank 1 --tensor-parallel-size 16",
         },
     ),
 ]
