@@ -46,8 +46,7 @@ def build(version: str, uv: Path, into: Path, scratch: Path) -> None:
         installed = into / script.name
         shutil.copyfile(script, installed)
         installed.chmod(0o755)
-    # A run that was killed may have left a compiler that still writes here.
-    shutil.rmtree(scratch, ignore_errors=True)
+    shutil.rmtree(scratch)
 
 
 def find_go(uv: Path, scratch: Path) -> Path:
@@ -82,6 +81,7 @@ class Go:
             "GOFLAGS": "-mod=readonly -modcacherw -trimpath",
             "GOMODCACHE": str(scratch / "modules"),
             "GOOS": "linux",
+            "GOTMPDIR": str(scratch),
             "GOTOOLCHAIN": "local",
             "GOWORK": "off",
         }
@@ -99,7 +99,12 @@ class Go:
         with (
             log.open("wb") as output,
             subprocess.Popen(
-                [self._program, *build], cwd=HERE / pins, env=self._environment, stdout=output, stderr=output
+                # A run that is killed takes its compiler along, or the next one would race with it.
+                ["setpriv", "--pdeathsig", "TERM", self._program, *build],
+                cwd=HERE / pins,
+                env=self._environment,
+                stdout=output,
+                stderr=output,
             ) as process,
         ):
             try:
