@@ -1,0 +1,131 @@
+"""`nodectl gang`: runs one rank of an engine that spans nodes, so that all its ranks start and end together.
+
+The ranks of a gang agree through an epoch in etcd, by one rule: **a rank starts at most once in an epoch**. A
+runner whose rank was started in the current epoch already (it died, or was restarted) raises the epoch; a
+runner that sees another epoch than its rank's ends the rank and itself. The supervisor starts ended runners
+again, and so all ranks meet in the new epoch: rank 0 first, once its port is free, then the others. While
+etcd is away, running ranks keep running.
+"""
+
+import argparse
+import contextlib
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Final
+
+import psutil
+
+from nodectl import launch, processes
+from nodectl.launch import Launch
+from nodectl.layout import Layout
+from nodectl.manifest import Gang
+from nodectl.meeting import AwayError, Meeting
+
+_POLL: Final = 0.5
+
+_BREAK_UP_SECONDS: Final = 10.0
+"""How long a rank may take to end when its gang starts anew: enough to deregister, not to drain."""
+
+_SET_PARENT_DEATH_SIGNAL: Final = 1  # prctl(2)
+_SET_CHILD_SUBREAPER: Final = 36
+_LIBC: Final = ctypes.CDLL(None)
+
+
+def main(argv: Sequence[str]) -> int:
+    """Run a service's rank until it ends, its gang starts anew, or SIGTERM says to stop."""
+    parser = argparse.ArgumentParser(prog="nodectl gang", description=main.__doc__)
+    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
+    parser.add_argument("--service", required=True)
+    options = parser.parse_args(argv)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    layout = Layout.at(options.root)
+    started = launch.read(layout, options.service)
+    gang = Gang.model_validate(started.gang)
+    meeting = Meeting(gang)
+    epoch = _join(gang, meeting)
+    print(f"nodectl: {gang.id} starts rank {gang.rank} in epoch {epoch}", flush=True)
+    _run(started, layout, meeting, epoch)
+    return 0
+
+
+def _join(gang: Gang, meeting: Meeting) -> int:
+    """Return the epoch in which the rank starts, once it may."""
+    told = ""
+    while True:
+        try:
+            epoch = meeting.epoch()
+            if meeting.started(gang.rank) == epoch:
+                meeting.raise_epoch(epoch)
+                continue
+            obstacle = _obstacle(gang, meeting, epoch)
+            if not obstacle:
+                meeting.start(gang.rank, epoch)
+                return epoch
+        except AwayError as error:
+            obstacle = str(error)
+        if obstacle != told:
+            print(f"nodectl: {gang.id}, rank {gang.rank} waits: {obstacle}", flush=True)
+            told = obstacle
+        time.sleep(_POLL)
+
+
+def _obstacle(gang: Gang, meeting: Meeting, epoch: int) -> str:
+    """Return what keeps the rank from starting in `epoch`, nothing when it may."""
+    if gang.rank != 0:
+        # an earlier start could still meet the rank 0 that is about to end
+        return "" if meeting.started(0) == epoch else f"rank 0 has not started in epoch {epoch}"
+    host, _, port = gang.master.rpartition(":")
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, int(port)))
+        except OSError as error:
+            return f"{gang.master} is not free: {error}"
+    return ""
+
+
+def _run(started: Launch, layout: Layout, meeting: Meeting, epoch: int) -> None:
+    """Run the rank; return when nothing of it is left. Whatever ends this process ends the rank."""
+    _LIBC.prctl(_SET_CHILD_SUBREAPER, 1)
+    rank = subprocess.Popen(
+        started.argv,
+        env=launch.environment(started, layout, os.environ),
+        cwd=layout.data,
+        preexec_fn=lambda: _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL),  # noqa: PLW1509 - no threads
+    )
+    patience = None  # told to stop, the rank may take all the time that the supervisor gives
+    try:
+        print(f"nodectl: {_watch(rank, meeting, epoch)}", flush=True)
+        patience = _BREAK_UP_SECONDS
+    finally:
+        _end(rank, patience)
+
+
+def _watch(rank: "subprocess.Popen[bytes]", meeting: Meeting, epoch: int) -> str:
+    """Return why the rank must go, as soon as it must."""
+    while rank.poll() is None:
+        with contextlib.suppress(AwayError):
+            current = meeting.epoch()
+            if current != epoch:
+                return f"the gang starts anew in epoch {current}"
+        time.sleep(_POLL)
+    return f"the rank ended with {rank.returncode}"
+
+
+def _end(rank: "subprocess.Popen[bytes]", patience: float | None) -> None:
+    """End the rank gracefully, then whatever it leaves: as their subreaper, this process has all of them."""
+    rank.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        rank.wait(patience)
+    left = psutil.Process().children(recursive=True)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    processes.ended(left, _BREAK_UP_SECONDS)
