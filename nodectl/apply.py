@@ -59,7 +59,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
         processes.end_orphans(layout, known)
     before = supervisor.states()
     changed = {name for name, launch in wanted.items() if known.get(name) != launch}
-    failing = {name for name, state in before.items() if not state.runs}
+    failing = {name for name, state in before.items() if state.failing}
     leaving = before.keys() - wanted.keys()
     converge.stop(supervisor, before.keys() & (changed | failing | leaving), known)
     _write(layout, wanted, known)
@@ -67,7 +67,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     pid = supervisor.load({name: _unit(name, one, python) for name, one in wanted.items()}, python)
     identity.record(layout, manifest.identity, pid)
     begun = converge.start_idle(supervisor, layout)
-    ran = {name for name, state in before.items() if state.runs}
+    ran = {name for name, state in before.items() if not state.idle}
     return {
         "started": sorted(begun - ran),
         "restarted": sorted(begun & ran),

@@ -24,7 +24,7 @@ def stop(supervisor: Supervisor, services: Collection[str], launches: Mapping[st
 
 def start_idle(supervisor: Supervisor, layout: Layout) -> set[str]:
     """Start every loaded service that does not run, such as one that a killed nodectl had stopped."""
-    idle = {service for service, state in supervisor.states().items() if not state.runs}
+    idle = {service for service, state in supervisor.states().items() if state.idle}
     for service in idle:
         layout.started(service).unlink(missing_ok=True)
     if idle:

@@ -57,7 +57,7 @@ def status(manifest: Manifest, layout: Layout, states: Mapping[str, State]) -> d
 
     def one(name: str) -> ServiceStatus:
         state = states.get(name, _ABSENT)
-        ready = state.runs and _is_ready(manifest.services[name].ready)
+        ready = state.pid is not None and _is_ready(manifest.services[name].ready)
         starts = int(read_if_there(layout.started(name)) or 0)
         return ServiceStatus(state.name, state.pid, state.uptime, ready, max(starts - 1, 0))
 

@@ -23,8 +23,14 @@ class State:
     uptime: int | None
 
     @property
-    def runs(self) -> bool:
-        return self.name in ("starting", "running")
+    def idle(self) -> bool:
+        """Whether it has no process, and gets none without being asked."""
+        return self.name in ("stopped", "fatal")
+
+    @property
+    def failing(self) -> bool:
+        """Whether it waits for its next try after starts that failed."""
+        return self.name == "backoff"
 
 
 class Supervisor(Protocol):

@@ -144,12 +144,7 @@ class Supervisord:
             raise TimedOutError(f"supervisord (process {pid}) does not end")
 
     def _active(self, services: Collection[str]) -> dict[str, State]:
-        """Return which of `services` have a process, or will have one again without being asked."""
-        return {
-            name: state
-            for name, state in self.states().items()
-            if name in services and state.name not in ("stopped", "fatal")
-        }
+        return {n: state for n, state in self.states().items() if n in services and not state.idle}
 
     def _launch(self, python: Path) -> None:
         """Start supervisord in a session of its own and wait until it answers."""

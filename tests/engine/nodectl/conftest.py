@@ -1,5 +1,6 @@
-"""Nodes for nodectl's tests: real supervisors, and this project's environment in place of an installed one."""
+"""Nodes for nodectl's tests: real supervisors, and the project's environment for an installed one."""
 
+import random
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,12 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     environment.parent.mkdir(parents=True)
     environment.symlink_to(sys.prefix)
     return folder
+
+
+@pytest.fixture
+def address() -> str:
+    """Return a loopback address that nobody else uses."""
+    return f"127.{random.randint(200, 250)}.{random.randint(0, 255)}.{random.randint(1, 250)}"
 
 
 @pytest.fixture

@@ -13,6 +13,9 @@ from typing import Any, TypeVar
 import psutil
 
 from nodectl.layout import MARKER, Layout
+from nodectl.manifest import Manifest
+from nodectl.status import ServiceStatus, status
+from nodectl.supervisord import Supervisord
 
 PROJECT = Path(__file__).parents[3]
 SERVICES = Path(__file__).parent / "services"
@@ -41,11 +44,12 @@ class Node:
         }
         return service | changes
 
-    def manifest(self, *, identity: str | None = None, **services: Mapping[str, Any]) -> dict[str, Any]:
+    def manifest(self, **services: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a manifest of services, whose names may be written with an underscore for the dash."""
         return {
             "schema": 1,
             "node": "node-1",
-            "identity": identity or self.identity,
+            "identity": self.identity,
             "runtime": {"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}},
             "generation": "g1",
             "services": {name.replace("_", "-"): service for name, service in services.items()},
@@ -83,12 +87,13 @@ class Node:
         applied: dict[str, list[str]] = self.done("apply", stdin=self.manifest(**services))
         return applied
 
-    def status(self) -> dict[str, dict[str, Any]]:
-        services: dict[str, dict[str, Any]] = json.loads(self.run("status").stdout)["services"]
-        return services
+    def status(self) -> dict[str, ServiceStatus]:
+        """Return what `nodectl status` would print, without the cost of a process: for use in loops."""
+        manifest = Manifest.model_validate_json(self.layout.manifest.read_text())
+        return status(manifest, self.layout, Supervisord(self.layout).states())
 
     def report_file(self, service: str) -> Path:
-        return self.root.parent / f"{service}.json"
+        return self.cache.parent / f"{self.root.name}-{service}.json"
 
     def report(self, service: str) -> dict[str, Any]:
         """Return what a fake service said about its start, waiting for the process that runs now."""
@@ -97,7 +102,7 @@ class Node:
             if not self.report_file(service).exists():
                 return None
             said: dict[str, Any] = json.loads(self.report_file(service).read_text())
-            return said if said["pid"] == self.status()[service]["pid"] else None
+            return said if said["pid"] == self.status()[service].pid else None
 
         return eventually(current, what=f"{service} says how it was started")
 

@@ -1,19 +1,205 @@
-from tests.engine.nodectl.node import Node
+"""`nodectl apply` under a real supervisord: what differs starts, restarts or goes, and nothing else does."""
+
+import os
+import signal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.engine.nodectl.node import Node, alive, eventually
+
+HOSTILE = "a b 'c' \"d\" $(touch /tmp/hostile) `id` ; # % %(here)s ${x} \\ \n newline ünïcödé 日本"
 
 
 def test_a_second_apply_changes_nothing(node: Node) -> None:
     services = {"one": node.fake("one"), "two": node.fake("two")}
-    assert node.apply(**services) == {
-        "started": ["one", "two"],
-        "restarted": [],
-        "removed": [],
-        "unchanged": [],
-    }
+    assert node.apply(**services)["started"] == ["one", "two"]
     pid = node.report("one")["pid"]
-    assert node.apply(**services) == {
-        "started": [],
-        "restarted": [],
-        "removed": [],
-        "unchanged": ["one", "two"],
-    }
+    applied = node.apply(**services)
+    assert applied == {"started": [], "restarted": [], "removed": [], "unchanged": ["one", "two"]}
     assert node.report("one")["pid"] == pid
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"flags": {"text": "new"}}, {"env": {"NEW": "1"}}, {"secrets": ["NEW"]}, {"stop": {"seconds": 6}}],
+    ids=["flag", "env", "secret", "stop"],
+)
+def test_a_change_restarts_only_that_service(node: Node, change: dict[str, Any]) -> None:
+    node.done("secrets", stdin={"NEW": "value"})
+    node.apply(one=node.fake("one"), two=node.fake("two"))
+    before = {name: node.report(name)["pid"] for name in ("one", "two")}
+    applied = node.apply(one=node.fake("one"), two=node.fake("two", **change))
+    assert applied == {"started": [], "restarted": ["two"], "removed": [], "unchanged": ["one"]}
+    assert node.report("one")["pid"] == before["one"]
+    assert node.report("two")["pid"] != before["two"]
+
+
+def test_a_service_that_left_ends_before_its_successor_takes_the_port(node: Node, address: str) -> None:
+    listen = {"listen": f"{address}:8000"}
+    node.apply(old=node.fake("old", flags=listen | {"linger": 1}))
+    old = node.report("old")["pid"]
+    applied = node.apply(new=node.fake("new", flags=listen, ready={"tcp": f"{address}:8000", "seconds": 5}))
+    assert applied == {"started": ["new"], "restarted": [], "removed": ["old"], "unchanged": []}
+    assert not alive(old)
+    eventually(lambda: node.status()["new"].ready, what="the successor listens")
+    assert node.status()["new"].restarts == 0
+    assert "stopped gracefully" in node.log("old")
+
+
+def test_data_go_with_their_service_and_stay_otherwise(node: Node) -> None:
+    node.apply(etcd_1=node.fake("etcd-1", flags={"text": "${data}/etcd-1"}), other=node.fake("other"))
+    data = node.report("etcd-1")["argv"][-1]
+    assert Path(data) == node.layout.data / "etcd-1"
+    Path(data).mkdir()
+    node.apply(
+        etcd_1=node.fake("etcd-1", flags={"text": "${data}/etcd-1", "linger": 0}), other=node.fake("other")
+    )
+    assert Path(data).exists()
+    node.apply(other=node.fake("other"))
+    assert not Path(data).exists()
+
+
+def test_hostile_values_reach_the_service_as_they_are(node: Node) -> None:
+    env = {"HOSTILE": HOSTILE, "EMPTY": ""}
+    service = node.fake("one", flags={"text": [HOSTILE, ""], "word": "--crash"}, env=env)
+    node.apply(one=service)
+    said = node.report("one")
+    assert said["argv"][-4:] == ["--text", HOSTILE, "", "--word=--crash"]
+    assert said["env"]["HOSTILE"] == HOSTILE
+    assert said["env"]["EMPTY"] == ""
+    assert said["cwd"] == str(node.layout.data)
+    assert node.apply(one=service)["unchanged"] == ["one"]
+
+
+@pytest.mark.parametrize(
+    "folder", ["with space", "q'u\"o;te", "a ;b #c", "50%(x)s", "[glob]*", "ünï", "deep/" * 40]
+)
+def test_a_project_folder_may_have_any_name(tmp_path: Path, cache: Path, folder: str) -> None:
+    node = Node(tmp_path / folder / ".run" / "stack" / "node-1", cache)
+    assert node.apply(one=node.fake("one"))["started"] == ["one"]
+    assert node.report("one")["cwd"] == str(node.layout.data)
+    assert "fake service starts" in node.run("logs", "one").stdout
+    node.done("remove")
+    assert not (tmp_path / folder / ".run").exists()
+    assert not node.processes()
+
+
+def test_services_inherit_nothing_of_the_user(node: Node, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", "planted")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "planted")
+    node.apply(one=node.fake("one"))
+    env = node.report("one")["env"]
+    assert "planted" not in env.values()
+    assert env["HOME"] == os.environ["HOME"]
+    assert env["PATH"].startswith(str(node.cache))
+    for process in node.processes():
+        assert "planted" not in process.environ().values()
+
+
+def test_a_service_starts_when_what_it_needs_listens(node: Node, address: str) -> None:
+    endpoint = f"{address}:8000"
+    worker = node.fake("worker", after=[endpoint])
+    node.apply(worker=worker)
+    eventually(
+        lambda: f"waiting for {endpoint}" in node.log("worker"), what="the worker says what it waits for"
+    )
+    assert not node.report_file("worker").exists()
+    pid = node.status()["worker"].pid
+    node.apply(worker=worker, store=node.fake("store", flags={"listen": endpoint}))
+    assert node.report("worker")["pid"] == pid
+
+
+def test_what_others_need_is_stopped_last(node: Node, address: str) -> None:
+    endpoint = f"{address}:8000"
+    node.apply(
+        worker=node.fake("worker", after=[endpoint], flags={"linger": 1}),
+        store=node.fake("store", flags={"listen": endpoint}),
+    )
+    node.report("worker")
+    said = node.run("apply", stdin=node.manifest()).stderr.splitlines()
+    assert said == ["stopping worker", "stopping store"]
+
+
+def test_a_service_that_crashes_is_started_again_and_again_until_a_change_helps(node: Node) -> None:
+    node.apply(one=node.fake("one", flags={"crash": True}))
+    eventually(lambda: node.status()["one"].restarts >= 2, what="two restarts")
+    node.apply(one=node.fake("one"))
+    node.report("one")
+    now = node.status()["one"]
+    assert now.ready
+    assert now.restarts == 0
+
+
+def test_only_the_main_process_is_told_to_stop_and_its_children_go_with_it(node: Node) -> None:
+    node.apply(one=node.fake("one", flags={"child": True}), stubborn=node.fake("stubborn"))
+    said = node.report("one")
+    assert alive(said["child"])
+    os.kill(said["pid"], signal.SIGKILL)
+    again = node.report("one")
+    assert not alive(said["child"])
+    assert alive(again["child"])
+
+
+def test_a_service_that_does_not_stop_is_killed_with_its_children_after_its_stop_time(node: Node) -> None:
+    node.apply(one=node.fake("one", flags={"linger": 100, "child": True}, stop={"seconds": 1}))
+    said = node.report("one")
+    assert node.apply()["removed"] == ["one"]
+    assert not alive(said["pid"])
+    assert not alive(said["child"])
+
+
+def test_two_applies_at_once_both_converge(node: Node) -> None:
+    node.apply(one=node.fake("one", flags={"linger": 2}))
+    node.report("one")
+    applies = [
+        node.start("apply", stdin=node.manifest(one=node.fake("one", flags={"text": text}))) for text in "ab"
+    ]
+    printed = [process.communicate(timeout=60) for process in applies]
+    assert [process.returncode for process in applies] == [0, 0], printed
+    assert any("waiting for another nodectl" in stderr for _, stderr in printed)
+    assert len([p for p in node.processes() if "fake_service" in p.cmdline()]) == 1
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"schema": 2}, "schema: expected 1, got 2; use the same release"),
+        ({"planted": "planted-value"}, "planted: Extra inputs are not permitted"),
+        ({"services": {"../x": {}}}, "services.../x"),
+        ({"services": {"x": {"module": 1}}}, "services.x.module: Input should be a valid string"),
+        ({"services": {"x": {"env": {"A B": "planted-value"}}}}, "services.x.env.A B"),
+        ({"runtime": {"variant": "tpu", "model": {"kind": "hub", "name": "x"}}}, "runtime.variant"),
+    ],
+)
+def test_a_wrong_manifest_is_refused_by_key_and_not_repeated(
+    node: Node, change: dict[str, Any], named: str
+) -> None:
+    refused = node.run("apply", stdin=node.manifest() | change)
+    assert refused.returncode == 2
+    assert named in refused.stderr
+    assert "planted-value" not in refused.stderr
+    assert "Traceback" not in refused.stderr
+    assert not node.root.exists()
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "null"])
+def test_what_is_no_manifest_at_all_is_refused(node: Node, text: str) -> None:
+    refused = node.run("apply", stdin=text)
+    assert refused.returncode == 2
+    assert "standard input" in refused.stderr
+    assert "Traceback" not in refused.stderr
+
+
+def test_a_null_character_is_refused_before_anything_changes(node: Node) -> None:
+    refused = node.run("apply", stdin=node.manifest(one=node.fake("one", env={"A": "x\0y"})))
+    assert refused.returncode == 2
+    assert "services.one" in refused.stderr
+
+
+def test_a_runtime_that_is_not_installed_is_named_with_the_command_that_installs_it(node: Node) -> None:
+    manifest = node.manifest() | {"runtime": {"variant": "gpu", "model": {"kind": "hub", "name": "x"}}}
+    refused = node.run("apply", stdin=manifest)
+    assert refused.returncode == 2
+    assert "nodectl install" in refused.stderr

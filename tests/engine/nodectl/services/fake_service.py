@@ -19,6 +19,7 @@ parser.add_argument("--linger", type=float, default=0, help="seconds between SIG
 parser.add_argument("--child", action="store_true", help="have a child process")
 parser.add_argument("--crash", action="store_true")
 parser.add_argument("--text", nargs="*", help="anything")
+parser.add_argument("--word", help="anything")
 options = parser.parse_args()
 
 
