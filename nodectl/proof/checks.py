@@ -151,15 +151,17 @@ class Checks:
 
     async def routing(self) -> str:
         prompt = _prompt(self._long)
-        known_to = {(await self._complete(prompt)).prefill}
+        cold = await self._complete(prompt)
+        if cold.hit_rate is None:
+            raise UnmetError("answers name no hit rate: the frontend's router mode is not kv", FRONTEND)
+        known_to = {cold.prefill}
         for pause in PAUSES:
             await asyncio.sleep(pause)
             again = await self._complete(prompt)
             if again.hit_rate and again.prefill in known_to:
                 return self._hit(again)
             known_to.add(again.prefill)
-        knew = "there is no KV router" if again.hit_rate is None else f"the router knew {again.hit_rate:.0%}"
-        raise UnmetError(f"same prompt of {again.prompt_tokens} tokens twice: {knew}", FRONTEND)
+        raise UnmetError("same prompt twice: the router knows no worker that holds it (KV events?)", FRONTEND)
 
     def _hit(self, answer: Answer) -> str:
         if self._of("prefill"):  # cached_tokens is then what the decode worker had
@@ -217,7 +219,7 @@ class Checks:
             return await self._first.complete(self.spec.model, prompt)
 
     async def _complete_by_each(self, words: int) -> None:
-        """Have every worker take part in a completion of a new prompt, prefill and decode workers in pairs."""
+        """Have every worker take part in a completion of a new prompt, prefill and decode in pairs."""
         ids = (await self._registry()).ids
         prefills, decodes = self._of("prefill"), self._of("decode") or self._of("aggregated")
         count = max(len(prefills), len(decodes))

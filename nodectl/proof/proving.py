@@ -15,6 +15,8 @@ from nodectl.proof.checks import ANSWER_SECONDS, Checks, Step
 
 PAUSE: Final = 0.2
 """Seconds between two tries of a check."""
+SILENCE: Final = 15.0
+"""Seconds after which what is waited for is said again."""
 
 
 @dataclass(frozen=True)
@@ -27,7 +29,7 @@ class Proof:
 
 
 async def prove(spec: ProofSpec, progress: Callable[[str], None]) -> Proof:
-    """Prove the deployment within `spec.seconds`; `progress` gets a line when what is waited for changes."""
+    """Prove the deployment within `spec.seconds`; `progress` gets a line on what is waited for."""
     begun = time.monotonic()
     end = begun + spec.seconds
     done: list[Check] = []
@@ -57,13 +59,15 @@ async def _hold(
     begun = time.monotonic()
     checks.deadline = min(end, begun + step.seconds)
     unmet: UnmetError | None = None
+    told = begun
     while unmet is None or time.monotonic() < checks.deadline:
         try:
             seen = await step.ask()
         except UnmetError as error:
             now = time.monotonic()
             if unmet is None or now < checks.deadline:  # a try that the bound cut short says less
-                if str(error) != str(unmet):
+                if str(error) != str(unmet) or now - told > SILENCE:
+                    told = now
                     progress(f"{step.name}  {error} ({now - begun:.0f} s of {checks.deadline - begun:.0f})")
                 unmet = error
             await asyncio.sleep(PAUSE)

@@ -42,8 +42,8 @@ def _running(runtime: tuple[Path, Path], folder: Path, roles: Sequence[str]) -> 
     try:
         deployment.start_head()
         for node, role in enumerate(roles, start=1):
-            index = roles[: node - 1].count(role)
-            deployment.workers.append(deployment.start_worker(role, index, node=node))
+            deployment.workers.append(deployment.planned(role, roles[: node - 1].count(role), node=node))
+            deployment.start_worker(deployment.workers[-1])
         proof = asyncio.run(prove(deployment.spec(), print))
         assert proof.result.ok, proof.result.checks[-1]
         yield deployment

@@ -11,9 +11,8 @@ from typing import Any
 import etcd3gw
 
 from nodectl.manifest import ProofInstance, ProofSpec
+from tests.proof_specs import NAMESPACE, spec, worker
 
-GENERATION = "g1"
-NAMESPACE = f"dynamo-{GENERATION}"
 MODEL = "tiny"
 PORTS = (2379, 2380, 4222, 8000, 9090, 9400, 9401, 9402)
 
@@ -35,22 +34,8 @@ class Deployment:
 
     def spec(self, **changes: Any) -> ProofSpec:
         """Return what a plan of this deployment would want proved, with `changes`."""
-        head = self.address(1)
-        planned: dict[str, Any] = {
-            "digest": "0123456789abcdef",
-            "nats": f"nats://{head}:4222",
-            "etcd": f"{head}:2379",
-            "frontends": [f"http://{head}:8000"],
-            "endpoint": f"http://{head}:8000",
-            "model": MODEL,
-            "engine": "mocker",
-            "router": "kv",
-            "namespace": NAMESPACE,
-            "instances": self.workers,
-            "seconds": 60,
-            "node_roots": {f"node-{n}": str(self.folder / f"node-{n}") for n in range(1, 5)},
-        }
-        return ProofSpec.model_validate(planned | changes)
+        roots = {f"node-{n}": str(self.folder / f"node-{n}") for n in range(1, 5)}
+        return spec(self.address(1), **{"instances": self.workers, "node_roots": roots, **changes})
 
     def start_head(self) -> None:
         self.start_nats("nats", 1, "-js", "-sd", str(self.folder / "nats"))
@@ -67,28 +52,21 @@ class Deployment:
         common = ["--migration-limit", "3", "--namespace-prefix", "dynamo"]
         self._start_dynamo(f"frontend-{index}", node, env, "dynamo.frontend", *flags, *common)
 
-    def start_worker(self, role: str, index: int, *, node: int) -> ProofInstance:
-        """Start a mocker, and return it as a plan would name it."""
-        address = self.address(node)
-        worker = ProofInstance.model_validate(
-            {
-                "service": f"{role}-{index}",
-                "node": f"node-{node}",
-                "address": address,
-                "role": role,
-                "request_plane": f"{address}:9401",
-                "system": f"{address}:9090",
-            }
-        )
+    def planned(self, role: str, index: int, *, node: int) -> ProofInstance:
+        """Return a worker as a plan names it."""
+        return worker(f"{role}-{index}", node, self.address(node))
+
+    def start_worker(self, worker: ProofInstance) -> None:
+        """Start a mocker."""
+        address, role, node = worker.address, worker.role, int(worker.node.removeprefix("node-"))
         env = {
             **_listeners(address, TCP_RPC=9401, TCP_RESPONSE_STREAM=9402, SYSTEM=9090),
-            "DYN_NAMESPACE_WORKER_SUFFIX": GENERATION,
+            "DYN_NAMESPACE_WORKER_SUFFIX": NAMESPACE.removeprefix("dynamo-"),
             "DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS": '["generate"]',
         }
         flags = ["--model-path", str(self.model), "--model-name", MODEL, "--block-size", "16"]
         mode = [] if role == "aggregated" else ["--disaggregation-mode", role]
         self._start_dynamo(worker.service, node, env, "dynamo.mocker", *flags, *mode)
-        return worker
 
     def end(self, service: str, number: signal.Signals) -> None:
         """Send a signal that ends a service, and wait until it did."""

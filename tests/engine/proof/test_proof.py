@@ -2,16 +2,20 @@
 
 import asyncio
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from nodectl.manifest import ProofSpec
+from nodectl.manifest import ProofResult, ProofSpec
 from nodectl.proof.proving import Proof, prove
 from nodectl.proof.report import explain
 from tests.engine.proof.deployment import Deployment
 
+PROJECT = Path(__file__).parents[3]
 SHORT = 5
 """Seconds in which a broken deployment is given up."""
 
@@ -67,27 +71,22 @@ def test_a_second_proof_meets_cold_prompts_again(agg: Deployment) -> None:
 
 
 def test_a_proof_waits_for_a_worker_that_starts_late_and_says_so(disagg: Deployment) -> None:
+    late = disagg.planned("decode", 2, node=4)
     said: list[str] = []
-    late = disagg.workers[2].model_copy(update={"service": "decode-2", "node": "node-4"})
-    address = disagg.address(4)
-    late = late.model_copy(
-        update={"address": address, "request_plane": f"{address}:9401", "system": f"{address}:9090"}
-    )
 
     def start(line: str) -> None:
         said.append(line)
         if len(said) == 1:
-            disagg.start_worker("decode", 2, node=4)
+            disagg.start_worker(late)
 
     try:
-        spec = disagg.spec(instances=[*disagg.workers, late])
-        assert seen(proved(spec, start))["registry"] == "1 of 1 prefill, 3 of 3 decode workers"
+        lines = seen(proved(disagg.spec(instances=[*disagg.workers, late]), start))
     finally:
         disagg.end("decode-2", signal.SIGTERM)
     assert said[0].startswith(
-        f"registry  1 of 1 prefill, 2 of 3 decode workers; waiting for decode-2 on node-4 ({late.request_plane})"
+        "registry  1 of 1 prefill, 2 of 3 decode workers; waiting for decode-2 on node-4 ("
     )
-    assert len(said) == len({line.rpartition(" (")[0] for line in said}), "a line that says nothing new"
+    assert lines["registry"] == "1 of 1 prefill, 3 of 3 decode workers"
 
 
 def test_a_worker_outside_the_plan_is_listed_as_leaving_and_fails_nothing(disagg: Deployment) -> None:
@@ -101,7 +100,7 @@ def test_a_killed_worker_is_named_with_its_last_words_and_its_successor_is_prove
     try:
         name, saw, report = failure(agg.spec(seconds=SHORT))
     finally:
-        agg.start_worker("aggregated", 1, node=2)
+        agg.start_worker(agg.workers[1])
     assert (name, saw) == (
         "workers",
         "1 of 2 healthy; waiting for aggregated-1 on node-2: no connection",
@@ -151,7 +150,7 @@ def test_a_frontend_without_the_kv_router_shows_no_cache_hit(agg: Deployment) ->
     finally:
         agg.end("frontend-1", signal.SIGTERM)
     assert name == "routing"
-    assert saw.endswith("there is no KV router")
+    assert saw == "answers name no hit rate: the frontend's router mode is not kv"
 
 
 @pytest.mark.parametrize(
@@ -170,3 +169,15 @@ def test_what_is_not_as_planned_is_named(
     name, found, _ = failure(agg.spec(seconds=SHORT, **changes))
     assert name == check
     assert saw in found
+
+
+@pytest.mark.parametrize(("changes", "ok", "code"), [({}, True, 0), ({"model": "tinny"}, False, 3)])
+def test_the_result_is_json_on_standard_output_whatever_it_is(
+    agg: Deployment, changes: dict[str, Any], ok: bool, code: int
+) -> None:
+    spec = agg.spec(seconds=SHORT, **changes).model_dump_json()
+    command = [sys.executable, "-m", "nodectl", "proof"]
+    done = subprocess.run(command, cwd=PROJECT, input=spec.encode(), capture_output=True, check=False)
+    result = ProofResult.model_validate_json(done.stdout)
+    assert (result.ok, result.digest, done.returncode) == (ok, "0123456789abcdef", code)
+    assert (b"proof failed at model" in done.stderr) is not ok
