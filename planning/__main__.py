@@ -1,5 +1,6 @@
 """`python -m planning STACK`: prints the plan of a stack file, with no engine, plugin, account or network."""
 
+import signal
 import sys
 from pathlib import Path
 
@@ -20,4 +21,5 @@ def main(stack: str) -> int:
 
 
 if __name__ == "__main__":
+    signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # `scripts/plan | head` ends quietly
     sys.exit(main(sys.argv[1]))
