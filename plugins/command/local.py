@@ -19,8 +19,8 @@ async def run(command: str, inputs: Properties, previous: Properties, log: Log) 
     folder = inputs.get("dir") or str(Path.cwd())
     stdin = inputs.get("stdin", "").encode()
     output = Output(command, inputs, log)
-    try:
-        process = await asyncio.create_subprocess_exec(
+    starting = asyncio.create_task(
+        asyncio.create_subprocess_exec(
             *(inputs.get("interpreter") or ["/bin/sh", "-c"]),
             command,
             cwd=folder,
@@ -30,13 +30,16 @@ async def run(command: str, inputs: Properties, previous: Properties, log: Log) 
             stderr=asyncio.subprocess.PIPE,
             process_group=0,
         )
-    except (OSError, ValueError) as error:
-        raise output.failure(error) from error
+    )
     try:
+        process = await asyncio.shield(starting)
         await asyncio.gather(output.follow(process), _feed(process, stdin))
         status = await process.wait()
+    except (OSError, ValueError) as error:
+        raise output.failure(error) from error
     except asyncio.CancelledError:
-        await _end(process)
+        with contextlib.suppress(OSError, ValueError):
+            await _end(await starting)
         raise
     if status:
         raise output.failure(_describe(status))
@@ -55,10 +58,11 @@ async def _feed(process: asyncio.subprocess.Process, stdin: bytes) -> None:
 
 async def _end(process: asyncio.subprocess.Process) -> None:
     """End the whole process group, so that nothing the command started in it outlives it."""
-    with contextlib.suppress(ProcessLookupError):
-        os.killpg(process.pid, signal.SIGTERM)
+    os.killpg(process.pid, signal.SIGTERM)
+    try:
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(process.wait(), _GRACE)
+    finally:
         os.killpg(process.pid, signal.SIGKILL)
 
 
