@@ -24,7 +24,7 @@ from nodectl import tinymodel
 from nodectl.errors import BadInputError, NodectlError, TimedOutError
 
 VERSIONS: Final = Path(__file__).parent / "versions"
-VARIANTS: Final = {"mocker": "0.6 GB", "cpu": "7 GB", "gpu": "12 GB"}
+VARIANTS: Final = {"mocker": "0.6 GB", "cpu": "7 GB", "gpu": "9 GB"}
 """Variant -> what its environment takes on disk."""
 
 PYTHONS: Final = ((3, 11), (3, 12), (3, 13))
