@@ -54,9 +54,8 @@ def main(rounds: int) -> None:
     fixed = statistics.median(times["empty program"])
     for name, measured in times.items():
         median = statistics.median(measured)
-        print(
-            f"{name:<20} {median:6.1f} s   {median / fixed:4.1f} x empty  ({min(measured):.1f} to {max(measured):.1f})"
-        )
+        spread = f"{min(measured):.1f} to {max(measured):.1f}"
+        print(f"{name:<20} {median:6.1f} s   {median / fixed:4.1f} x empty   ({spread})")
 
 
 if __name__ == "__main__":

@@ -64,7 +64,12 @@ def announce(plan: Plan, nodes: Sequence[Node]) -> None:
         pulumi.log.info(planning.describe(plan, addresses))
     this_stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     last = pulumi.StackReference(this_stack).get_output("topology")
-    last.apply(lambda before: [pulumi.log.info(line) for line in planning.restarts(before, topology)])
+    last.apply(lambda before: _tell(planning.restarts(before, topology)))
+
+
+def _tell(lines: Sequence[str]) -> None:
+    for line in lines:
+        pulumi.log.info(line)
 
 
 def _refusal(error: StackFileError) -> pulumi.RunError:

@@ -164,8 +164,5 @@ def answers(outputs: Mapping[str, Any], times: int = 5) -> bool:
 
 def listening(addresses: Sequence[str]) -> list[tuple[str, int]]:
     """Return what listens on any of these addresses."""
-    return [
-        (c.laddr.ip, c.laddr.port)
-        for c in psutil.net_connections("tcp")
-        if c.status == psutil.CONN_LISTEN and c.laddr.ip in addresses
-    ]
+    listeners = [c.laddr for c in psutil.net_connections("tcp") if c.status == psutil.CONN_LISTEN and c.laddr]
+    return [(listener.ip, listener.port) for listener in listeners if listener.ip in addresses]
