@@ -110,7 +110,8 @@ class Checks:
 
     async def pinned(self) -> str:
         await self._complete_by_each(PROBE_WORDS)
-        return f"each of {len(self.spec.instances)} workers answered a request meant for it"
+        count = len(self.spec.instances)
+        return f"{count} of {count} workers answered a request meant for them alone"
 
     async def completion(self) -> str:
         prompt = _prompt(PROBE_WORDS)

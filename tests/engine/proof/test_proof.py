@@ -53,7 +53,7 @@ def test_a_sound_aggregated_deployment_is_proved_by_nine_checks(agg: Deployment)
         "routing",
     ]
     assert lines["registry"] == "2 of 2 aggregated workers"
-    assert lines["pinned"] == "each of 2 workers answered a request meant for it"
+    assert lines["pinned"] == "2 of 2 workers answered a request meant for them alone"
     assert lines["completion"].startswith("8 tokens, first after ")
     assert lines["routing"].endswith("tokens from cache, same worker")
 
