@@ -32,7 +32,10 @@ class Deployment(pulumi.ComponentResource):
         addresses = {node.name: node.address for node in args.nodes}
         manifests = _identified(planning.manifests(args.plan, addresses), args.nodes)
         services = [self._converge(node, args, manifests) for node in args.nodes]
-        spec = manifests.apply(lambda m: planning.proof_spec(args.plan, addresses, m))
+        roots = {node.name: node.root for node in args.nodes if node.connection is None}
+        spec = manifests.apply(
+            lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update={"node_roots": roots})
+        )
         head = next(node for node in args.nodes if node.name == args.plan.head)
         proven = pulumi.ResourceOptions(parent=self, depends_on=services)
         self.proof = Proof("proof", ProofArgs(head, spec), proven).result
@@ -45,7 +48,7 @@ class Deployment(pulumi.ComponentResource):
         """Bring one node to its manifest; nothing here waits for another node."""
         child = pulumi.ResourceOptions(parent=self)
         before: list[pulumi.Resource] = [
-            NodeRuntime(node.name, NodeRuntimeArgs(node, args.plan.runtime), child)
+            NodeRuntime(node.name, NodeRuntimeArgs(node, args.plan.runtime, args.secrets), child)
         ]
         if args.secrets:
             before.append(NodeSecrets(node.name, NodeSecretsArgs(node, args.secrets), child))

@@ -1,5 +1,7 @@
 """What a node needs before services can start: nodectl's environment and the model."""
 
+import json
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import pulumi
@@ -15,6 +17,8 @@ class NodeRuntimeArgs:
 
     node: Node
     runtime: RuntimeSpec
+    secrets: Mapping[str, str]
+    """By environment name; a gated model on the hub needs the token."""
 
 
 class NodeRuntime(pulumi.ComponentResource):
@@ -23,5 +27,13 @@ class NodeRuntime(pulumi.ComponentResource):
     def __init__(self, name: str, args: NodeRuntimeArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:node:Runtime", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        nodectl(f"{name}-install", args.node, "install", args.runtime.model_dump_json(), child)
+        nodectl(f"{name}-install", args.node, "install", _stdin(args), child)
         self.register_outputs({})
+
+
+def _stdin(args: NodeRuntimeArgs) -> pulumi.Input[str]:
+    """Return the spec; with secrets, which hide it in previews, only where a model is downloaded."""
+    if args.runtime.model.kind != "hub" or not args.secrets:
+        return args.runtime.model_dump_json()
+    spec = args.runtime.model_dump(mode="json") | {"secrets": dict(args.secrets)}
+    return pulumi.Output.secret(json.dumps(spec))

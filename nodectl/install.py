@@ -22,8 +22,8 @@ from typing import Any, Final
 
 from nodectl import tinymodel
 from nodectl.errors import BadInputError, NodectlError, TimedOutError
+from nodectl.versions import lock_digest, lock_file
 
-VERSIONS: Final = Path(__file__).parent / "versions"
 VARIANTS: Final = {"mocker": "0.6 GB", "cpu": "7 GB", "gpu": "9 GB"}
 """Variant -> what its environment takes on disk."""
 
@@ -46,6 +46,8 @@ def main(argv: Sequence[str]) -> int:
 def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     """Make the environment and the model of `spec` (the JSON of `RuntimeSpec`).
 
+    A gated hub model needs `secrets: {HF_TOKEN: ...}` beside the spec's own keys.
+
     Returns `python` and `model` (a folder), `variant`, and whether all of it was `cached`. Raises
     `BadInputError` for a spec that cannot be, `TimedOutError` after `LIMIT_SECONDS`, and `NodectlError`, with
     the last lines of its log, for a step that failed.
@@ -64,9 +66,8 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
 
 def environment_path(variant: str) -> Path:
     """Return the folder of `variant`'s environment for the Python that runs this, installed or not."""
-    lock = hashlib.sha256(_lock(variant).read_bytes()).hexdigest()[:12]
     python = f"py{sys.version_info.major}.{sys.version_info.minor}"
-    return cache_folder() / "env" / f"{variant}-{python}-{lock}"
+    return cache_folder() / "env" / f"{variant}-{python}-{lock_digest(variant)}"
 
 
 def python_path(variant: str) -> Path:
@@ -138,7 +139,7 @@ def _ensure_environment(variant: str, deadline: float) -> bool:
         uv = _uv(steps)
         steps.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)])
         python = str(folder / "bin" / "python")
-        steps.run([uv, "pip", "sync", "--require-hashes", "--python", python, str(_lock(variant))])
+        steps.run([uv, "pip", "sync", "--require-hashes", "--python", python, str(lock_file(variant))])
         if variant == "cpu":
             _let_nixl_rest(folder)
         _marker(folder).touch()
@@ -184,7 +185,7 @@ def _ensure_downloaded(spec: Mapping[str, Any], deadline: float) -> tuple[str, b
         if not cached:
             _say(f"downloading {name}")
             python, script = str(python_path(spec["variant"])), str(Path(__file__).with_name("hub.py"))
-            steps.run([python, script, name, revision, str(known)])
+            steps.run([python, script, name, revision, str(known)], spec.get("secrets", {}))
     return known.read_text(encoding="utf-8"), cached
 
 
@@ -197,8 +198,7 @@ def _uv(steps: "_Steps") -> str:
     found = shutil.which("uv")
     if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
         return found
-    lock = VERSIONS / "uv.txt"
-    folder = cache_folder() / "uv" / hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
+    folder = cache_folder() / "uv" / lock_digest("uv")
     program = folder / "bin" / "uv"
     if not program.is_file():
         _say("installing uv")
@@ -210,7 +210,7 @@ def _uv(steps: "_Steps") -> str:
             "--quiet",
             "--require-hashes",
             "--requirement",
-            str(lock),
+            str(lock_file("uv")),
         ]
         steps.run([*pip, "--upgrade", "--target", str(folder)])
     return str(program)
@@ -240,8 +240,11 @@ class _Steps:
         self._deadline = deadline
         log.write_bytes(b"")
 
-    def run(self, command: Sequence[str]) -> None:
-        """Run `command`. It inherits the lock, so that what a killed nodectl left running is waited for."""
+    def run(self, command: Sequence[str], secrets: Mapping[str, str] | None = None) -> None:
+        """Run `command` with `secrets` in its environment.
+
+        It inherits the lock, so that what a killed nodectl left running is waited for.
+        """
         try:
             with self._log.open("ab") as log:
                 subprocess.run(
@@ -250,6 +253,7 @@ class _Steps:
                     stdin=subprocess.DEVNULL,
                     stdout=log,
                     stderr=log,
+                    env={**os.environ, **(secrets or {})},
                     pass_fds=(self._lock,),
                     timeout=max(1, self._deadline - time.monotonic()),
                 )
@@ -296,10 +300,6 @@ def _is_complete(environment: Path) -> bool:
 def _marker(environment: Path) -> Path:
     """Return the file that is written last: an environment without it is made anew."""
     return environment / ".complete"
-
-
-def _lock(variant: str) -> Path:
-    return VERSIONS / f"{variant}.txt"
 
 
 def _say(text: str) -> None:

@@ -17,11 +17,14 @@ ServiceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 HostPort = Annotated[str, Field(pattern=r"^[^\s/:]+:[0-9]+$")]
 
+Variant = Literal["mocker", "cpu", "gpu"]
+"""What a runtime can serve with: simulated engines, vLLM on the CPU, vLLM on GPUs."""
+
 FlagValue = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
 """Value of a command-line flag.
 
 `True` is the bare flag, `False` its `--no-` form, a number or text one argument, a list one argument an
-item, a mapping one argument of compact JSON. Text may hold the tokens of `nodectl.layout`
+item, a mapping one argument of compact JSON. Text may hold the tokens of `nodectl.argv.Folders`
 (`${data}`, `${models}`), which the node replaces by its own folders.
 """
 
@@ -86,7 +89,8 @@ class ModelSource(Wire):
 class RuntimeSpec(Wire):
     """What `nodectl install` puts on a node."""
 
-    variant: Literal["mocker", "cpu", "gpu"]
+    variant: Variant
+    lock: str = Field(description="digest of the variant's version lock: other versions, another runtime")
     model: ModelSource
 
 

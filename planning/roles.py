@@ -1,6 +1,7 @@
 """The worker roles of a stack file, and what follows from the file as a whole."""
 
-from nodectl.manifest import ModelSource, RuntimeSpec
+from nodectl.manifest import ModelSource, RuntimeSpec, Variant
+from nodectl.versions import lock_digest
 from planning.values import WorkerRole
 from settings.models import EngineKind, RoleSettings, Settings
 
@@ -28,9 +29,14 @@ def engine_kind(settings: Settings) -> EngineKind:
 
 def runtime(settings: Settings) -> RuntimeSpec:
     """Return what is installed on every node."""
-    model, target = settings.model, settings.target
+    model = settings.model
     source = ModelSource(kind=model.source, name=model.path or model.name, revision=model.revision)
+    variant = _variant(settings)
+    return RuntimeSpec(variant=variant, lock=lock_digest(variant), model=source)
+
+
+def _variant(settings: Settings) -> Variant:
     if engine_kind(settings) == "mocker":
-        return RuntimeSpec(variant="mocker", model=source)
-    on_cpu = target.kind == "local" and target.device == "cpu"
-    return RuntimeSpec(variant="cpu" if on_cpu else "gpu", model=source)
+        return "mocker"
+    target = settings.target
+    return "cpu" if target.kind == "local" and target.device == "cpu" else "gpu"

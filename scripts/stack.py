@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import psutil
 import yaml
@@ -20,7 +21,6 @@ from planning.rehearsal import rehearsal
 from settings.problems import StackFileError
 from settings.reading import read_stack_file
 
-STATE_SCHEME = "file://"
 REHEARSAL = "rehearse-"
 SALT = "v1:3UIMD+y8dxE=:v1:N2Ho5jONoxFAgkwD:8uPqNWjG5+PrcolqnWkA+Ry83+5BSg=="
 """Made with the documented passphrase `dynamo`; the local stack files carry it, so that they never change."""
@@ -57,9 +57,9 @@ def proof_spec(deployment: Mapping[str, Any]) -> str | None:
 
 def unlock(stack: str) -> int:
     """Clear the locks that dead processes of this machine left."""
-    backend = os.environ.get("PULUMI_BACKEND_URL", "")
-    if backend.startswith(STATE_SCHEME):
-        for lock in stale_locks(Path(backend.removeprefix(STATE_SCHEME)), stack, os.uname().nodename):
+    state = _state()
+    if state is not None:
+        for lock in stale_locks(state, stack, os.uname().nodename):
             lock.unlink()
             print(f"unlocked   {stack}: the process that held its lock is gone", file=sys.stderr)
     return 0
@@ -109,9 +109,15 @@ def down(stack: str) -> int:
     return _forget(stack)
 
 
+def _state() -> Path | None:
+    """Return the folder that the file backend keeps state in; None with another backend."""
+    backend = urlsplit(os.environ.get("PULUMI_BACKEND_URL", ""))
+    return Path(unquote(backend.path)) if backend.scheme == "file" else None
+
+
 def _forget(stack: str) -> int:
     """Remove what Pulumi keeps of a removed stack in the project's own state: backups and history."""
-    if os.environ.get("PULUMI_BACKEND_URL") != f"{STATE_SCHEME}{Path('.state').resolve()}":
+    if _state() != Path(".state").resolve():
         return 0
     state = Path(".state/.pulumi")
     for path in [*state.glob(f"stacks/**/{stack}.json*"), *state.glob(f"*/**/{stack}/")]:

@@ -34,6 +34,14 @@ esac
 """
 
 
+FAKE_HUB = """
+import os
+def snapshot_download(name, **options):
+    assert os.environ["HF_TOKEN"] == "hf_planted"
+    return os.path.dirname(__file__)
+"""
+
+
 class Machine:
     """A machine with nothing installed but a uv that only pretends."""
 
@@ -191,3 +199,19 @@ def test_a_model_that_was_cut_short_is_written_anew(machine: Machine) -> None:
     (partial / "model.safetensors").write_bytes(b"half")
     assert machine.install()[0] == 0
     assert {file.name: file.read_bytes() for file in whole.iterdir()} == expected
+
+
+def test_the_hub_token_reaches_the_download_and_is_written_nowhere(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "huggingface_hub.py").write_text(FAKE_HUB)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    model = {"kind": "hub", "name": "gated/model"}
+    code, done, told = Machine(tmp_path).install(
+        {**SPEC, "model": model, "secrets": {"HF_TOKEN": "hf_planted"}}
+    )
+    assert code == 0, told
+    assert done["model"] == str(tmp_path)
+    assert "hf_planted" not in told
+    written = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".py"]
+    assert not [path for path in written if b"hf_planted" in path.read_bytes()]

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).parents[2]
 ALLOWED = {
     "nodectl": {"nodectl"},
     "settings": {"settings", "nodectl.manifest"},
-    "planning": {"planning", "settings", "nodectl.manifest"},
+    "planning": {"planning", "settings", "nodectl.manifest", "nodectl.versions"},
     "components": {"components", "planning", "settings", "nodectl"},
 }
 """Layer -> what of this project it may import."""
