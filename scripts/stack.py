@@ -126,7 +126,7 @@ def _forget(stack: str) -> int:
         else:
             path.unlink()
     if not list(state.glob("stacks/**/*.json")):
-        shutil.rmtree(state.parent)
+        shutil.rmtree(state)  # its parent stays: shells that scripts/env set up name it
     return 0
 
 

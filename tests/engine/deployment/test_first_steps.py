@@ -41,8 +41,8 @@ def test_one_command_brings_up_a_proven_deployment_and_one_takes_it_down(
     assert not listening(addresses)
     with pytest.raises(httpx.ConnectError):
         complete(outputs)
-    left = {path.name for path in checkout.path.iterdir()} & {".run", ".state"}
-    assert not left, "scripts/down leaves no file"
+    assert not (checkout.path / ".run").exists()
+    assert not list((checkout.path / ".state").iterdir()), "scripts/down leaves no file"
 
 
 def test_two_stacks_at_once_do_not_meet(checkout: Checkout) -> None:
