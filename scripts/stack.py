@@ -41,8 +41,10 @@ def stale_locks(state: Path, stack: str, hostname: str) -> list[Path]:
 
 
 def _runs(pid: int, locked: datetime) -> bool:
+    """Return whether the process that locked lives; one that only waits for its parent to notice does not."""
     try:
-        return psutil.Process(pid).create_time() <= locked.timestamp()
+        process = psutil.Process(pid)
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= locked.timestamp()
     except psutil.NoSuchProcess:
         return False
 

@@ -35,6 +35,14 @@ def test_a_lock_of_a_dead_process_of_this_machine_is_stale(tmp_path: Path, dead_
     assert stale_locks(tmp_path, "local", HOST) == [path]
 
 
+def test_a_lock_of_a_killed_process_that_nobody_waited_for_is_stale(tmp_path: Path) -> None:
+    with subprocess.Popen(["sleep", "60"]) as killed:
+        path = lock(tmp_path, "local", pid=killed.pid)
+        killed.kill()
+        os.waitid(os.P_PID, killed.pid, os.WEXITED | os.WNOWAIT)
+        assert stale_locks(tmp_path, "local", HOST) == [path]
+
+
 def test_a_lock_whose_number_now_belongs_to_a_younger_process_is_stale(tmp_path: Path) -> None:
     path = lock(tmp_path, "local", pid=os.getpid(), age=timedelta(days=400))
     assert stale_locks(tmp_path, "local", HOST) == [path]

@@ -1,5 +1,6 @@
 """Processes die, runs are cut off: requests succeed again, and the next `up` converges."""
 
+import contextlib
 import json
 import os
 import signal
@@ -20,9 +21,18 @@ def deployed(checkout: Checkout) -> Iterator[str]:
     checkout.run("scripts/down", "local-disagg")
 
 
-def kinds(checkout: Checkout, stack: str) -> list[str]:
-    """Return one service of each kind, head services first."""
-    return sorted({service.split("-")[0] for service in checkout.pids(stack)})
+def kill_everything(checkout: Checkout) -> None:
+    """Kill every process of the checkout at once, as a power cut does."""
+
+    def gone() -> bool:
+        found = checkout.processes()
+        for process in found:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(found, timeout=5)
+        return not found
+
+    eventually(gone, seconds=30, what="every process is gone")
 
 
 def test_any_service_killed_comes_back_without_help(checkout: Checkout, deployed: str) -> None:
@@ -39,9 +49,7 @@ def test_any_service_killed_comes_back_without_help(checkout: Checkout, deployed
 
 
 def test_up_converges_after_everything_was_killed(checkout: Checkout, deployed: str) -> None:
-    for process in checkout.processes():
-        process.kill()
-    assert not checkout.processes()
+    kill_everything(checkout)
     checkout.run("scripts/up", deployed)
     assert answers(checkout.outputs(deployed))
 
@@ -60,8 +68,7 @@ def test_up_converges_after_the_supervisors_alone_were_killed(checkout: Checkout
 
 def test_up_converges_after_a_reboot(checkout: Checkout, deployed: str) -> None:
     """A reboot ends every process and changes the boot id; the folders stay."""
-    for process in checkout.processes():
-        process.kill()
+    kill_everything(checkout)
     for root in checkout.roots(deployed):
         for path in root.rglob("*"):
             if path.is_file() and not path.is_symlink() and path.stat().st_size < 4096:
@@ -112,7 +119,7 @@ def test_a_lock_of_another_machine_is_named_with_the_command_that_clears_it(chec
     checkout.copy_stack("local", "locked")
     checkout.run("pulumi", "stack", "select", "--create", "--stack", "locked")
     lock = checkout.path / ".state/.pulumi/locks/organization/dynamo/locked/1.json"
-    lock.parent.mkdir(parents=True)
+    lock.parent.mkdir(parents=True, exist_ok=True)
     held = {"pid": 1, "username": "colleague", "hostname": "elsewhere", "timestamp": "2026-01-01T00:00:00Z"}
     lock.write_text(json.dumps(held))
     refused = checkout.run("scripts/up", "locked", check=False)

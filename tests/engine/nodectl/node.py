@@ -16,8 +16,14 @@ from nodectl.layout import MARKER, Layout
 from nodectl.manifest import Manifest
 from nodectl.status import ServiceStatus, status
 from nodectl.supervisord import Supervisord
+from nodectl.versions import lock_digest
 
 PROJECT = Path(__file__).parents[3]
+RUNTIME = {
+    "variant": "mocker",
+    "lock": lock_digest("mocker"),
+    "model": {"kind": "generated", "name": "tiny"},
+}
 SERVICES = Path(__file__).parent / "services"
 
 
@@ -50,7 +56,7 @@ class Node:
             "schema": 1,
             "node": "node-1",
             "identity": self.identity,
-            "runtime": {"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}},
+            "runtime": RUNTIME,
             "generation": "g1",
             "services": {name.replace("_", "-"): service for name, service in services.items()},
         }
@@ -105,6 +111,9 @@ class Node:
             return said if said["pid"] == self.status()[service].pid else None
 
         return eventually(current, what=f"{service} says how it was started")
+
+    def stopped_gracefully(self, service: str) -> bool:
+        return self.report_file(service).with_suffix(".stopped").exists()
 
     def log(self, service: str) -> str:
         return self.layout.log(service).read_text()

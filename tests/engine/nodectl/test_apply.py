@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.engine.nodectl.node import Node, alive, eventually
+from tests.engine.nodectl.node import RUNTIME, Node, alive, eventually
 
 HOSTILE = "a b 'c' \"d\" $(touch /tmp/hostile) `id` ; # % %(here)s ${x} \\ \n newline ünïcödé 日本"
 
@@ -45,7 +45,7 @@ def test_a_service_that_left_ends_before_its_successor_takes_the_port(node: Node
     assert not alive(old)
     eventually(lambda: node.status()["new"].ready, what="the successor listens")
     assert node.status()["new"].restarts == 0
-    assert "stopped gracefully" in node.log("old")
+    assert node.stopped_gracefully("old")
 
 
 def test_data_go_with_their_service_and_stay_otherwise(node: Node) -> None:
@@ -133,13 +133,20 @@ def test_a_service_that_crashes_is_started_again_and_again_until_a_change_helps(
 
 
 def test_only_the_main_process_is_told_to_stop_and_its_children_go_with_it(node: Node) -> None:
-    node.apply(one=node.fake("one", flags={"child": True}), stubborn=node.fake("stubborn"))
+    node.apply(one=node.fake("one", flags={"child": True}))
     said = node.report("one")
-    assert alive(said["child"])
-    os.kill(said["pid"], signal.SIGKILL)
-    again = node.report("one")
+    node.apply()
+    assert node.stopped_gracefully("one")
     assert not alive(said["child"])
-    assert alive(again["child"])
+
+
+def test_what_a_killed_service_left_is_ended_before_it_starts_again(node: Node) -> None:
+    node.apply(one=node.fake("one", flags={"child": True}), two=node.fake("two", flags={"child": True}))
+    said, other = node.report("one"), node.report("two")
+    os.kill(said["pid"], signal.SIGKILL)
+    eventually(lambda: node.report("one")["pid"] != said["pid"], what="the service is new")
+    assert not alive(said["child"])
+    assert alive(other["child"])
 
 
 def test_a_service_that_does_not_stop_is_killed_with_its_children_after_its_stop_time(node: Node) -> None:
@@ -170,7 +177,7 @@ def test_two_applies_at_once_both_converge(node: Node) -> None:
         ({"services": {"../x": {}}}, "services.../x"),
         ({"services": {"x": {"module": 1}}}, "services.x.module: Input should be a valid string"),
         ({"services": {"x": {"env": {"A B": "planted-value"}}}}, "services.x.env.A B"),
-        ({"runtime": {"variant": "tpu", "model": {"kind": "hub", "name": "x"}}}, "runtime.variant"),
+        ({"runtime": RUNTIME | {"variant": "tpu"}}, "runtime.variant"),
     ],
 )
 def test_a_wrong_manifest_is_refused_by_key_and_not_repeated(
@@ -199,7 +206,7 @@ def test_a_null_character_is_refused_before_anything_changes(node: Node) -> None
 
 
 def test_a_runtime_that_is_not_installed_is_named_with_the_command_that_installs_it(node: Node) -> None:
-    manifest = node.manifest() | {"runtime": {"variant": "gpu", "model": {"kind": "hub", "name": "x"}}}
+    manifest = node.manifest() | {"runtime": RUNTIME | {"variant": "gpu"}}
     refused = node.run("apply", stdin=manifest)
     assert refused.returncode == 2
     assert "nodectl install" in refused.stderr

@@ -35,7 +35,7 @@ def test_a_killed_supervisor_leaves_no_second_copy_of_its_services(node: Node, a
     node.report("one")
     assert node.status()["one"].restarts == 0
     assert len([p for p in node.processes() if "fake_service" in p.cmdline()]) == 1
-    assert "stopped gracefully" in node.log("one")
+    assert node.stopped_gracefully("one")
 
 
 def test_remove_ends_what_a_killed_supervisor_left(node: Node) -> None:

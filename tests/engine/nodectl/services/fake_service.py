@@ -25,7 +25,7 @@ options = parser.parse_args()
 
 def stop(*_: object) -> None:
     time.sleep(options.linger)
-    print("stopped gracefully", flush=True)
+    options.report.with_suffix(".stopped").touch()
     sys.exit(0)
 
 
