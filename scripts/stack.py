@@ -57,8 +57,27 @@ def proof_spec(deployment: Mapping[str, Any]) -> str | None:
     return None
 
 
+def abandoned_programs(project: Path, stack: str) -> list[psutil.Process]:
+    """Return the stack's programs whose engine was killed: they wait for its answers for ever."""
+    return [process for process in psutil.process_iter() if _is_abandoned(process, project, stack)]
+
+
+def _is_abandoned(process: psutil.Process, project: Path, stack: str) -> bool:
+    try:
+        arguments = process.cmdline()
+        return (
+            any(argument.endswith("pulumi-language-python-exec") for argument in arguments)
+            and {str(project), stack} <= set(arguments)
+            and not any(one.name().startswith("pulumi") for one in (process, *process.parents()))
+        )
+    except (psutil.NoSuchProcess, psutil.AccessDenied):
+        return False
+
+
 def unlock(stack: str) -> int:
-    """Clear the locks that dead processes of this machine left."""
+    """End what killed engines of this machine left: their programs and their locks."""
+    for program in abandoned_programs(Path.cwd(), stack):
+        program.kill()
     state = _state()
     if state is not None:
         for lock in stale_locks(state, stack, os.uname().nodename):

@@ -120,12 +120,13 @@ class Checkout:
         return found
 
     def processes(self) -> list[psutil.Process]:
-        """Return every living process that a node of this checkout started."""
+        """Return every living process that a node or the engine started for this checkout."""
         return [process for process in psutil.process_iter() if self._owns(process)]
 
     def _owns(self, process: psutil.Process) -> bool:
         try:
-            return process.environ().get(MARKER, "").startswith(str(self.path))
+            node = process.environ().get(MARKER, "")
+            return node.startswith(str(self.path)) or str(self.path) in process.cmdline()
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 
