@@ -196,7 +196,7 @@ def test_a_shell_is_not_set_up_when_something_is_missing(project: Path, home: Pa
         (tools / name).symlink_to(f"/usr/bin/{name}")
     with pytest.raises(subprocess.CalledProcessError) as failed:
         shell(project, home, {"PATH": str(tools)})
-    assert "no Python 3.11 to 3.14 on PATH; install one" in failed.value.stderr
+    assert "no Python 3.11 to 3.13 on PATH; install one" in failed.value.stderr
     assert "Traceback" not in failed.value.stderr
 
 
