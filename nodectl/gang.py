@@ -22,7 +22,7 @@ from typing import Final
 
 import psutil
 
-from nodectl import launch, processes
+from nodectl import launch
 from nodectl.launch import Launch
 from nodectl.layout import Layout
 from nodectl.manifest import Gang
@@ -110,11 +110,18 @@ def _run(started: Launch, layout: Layout, meeting: Meeting, epoch: int) -> None:
 
 def _watch(rank: "subprocess.Popen[bytes]", meeting: Meeting, epoch: int) -> str:
     """Return why the rank must go, as soon as it must."""
+    away = False
     while rank.poll() is None:
-        with contextlib.suppress(AwayError):
+        try:
             current = meeting.epoch()
+        except AwayError as error:
+            if not away:
+                print(f"nodectl: the rank goes on: {error}", flush=True)
+            away = True
+        else:
             if current != epoch:
                 return f"the gang starts anew in epoch {current}"
+            away = False
         time.sleep(_POLL)
     return f"the rank ended with {rank.returncode}"
 
@@ -128,4 +135,4 @@ def _end(rank: "subprocess.Popen[bytes]", patience: float | None) -> None:
     for process in left:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    processes.ended(left, _BREAK_UP_SECONDS)
+    psutil.wait_procs(left, timeout=_BREAK_UP_SECONDS)

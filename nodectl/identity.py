@@ -8,22 +8,21 @@ imports this.
 import json
 import uuid
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
+from nodectl import procfs
 from nodectl.files import read_if_there, write_atomically
 from nodectl.layout import Layout
 
 _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
-_AFTER_NAME_STATE: Final = 0
-_AFTER_NAME_START: Final = 19  # field 22 of /proc/PID/stat, proc(5)
 
 
 def local_identity(root: str | Path) -> str:
     """Return the recorded identity of the local node at `root` while its supervisor lives, else a new one."""
     record = _record(Layout.at(root))
     if record is not None and record["boot"] == _boot():
-        started = _start_time(record["pid"])
-        if started is not None and started == record["started"]:
+        supervisor = procfs.process(record["pid"])
+        if supervisor is not None and supervisor.started == record["started"]:
             return str(record["identity"])
     return uuid.uuid4().hex
 
@@ -36,27 +35,19 @@ def recorded(layout: Layout) -> str | None:
 
 def record(layout: Layout, identity: str, supervisor: int) -> None:
     """Remember that the node is `identity` for as long as the process `supervisor` lives."""
-    body = {"identity": identity, "boot": _boot(), "pid": supervisor, "started": _start_time(supervisor)}
+    found = procfs.process(supervisor)
+    started = None if found is None else found.started
+    body = {"identity": identity, "boot": _boot(), "pid": supervisor, "started": started}
     write_atomically(layout.identity, json.dumps(body) + "\n")
 
 
-def _record(layout: Layout) -> dict[str, object] | None:
+def _record(layout: Layout) -> dict[str, Any] | None:
     text = read_if_there(layout.identity)
     if text is None:
         return None
-    body: dict[str, object] = json.loads(text)
+    body: dict[str, Any] = json.loads(text)
     return body
 
 
 def _boot() -> str:
     return _BOOT_ID.read_text(encoding="ascii").strip()
-
-
-def _start_time(pid: object) -> int | None:
-    """Return when the process started, in clock ticks since boot; None when it is gone."""
-    try:
-        stat = Path(f"/proc/{pid}/stat").read_text(encoding="utf-8", errors="replace")
-    except (FileNotFoundError, ProcessLookupError):
-        return None
-    fields = stat.rpartition(")")[2].split()
-    return None if fields[_AFTER_NAME_STATE] == "Z" else int(fields[_AFTER_NAME_START])

@@ -33,22 +33,16 @@ def orphans(layout: Layout) -> list[psutil.Process]:
 
 
 def end(found: Sequence[psutil.Process], seconds: float) -> None:
-    """End processes: SIGTERM to the leaders of their groups, SIGKILL to whatever is left after `seconds`.
-
-    A group that lost its leader is what a dead service left behind: nobody would tell it to end.
-    """
+    """End processes: SIGTERM to main processes, SIGKILL to whatever is left after they end or `seconds`."""
+    main = [process for process in found if _leads_its_group(process)]
+    for process in main:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.terminate()
+    ended(main, seconds)
     for process in found:
-        with contextlib.suppress(psutil.NoSuchProcess, ProcessLookupError):
-            leader = os.getpgid(process.pid)
-            if leader == process.pid:
-                process.terminate()
-            elif not psutil.pid_exists(leader):
-                process.kill()
-    if not ended(found, seconds):
-        for process in found:
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.kill()
-        ended(found, _KILL_SECONDS)
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    ended(found, _KILL_SECONDS)
 
 
 def ended(found: Sequence[psutil.Process], seconds: float) -> bool:
@@ -66,6 +60,13 @@ def _lives(process: psutil.Process) -> bool:
     try:
         return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
+        return False
+
+
+def _leads_its_group(process: psutil.Process) -> bool:
+    try:
+        return os.getpgid(process.pid) == process.pid
+    except ProcessLookupError:
         return False
 
 

@@ -24,6 +24,7 @@ from nodectl import processes
 from nodectl.errors import NodectlError, TimedOutError
 from nodectl.files import write_atomically
 from nodectl.layout import MARKER, Layout
+from nodectl.leftovers import end_leftovers
 from nodectl.render import CODE
 from nodectl.supervisor import State, Unit
 
@@ -110,6 +111,7 @@ class Supervisord:
                 if time.monotonic() > deadline:
                     raise TimedOutError(f"{', '.join(active)}: still there after SIGKILL")
                 time.sleep(_POLL)
+            end_leftovers(session=calls.getPID())
 
     def load(self, units: Mapping[str, Unit], python: Path) -> int:
         programs = [

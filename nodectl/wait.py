@@ -5,7 +5,6 @@ Standard library only, and quick: it runs before every start of every service.
 
 import argparse
 import os
-import signal
 import socket
 import sys
 import time
@@ -15,6 +14,7 @@ from typing import Final
 
 from nodectl import launch
 from nodectl.layout import MARKER, Layout
+from nodectl.leftovers import end_leftovers
 
 _FIRST_PAUSE: Final = 0.05
 _LONGEST_PAUSE: Final = 1.0
@@ -30,8 +30,9 @@ def main(argv: Sequence[str]) -> int:
     layout = Layout.at(options.root)
     started = launch.read(layout, options.service)
     _count(layout.started(options.service))
-    if os.environ.get(MARKER) == str(layout.root):
-        end_leftovers()
+    if os.environ.get(MARKER) == str(layout.root):  # not where a user tries it in a shell's session
+        for pid in end_leftovers(os.getsid(0)):
+            print(f"nodectl: ended process {pid}, left by a service that died", flush=True)
     for endpoint in started.after:
         wait_for(endpoint)
     if started.gang is not None:
@@ -59,22 +60,6 @@ def wait_for(endpoint: str) -> None:
             pause = min(2 * pause, _LONGEST_PAUSE)
         else:
             return
-
-
-def end_leftovers() -> None:
-    """End what services that died left behind, such as an engine whose main process was killed.
-
-    Each service is a process group of the supervisor's session; a group without its leader is a dead one's.
-    """
-    session = os.getsid(0)
-    for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()):
-        try:
-            leader = os.getpgid(pid)
-            if os.getsid(pid) == session and not Path(f"/proc/{leader}").exists():
-                print(f"nodectl: ending process {pid}, left by a service that died", flush=True)
-                os.kill(pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            continue
 
 
 def _count(starts: Path) -> None:

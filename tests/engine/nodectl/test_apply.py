@@ -166,6 +166,7 @@ def test_two_applies_at_once_both_converge(node: Node) -> None:
     printed = [process.communicate(timeout=60) for process in applies]
     assert [process.returncode for process in applies] == [0, 0], printed
     assert any("waiting for another nodectl" in stderr for _, stderr in printed)
+    node.report("one")
     assert len([p for p in node.processes() if "fake_service" in p.cmdline()]) == 1
 
 
