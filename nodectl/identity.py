@@ -19,12 +19,10 @@ _BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 
 def local_identity(root: str | Path) -> str:
     """Return the recorded identity of the local node at `root` while its supervisor lives, else a new one."""
-    record = _record(Layout.at(root))
-    if record is not None and record["boot"] == _boot():
-        supervisor = procfs.process(record["pid"])
-        if supervisor is not None and supervisor.started == record["started"]:
-            return str(record["identity"])
-    return uuid.uuid4().hex
+    layout = Layout.at(root)
+    pid = supervisor(layout)
+    kept = None if pid is None or procfs.process(pid) is None else recorded(layout)
+    return kept or uuid.uuid4().hex
 
 
 def recorded(layout: Layout) -> str | None:
@@ -33,11 +31,20 @@ def recorded(layout: Layout) -> str | None:
     return None if record is None else str(record["identity"])
 
 
-def record(layout: Layout, identity: str, supervisor: int) -> None:
-    """Remember that the node is `identity` for as long as the process `supervisor` lives."""
-    found = procfs.process(supervisor)
+def supervisor(layout: Layout) -> int | None:
+    """Return the node's supervisor in this boot, dead or alive; None when its number is another's by now."""
+    record = _record(layout)
+    if record is None or record["boot"] != _boot():
+        return None
+    found = procfs.process(record["pid"])
+    return int(record["pid"]) if found is None or found.started == record["started"] else None
+
+
+def record(layout: Layout, identity: str, pid: int) -> None:
+    """Remember that the node is `identity` for as long as its supervisor, the process `pid`, lives."""
+    found = procfs.process(pid)
     started = None if found is None else found.started
-    body = {"identity": identity, "boot": _boot(), "pid": supervisor, "started": started}
+    body = {"identity": identity, "boot": _boot(), "pid": pid, "started": started}
     write_atomically(layout.identity, json.dumps(body) + "\n")
 
 

@@ -3,12 +3,13 @@
 import contextlib
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping
+from pathlib import Path
 from typing import Final
 
 import psutil
 
-from nodectl import converge
+from nodectl import converge, identity, procfs
 from nodectl.launch import Launch
 from nodectl.layout import MARKER, Layout
 
@@ -27,12 +28,19 @@ def end_orphans(layout: Layout, known: Mapping[str, Launch]) -> None:
         end(found, max((one.stop_seconds for one in known.values()), default=_LEAST_GRACE))
 
 
-def orphans(layout: Layout) -> list[psutil.Process]:
-    """Return every process that the node started, its supervisor among them."""
-    return [process for process in psutil.process_iter() if _is_marked(process, layout)]
+def orphans(layout: Layout) -> set[psutil.Process]:
+    """Return every process that the node started, its supervisor among them.
+
+    Most carry the node's marker. Others have lost it, since a process that sets its title, as vLLM's engines
+    do, overwrites its environment: they share a session and the working folder.
+    """
+    everything = list(psutil.process_iter())
+    marked = {process for process in everything if _is_marked(process, layout)}
+    sessions = {identity.supervisor(layout), *map(_session, marked)} - {None}
+    return marked | {p for p in everything if _session(p) in sessions and _works_in(p, layout.data)}
 
 
-def end(found: Sequence[psutil.Process], seconds: float) -> None:
+def end(found: Collection[psutil.Process], seconds: float) -> None:
     """End processes: SIGTERM to main processes, SIGKILL to whatever is left after they end or `seconds`."""
     main = [process for process in found if _leads_its_group(process)]
     for process in main:
@@ -45,7 +53,7 @@ def end(found: Sequence[psutil.Process], seconds: float) -> None:
     ended(found, _KILL_SECONDS)
 
 
-def ended(found: Sequence[psutil.Process], seconds: float) -> bool:
+def ended(found: Collection[psutil.Process], seconds: float) -> bool:
     """Wait until all have ended, at most `seconds`; return whether they have."""
     deadline = time.monotonic() + seconds
     while any(map(_lives, found)):
@@ -70,8 +78,20 @@ def _leads_its_group(process: psutil.Process) -> bool:
         return False
 
 
+def _session(process: psutil.Process) -> int | None:
+    found = procfs.process(process.pid)
+    return None if found is None else found.session
+
+
+def _works_in(process: psutil.Process, folder: Path) -> bool:
+    try:
+        return process.cwd() == str(folder)
+    except psutil.Error:
+        return False
+
+
 def _is_marked(process: psutil.Process, layout: Layout) -> bool:
     try:
         return process.environ().get(MARKER) == str(layout.root) and process.pid != os.getpid()
-    except (psutil.NoSuchProcess, psutil.AccessDenied):
+    except psutil.Error:
         return False

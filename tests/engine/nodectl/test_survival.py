@@ -9,7 +9,7 @@ import pytest
 
 from nodectl.identity import local_identity
 from nodectl.supervisord import Supervisord
-from tests.engine.nodectl.node import Node, eventually
+from tests.engine.nodectl.node import Node, alive, eventually
 
 ROUNDS = 6
 
@@ -28,7 +28,7 @@ def test_everything_killed_comes_back_under_a_new_identity(node: Node) -> None:
 def test_a_killed_supervisor_leaves_no_second_copy_of_its_services(node: Node, address: str) -> None:
     service = node.fake("one", flags={"listen": f"{address}:8000", "child": True})
     node.apply(one=service)
-    node.report("one")
+    child = node.report("one")["child"]
     kill_supervisor(node)
     assert local_identity(node.root) != node.identity
     assert node.apply(one=service)["started"] == ["one"]
@@ -36,15 +36,20 @@ def test_a_killed_supervisor_leaves_no_second_copy_of_its_services(node: Node, a
     assert node.status()["one"].restarts == 0
     assert len([p for p in node.processes() if "fake_service" in p.cmdline()]) == 1
     assert node.stopped_gracefully("one")
+    assert not alive(child)
 
 
-def test_remove_ends_what_a_killed_supervisor_left(node: Node) -> None:
+@pytest.mark.parametrize("main", ["alive", "killed"])
+def test_remove_ends_what_a_killed_supervisor_left(node: Node, main: str) -> None:
     node.apply(one=node.fake("one", flags={"child": True}))
-    node.report("one")
+    said = node.report("one")
     kill_supervisor(node)
-    assert node.processes()
+    if main == "killed":
+        psutil.Process(said["pid"]).kill()
+    assert alive(said["child"])
     node.done("remove")
     assert not node.processes()
+    assert not alive(said["child"])
 
 
 @pytest.mark.parametrize("left", ["one", "two"])

@@ -16,7 +16,7 @@ parser.add_argument(
 )
 parser.add_argument("--listen", help="host:port")
 parser.add_argument("--linger", type=float, default=0, help="seconds between SIGTERM and the end")
-parser.add_argument("--child", action="store_true", help="have a child process")
+parser.add_argument("--child", action="store_true", help="have a child process that outlives it")
 parser.add_argument("--crash", action="store_true")
 parser.add_argument("--text", nargs="*", help="anything")
 parser.add_argument("--word", help="anything")
@@ -31,7 +31,8 @@ def stop(*_: object) -> None:
 
 signal.signal(signal.SIGTERM, stop)
 print("fake service starts", flush=True)
-child = subprocess.Popen(["sleep", "1000"]).pid if options.child else None
+# without an environment, as an engine that set its title
+child = subprocess.Popen(["sleep", "1000"], env={}).pid if options.child else None
 report = {
     "pid": os.getpid(),
     "argv": sys.argv,
