@@ -3,6 +3,7 @@
 import random
 import signal
 import subprocess
+from pathlib import Path
 
 import psutil
 import pytest
@@ -83,6 +84,23 @@ def test_a_nodectl_killed_at_any_moment_leaves_nothing_that_the_next_one_cannot_
         running = [process for process in node.processes() if "fake_service" in process.cmdline()]
         assert len(running) == len(services)
         assert set(Supervisord(node.layout).states()) == set(services)
+
+
+def test_a_remove_killed_at_any_moment_is_finished_by_the_next_one(node: Node, tmp_path: Path) -> None:
+    moments = random.Random(2)
+    for _ in range(ROUNDS):
+        node.apply(one=node.fake("one", flags={"child": True}), two=node.fake("two"))
+        child = node.report("one")["child"]
+        cut = node.start("remove")
+        try:
+            cut.communicate(timeout=moments.uniform(0.1, 1.5))
+        except subprocess.TimeoutExpired:
+            cut.send_signal(signal.SIGKILL)
+            cut.communicate()
+        node.done("remove", "--identity", node.identity)
+        assert not node.processes()
+        assert not alive(child)
+        assert not (tmp_path / ".run").exists()
 
 
 def kill_supervisor(node: Node) -> None:
