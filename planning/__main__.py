@@ -2,20 +2,18 @@
 
 import signal
 import sys
-from pathlib import Path
 
 from planning import describe, plan
 from settings.problems import StackFileError
-from settings.reading import read_stack_file
+from settings.reading import read_stack_file, stack_file
 
 
 def main(stack: str) -> int:
     """Print the plan of `stack`, or everything that is wrong with its file (2)."""
-    path = Path("stacks", f"Pulumi.{stack}.yaml")
     try:
-        print(describe(plan(read_stack_file(path))))
+        print(describe(plan(read_stack_file(stack_file(stack)))))
     except StackFileError as error:
-        print(f"{path}\n{error}", file=sys.stderr)
+        print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
         return 2
     return 0
 

@@ -5,6 +5,7 @@ Run from the project folder, in the shell that `scripts/env` sets up.
 
 import json
 import os
+import shlex
 import shutil
 import subprocess
 import sys
@@ -19,11 +20,21 @@ import yaml
 
 from planning.rehearsal import rehearsal
 from settings.problems import StackFileError
-from settings.reading import read_stack_file
+from settings.reading import read_stack_file, stack_file
+
+PROJECT = "dynamo"
+"""Name of the Pulumi project, as Pulumi.yaml says."""
 
 REHEARSAL = "rehearse-"
 SALT = "v1:3UIMD+y8dxE=:v1:N2Ho5jONoxFAgkwD:8uPqNWjG5+PrcolqnWkA+Ry83+5BSg=="
 """Made with the documented passphrase `dynamo`; the local stack files carry it, so that they never change."""
+
+_NO_SUCH_STACK = 6
+"""What the Pulumi CLI exits with when it knows no stack of that name."""
+
+
+class NotProvedError(Exception):
+    """The stack was never brought up in whole; the text says what to do."""
 
 
 def stale_locks(state: Path, stack: str, hostname: str) -> list[Path]:
@@ -33,7 +44,7 @@ def stale_locks(state: Path, stack: str, hostname: str) -> list[Path]:
     with the same number.
     """
     stale = []
-    for lock in state.glob(f".pulumi/locks/**/{stack}/*.json"):
+    for lock in state.glob(f".pulumi/locks/organization/{PROJECT}/{stack}/*.json"):
         held = json.loads(lock.read_text(encoding="utf-8"))
         if held["hostname"] == hostname and not _runs(held["pid"], datetime.fromisoformat(held["timestamp"])):
             stale.append(lock)
@@ -88,46 +99,58 @@ def unlock(stack: str) -> int:
 
 def prove(stack: str) -> int:
     """Prove the stack again, live."""
-    exported = _pulumi("stack", "export", "--stack", stack)
-    spec = None if exported is None else proof_spec(json.loads(exported))
-    if spec is None:
-        print(
-            f"stack {stack}: nothing was proved yet; bring it up with `scripts/up {stack}`", file=sys.stderr
-        )
-        return 1
     proof = [sys.executable, "-m", "nodectl", "proof", "--human"]
-    return subprocess.run(proof, input=spec, text=True, check=False).returncode
+    return subprocess.run(proof, input=_proved(stack), text=True, check=False).returncode
 
 
 def ready(stack: str) -> int:
     """Say where the model answers, how to try it and how to undo it."""
-    exported = _pulumi("stack", "export", "--stack", stack)
-    spec = json.loads(proof_spec(json.loads(exported or "{}")) or "{}")
+    spec = json.loads(_proved(stack))
     request = {"model": spec["model"], "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
     url = f"{spec['endpoint']}/v1/chat/completions"
+    curl = ["curl", "-s", url, "-H", "Content-Type: application/json", "-d", json.dumps(request)]
     print(f"ready      {spec['endpoint']}  model {spec['model']}")
-    print(f"try        curl -s {url} -H 'Content-Type: application/json' -d '{json.dumps(request)}'")
+    print(f"try        {shlex.join(curl)}")
     print(f"undo       scripts/down {stack}")
     return 0
 
 
 def down(stack: str) -> int:
     """Destroy the stack, and whatever a killed run left of its local nodes."""
-    if _pulumi("stack", "export", "--stack", stack) is not None:
-        destroyed = subprocess.run(
-            ["pulumi", "destroy", "--stack", stack, "--yes", "--skip-preview"], check=False
-        )
-        if destroyed.returncode:
-            return destroyed.returncode
-        subprocess.run(["pulumi", "stack", "rm", "--stack", stack, "--yes", "--preserve-config"], check=True)
-    for root in sorted(Path(".run", stack).glob("*/")):
+    run = Path(".run", stack)
+    exported = _exported(stack)
+    if exported is not None:
+        for command in (["destroy", "--skip-preview"], ["stack", "rm", "--preserve-config"]):
+            subprocess.run(["pulumi", *command, "--stack", stack, "--yes"], check=True)
+    elif not run.exists():
+        print(f"stack {stack} is not up: nothing to take down", file=sys.stderr)
+    for root in sorted(run.glob("*/")):
         subprocess.run([sys.executable, "-m", "nodectl", "remove", "--root", str(root)], check=True)
-    shutil.rmtree(Path(".run", stack), ignore_errors=True)
-    if Path(".run").is_dir() and not list(Path(".run").iterdir()):
-        Path(".run").rmdir()
+    shutil.rmtree(run, ignore_errors=True)
+    if run.parent.is_dir() and not list(run.parent.iterdir()):
+        run.parent.rmdir()
     if stack.startswith(REHEARSAL):
-        _stack_file(stack).unlink(missing_ok=True)
+        stack_file(stack).unlink(missing_ok=True)
     return _forget(stack)
+
+
+def _proved(stack: str) -> str:
+    """Return what the stack's last `up` proved; raise NotProvedError when that was nothing."""
+    spec = proof_spec(_exported(stack) or {"deployment": {}})
+    if spec is None:
+        raise NotProvedError(f"stack {stack}: nothing was proved yet; bring it up with `scripts/up {stack}`")
+    return spec
+
+
+def _exported(stack: str) -> dict[str, Any] | None:
+    """Return the stack as Pulumi keeps it; None when there is no such stack."""
+    export = ["pulumi", "stack", "export", "--stack", stack]
+    done = subprocess.run(export, capture_output=True, text=True, check=False)
+    if done.returncode == _NO_SUCH_STACK:
+        return None
+    done.check_returncode()
+    exported: dict[str, Any] = json.loads(done.stdout)
+    return exported
 
 
 def _state() -> Path | None:
@@ -141,11 +164,10 @@ def _forget(stack: str) -> int:
     if _state() != Path(".state").resolve():
         return 0
     state = Path(".state/.pulumi")
-    for path in [*state.glob(f"stacks/**/{stack}.json*"), *state.glob(f"*/**/{stack}/")]:
-        if path.is_dir():
-            shutil.rmtree(path)
-        else:
-            path.unlink()
+    for folder in ("backups", "history", "locks/organization"):
+        shutil.rmtree(state / folder / PROJECT / stack, ignore_errors=True)
+    for path in state.glob(f"stacks/{PROJECT}/{stack}.json*"):
+        path.unlink()
     if not list(state.glob("stacks/**/*.json")):
         shutil.rmtree(state)  # its parent stays: shells that scripts/env set up name it
     return 0
@@ -153,24 +175,9 @@ def _forget(stack: str) -> int:
 
 def rehearse(stack: str) -> int:
     """Write the stack file of the rehearsal of `stack`."""
-    try:
-        config = rehearsal(read_stack_file(_stack_file(stack)))
-    except StackFileError as error:
-        print(f"{_stack_file(stack)}\n{error}", file=sys.stderr)
-        return 2
-    document = {"encryptionsalt": SALT, "config": config}
-    _stack_file(REHEARSAL + stack).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+    document = {"encryptionsalt": SALT, "config": rehearsal(read_stack_file(stack_file(stack)))}
+    stack_file(REHEARSAL + stack).write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
     return 0
-
-
-def _stack_file(stack: str) -> Path:
-    return Path("stacks", f"Pulumi.{stack}.yaml")
-
-
-def _pulumi(*arguments: str) -> str | None:
-    """Return what a pulumi command printed; None when it failed."""
-    done = subprocess.run(["pulumi", *arguments], capture_output=True, text=True, check=False)
-    return done.stdout if done.returncode == 0 else None
 
 
 COMMANDS: Mapping[str, Callable[[str], int]] = {
@@ -181,5 +188,22 @@ COMMANDS: Mapping[str, Callable[[str], int]] = {
     "rehearse": rehearse,
 }
 
+
+def main(command: str, stack: str) -> int:
+    """Run one command; whatever fails is one message. Pulumi has said itself what went wrong with it."""
+    try:
+        stack_file(stack)
+        return COMMANDS[command](stack)
+    except StackFileError as error:
+        print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
+        return 2
+    except NotProvedError as error:
+        print(error, file=sys.stderr)
+        return 1
+    except subprocess.CalledProcessError as error:
+        print(error.stderr or "", end="", file=sys.stderr)
+        return error.returncode
+
+
 if __name__ == "__main__":
-    sys.exit(COMMANDS[sys.argv[1]](sys.argv[2]))
+    sys.exit(main(*sys.argv[1:]))

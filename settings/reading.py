@@ -1,5 +1,6 @@
 """A stack file, or what Pulumi made of it, to Settings: every problem at once, never another error."""
 
+import re
 from collections.abc import Collection, Container, Iterable, Mapping
 from itertools import chain
 from pathlib import Path
@@ -8,7 +9,7 @@ from typing import Any, Final
 from pydantic import JsonValue, SecretStr, ValidationError
 from pydantic_core import ErrorDetails
 
-from settings.messages import is_misspelt, key_text, problem_of, unknown
+from settings.messages import is_misspelt, key_text, problem_of, shown, unknown
 from settings.models import Settings
 from settings.plain import PlainValueError, configured, load
 from settings.problems import Problem, StackFileError
@@ -27,6 +28,21 @@ ENCRYPTED: Final = SecretStr("(encrypted in the stack file)")
 NAMESPACE: Final = "dynamo:"
 MAX_BYTES: Final = 65536
 """A stack file is a few KB; reading a large one would take minutes."""
+
+_STACK_NAME: Final = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
+"""What Pulumi takes for a name, but for those that a folder or an option may have."""
+
+
+def stack_file(stack: str) -> Path:
+    """Return where the file of a stack is, seen from the project folder.
+
+    Raises StackFileError for what is no name of a stack, such as `..`: folders are named after stacks, and
+    removed with them.
+    """
+    if not _STACK_NAME.fullmatch(stack):
+        wanted = "expected letters, digits, `_`, `.` and `-`, a letter, digit or `_` first"
+        raise StackFileError([Problem("stack", wanted, shown(stack))])
+    return Path("stacks", f"Pulumi.{stack}.yaml")
 
 
 def read_stack_file(path: Path) -> Settings:

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripts.stack import abandoned_programs, proof_spec, stale_locks
+from scripts.stack import COMMANDS, abandoned_programs, main, proof_spec, stale_locks
 
 HOST = os.uname().nodename
 
@@ -103,3 +103,63 @@ def test_the_proof_of_the_last_up_is_found_in_the_exported_stack() -> None:
     exported = {"deployment": {"resources": [other, {"urn": urn, "inputs": {"stdin": '{"digest": "d"}'}}]}}
     assert proof_spec(exported) == '{"digest": "d"}'
     assert proof_spec({"deployment": {}}) is None
+
+
+@pytest.fixture
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A project folder with the state of a stack `local` that is up, and a `pulumi` that knows no stack."""
+    folder = tmp_path / "project"
+    for path in (".run/local/node-1", ".state/.pulumi/stacks/dynamo", ".state/.pulumi/history/dynamo/local"):
+        (folder / path).mkdir(parents=True)
+    (folder / ".state/.pulumi/stacks/dynamo/local.json").write_text("{}")
+    monkeypatch.chdir(folder)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{folder}/.state")
+    monkeypatch.setenv("PATH", str(tmp_path / "bin"), prepend=":")
+    answering(tmp_path, "exit 6")
+    return folder
+
+
+def answering(tmp_path: Path, body: str) -> None:
+    """Put a `pulumi` on PATH that does what `body`, a shell script, says."""
+    cli = tmp_path / "bin/pulumi"
+    cli.parent.mkdir(exist_ok=True)
+    cli.write_text(f"#!/bin/sh\n{body}\n")
+    cli.chmod(0o755)
+
+
+def contents(folder: Path) -> list[Path]:
+    return sorted(folder.rglob("*"))
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize(
+    "name", ["..", ".", "", "../project", "local/node-1", "--yes", "a b", "*", "x" * 101]
+)
+def test_a_name_that_no_stack_can_have_is_refused_and_touches_no_folder(
+    project: Path, command: str, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(project.parent)
+    assert main(command, name) == 2
+    assert "expected letters, digits" in capsys.readouterr().err
+    assert contents(project.parent) == before
+
+
+@pytest.mark.parametrize("name", ["dynamo", "loca", "stacks"])
+def test_taking_a_stack_down_that_is_not_up_says_so_and_leaves_the_others(
+    project: Path, name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    before = contents(project)
+    assert main("down", name) == 0
+    assert f"stack {name} is not up" in capsys.readouterr().err
+    assert contents(project) == before
+
+
+def test_a_stack_that_pulumi_cannot_read_is_not_taken_for_one_that_is_gone(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(tmp_path, "echo error: no such backend >&2; exit 1")
+    before = contents(project)
+    for command in ("down", "prove", "ready"):
+        assert main(command, "local") == 1
+        assert capsys.readouterr().err == "error: no such backend\n"
+    assert contents(project) == before
