@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from nodectl.errors import TimedOutError
+from nodectl.errors import BadInputError, TimedOutError
 from nodectl.layout import Layout
 
 PATIENCE: Final = 600.0
@@ -21,8 +21,10 @@ _POLL: Final = 0.1
 def locked(layout: Layout) -> Iterator[None]:
     """Hold the node's lock, making its root if need be. A killed holder's lock is free.
 
-    Raises `TimedOutError` when another holder keeps it for `PATIENCE` seconds.
+    Raises `BadInputError` for a folder that is no node's, and `TimedOutError` when another holder keeps the
+    lock for `PATIENCE` seconds.
     """
+    _refuse_strangers(layout)
     descriptor = _acquire(layout)
     try:
         yield
@@ -44,6 +46,16 @@ def _acquire(layout: Layout) -> int:
             told = True
         time.sleep(_POLL)
     raise TimedOutError(f"{layout.root}: another nodectl still works on this node after {PATIENCE:.0f} s")
+
+
+def _refuse_strangers(layout: Layout) -> None:
+    """Keep off a folder that holds something else: `nodectl remove` takes all of a node's away."""
+    if layout.launches.is_dir() or not layout.root.is_dir():
+        return
+    if any(entry != layout.lock for entry in layout.root.iterdir()):
+        raise BadInputError(
+            f"--root: {layout.root} holds something else than a node; name a folder of its own"
+        )
 
 
 def _take(descriptor: int) -> bool:

@@ -124,7 +124,7 @@ def down(stack: str) -> int:
             subprocess.run(["pulumi", *command, "--stack", stack, "--yes"], check=True)
     elif not run.exists():
         print(f"stack {stack} is not up: nothing to take down", file=sys.stderr)
-    for root in sorted(run.glob("*/")):
+    for root in (path for path in sorted(run.glob("*/")) if path.suffix != ".removed"):
         subprocess.run([sys.executable, "-m", "nodectl", "remove", "--root", str(root)], check=True)
     shutil.rmtree(run, ignore_errors=True)
     if run.parent.is_dir() and not list(run.parent.iterdir()):

@@ -66,3 +66,15 @@ def test_apply_begins_anew_in_the_folder_that_a_remove_takes_away(node: Node) ->
     else:
         node.report("two")
         assert "one" not in node.status()
+
+
+@pytest.mark.parametrize("verb", ["apply", "secrets", "forget", "remove"])
+def test_a_folder_that_holds_something_else_is_left_as_it_is(tmp_path: Path, cache: Path, verb: str) -> None:
+    letters = tmp_path / "letters" / "dear.txt"
+    letters.parent.mkdir()
+    letters.touch()
+    node = Node(letters.parent, cache)
+    refused = node.run(verb, stdin=node.manifest() if verb == "apply" else {})
+    assert refused.returncode == 2
+    assert f"--root: {letters.parent} holds something else" in refused.stderr
+    assert list(letters.parent.iterdir()) == [letters]
