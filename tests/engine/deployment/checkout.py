@@ -125,8 +125,8 @@ class Checkout:
 
     def _owns(self, process: psutil.Process) -> bool:
         try:
-            node = process.environ().get(MARKER, "")
-            return node.startswith(str(self.path)) or str(self.path) in process.cmdline()
+            folders = (process.environ().get(MARKER, ""), process.cwd())
+            return any(folder.startswith(str(self.path)) for folder in folders)
         except (psutil.NoSuchProcess, psutil.AccessDenied):
             return False
 
