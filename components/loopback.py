@@ -10,6 +10,8 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
+from nodectl.files import write_atomically
+
 FIRST_HOST = 11
 LAST_HOST = 250
 _LOWEST_SECOND = 16  # 127.0.0.0 to 127.15.255.255 is left to others: resolvers live there
@@ -49,7 +51,7 @@ def first_address(project: Path, stack: str, run: Path, ports: Sequence[int]) ->
 def keep(run: Path, address: str) -> None:
     """Remember the first node's address for as long as the stack lives."""
     run.mkdir(parents=True, exist_ok=True)
-    (run / "address").write_text(address + "\n", encoding="utf-8")
+    write_atomically(run / "address", address + "\n")
 
 
 def candidates(project: Path, stack: str) -> Iterator[str]:
