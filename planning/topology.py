@@ -4,17 +4,20 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Final
 
-from nodectl.manifest import Service
+from nodectl.manifest import RuntimeSpec, Service
 from planning.services import manifests
 from planning.values import Engine, Plan
 
 Topology = Mapping[str, Any]
-"""`{nodes: [{name, address, gpus, services: {NAME: {flags, env}}}], engines, flows}`, plain JSON."""
+"""`{nodes: [{name, address, gpus, services: {NAME: {PART: DIGEST}}}], engines, flows}`, plain JSON."""
 
 _Services = dict[tuple[str, str], Mapping[str, str]]
 """(node, service) -> digests of what it was started with."""
+
+_WORDS: Final = {"env": "environment", "stop": "stop time"}
+"""Digests whose names would not tell a reader what changed."""
 
 
 def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
@@ -27,7 +30,8 @@ def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
                 "address": addresses[node.name],
                 "gpus": node.gpus,
                 "services": {
-                    name: _digests(service) for name, service in rendered[node.name].services.items()
+                    name: _digests(service, plan.runtime)
+                    for name, service in rendered[node.name].services.items()
                 },
             }
             for node in plan.nodes
@@ -54,8 +58,16 @@ def _engine(engine: Engine) -> dict[str, Any]:
     return {"role": engine.role, "index": engine.index, "ranks": ranks}
 
 
-def _digests(service: Service) -> dict[str, str]:
-    return {"flags": _digest([service.module, service.flags]), "env": _digest(service.env)}
+def _digests(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
+    """Return what a node restarts the service for (`nodectl.launch.Launch`), each part apart."""
+    return {
+        "flags": _digest([service.module, service.flags]),
+        "env": _digest(service.env),
+        "secrets": _digest(service.secrets),
+        "stop": _digest(service.stop.seconds),
+        "gang": _digest(service.gang and service.gang.model_dump()),
+        "runtime": _digest([runtime.variant, runtime.lock]),
+    }
 
 
 def _digest(value: object) -> str:
@@ -74,7 +86,7 @@ def _line(key: tuple[str, str], old: Mapping[str, str] | None, new: Mapping[str,
         return f"{name} on {node} starts"
     if new is None:
         return f"{name} on {node} stops"
-    changed = [word for word, part in (("flags", "flags"), ("environment", "env")) if old[part] != new[part]]
+    changed = [_WORDS.get(part, part) for part in new if old.get(part) != new[part]]
     return f"{name} on {node} restarts: {' and '.join(changed)} changed" if changed else None
 
 

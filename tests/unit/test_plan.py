@@ -1,5 +1,6 @@
 """Who runs where, what is refused, and what a change restarts."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -230,6 +231,25 @@ def test_the_only_worker_of_a_role_is_said_to_interrupt_serving() -> None:
         "prefill-0 on node-1 restarts: environment changed",
         "interrupts serving: the only prefill worker restarts",
     ]
+
+
+def test_a_longer_drain_restarts_what_drains() -> None:
+    changed = agg(2, rollout={"drainSeconds": 120})
+    assert changes(agg(2), changed) == [
+        "aggregated-0 on node-1 restarts: stop time changed",
+        "frontend on node-1 restarts: stop time changed",
+        "aggregated-1 on node-2 restarts: stop time changed",
+        "interrupts serving: the only frontend restarts",
+    ]
+
+
+def test_other_versions_restart_every_service() -> None:
+    before = topology(plan(agg(2)), addresses(plan(agg(2))))
+    other = plan(agg(2)).runtime.model_copy(update={"lock": "0123456789ab"})
+    after = topology(replace(plan(agg(2)), runtime=other), addresses(plan(agg(2))))
+    lines = restarts(before, after)
+    assert len(lines) == len(plan(agg(2)).services) + 1
+    assert "nats on node-1 restarts: runtime changed" in lines
 
 
 def test_fewer_replicas_stop_the_last_worker_and_more_start_one() -> None:
