@@ -89,8 +89,8 @@ def cache_folder() -> Path:
 def _read_spec(text: str) -> Mapping[str, Any]:
     try:
         spec = json.loads(text)
-    except json.JSONDecodeError as error:
-        raise BadInputError(f"standard input: expected a runtime spec as JSON, got {error}") from error
+    except (ValueError, RecursionError) as error:
+        raise BadInputError(f"standard input: expected a runtime spec as JSON, got {error}") from None
     if not isinstance(spec, dict):
         raise BadInputError(f"standard input: expected a JSON object, got {type(spec).__name__}")
     return spec
@@ -98,7 +98,7 @@ def _read_spec(text: str) -> Mapping[str, Any]:
 
 def _check(spec: Mapping[str, Any]) -> None:
     variant, model = spec.get("variant"), spec.get("model")
-    if variant not in VARIANTS:
+    if variant not in tuple(VARIANTS):
         raise BadInputError(f"variant: {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
     if not isinstance(model, dict) or not isinstance(model.get("name"), str):
         raise BadInputError(f"model: expected {{kind, name}}, got {model!r}")

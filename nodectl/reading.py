@@ -14,7 +14,7 @@ def document(text: str, what: str) -> Any:
     """Return the JSON document in `text`; `what` names it in errors (`a manifest`)."""
     try:
         return json.loads(text)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise BadInputError(f"standard input: expected {what} as JSON: {error}") from None
 
 

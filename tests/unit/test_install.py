@@ -113,6 +113,11 @@ def test_a_second_install_finds_everything_in_place(machine: Machine) -> None:
     [
         ("", "expected a runtime spec as JSON"),
         ("[]", "expected a JSON object, got list"),
+        ("[" * 100_000, "expected a runtime spec as JSON"),
+        (
+            {"variant": [], "model": {"kind": "generated", "name": "tiny"}},
+            "variant: [] is unknown; use one of",
+        ),
         (
             {"variant": "tpu", "model": {"kind": "generated", "name": "tiny"}},
             "variant: 'tpu' is unknown; use one of",

@@ -192,7 +192,7 @@ def test_a_wrong_manifest_is_refused_by_key_and_not_repeated(
     assert not node.root.exists()
 
 
-@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "null"])
+@pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "null", "[" * 100_000])
 def test_what_is_no_manifest_at_all_is_refused(node: Node, text: str) -> None:
     refused = node.run("apply", stdin=text)
     assert refused.returncode == 2
