@@ -132,7 +132,7 @@ class RoleSettings(Section):
     parallelism: Parallelism = Field(default=Parallelism(), description="how each engine is split over GPUs")
     flags: Flags = Field(
         default_factory=dict,
-        description="flags of the Dynamo module, without dashes, after those that planning sets",
+        description="flags of the Dynamo module, without dashes; those that planning sets are refused",
         examples=[{"enforce-eager": True, "max-model-len": 8192}],
     )
     env: Environment = Field(
@@ -145,7 +145,7 @@ class RoleSettings(Section):
 class FrontendSettings(Section):
     """The frontend: HTTP server and router."""
 
-    replicas: Count = Field(default=1, description="frontends; two or more stand behind a balancer")
+    replicas: Count = Field(default=1, description="frontends, one a node; `endpoint` is the first")
     flags: Flags = Field(
         default_factory=dict,
         description="flags of `dynamo.frontend`, without dashes",
