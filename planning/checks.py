@@ -12,6 +12,7 @@ from planning.ports import MAX_GPUS_PER_NODE
 from planning.roles import engine_kind, gpus_of, worker_roles
 from planning.values import Node
 from planning.words import counted
+from settings.messages import shown
 from settings.models import AwsTarget, FrontendSettings, LocalTarget, RoleSettings, Settings
 from settings.problems import Problem
 
@@ -148,7 +149,7 @@ def _role_passes_on(name: str, module: str, role: RoleSettings | FrontendSetting
 def _owned(key: str, given: Mapping[str, object], owners: Mapping[str, str]) -> Iterator[Problem]:
     for name, value in given.items():
         if name in owners:
-            yield Problem(f"{key}.{name}", owners[name], str(value))
+            yield Problem(f"{key}.{name}", owners[name], shown(value))
 
 
 def _pairs(settings: Settings) -> Iterator[Problem]:
@@ -161,7 +162,7 @@ def _pairs(settings: Settings) -> Iterator[Problem]:
         if ours != theirs:
             yield Problem(
                 f"roles.decode.flags.{flag}",
-                f"prefill has {'none' if theirs is None else theirs}, but NIXL moves KV blocks only between "
+                f"prefill has {shown(theirs) or 'none'}, but NIXL moves KV blocks only between "
                 "equals; give both roles the same",
-                "none" if ours is None else str(ours),
+                shown(ours) or "none",
             )

@@ -77,6 +77,7 @@ ENV: Final[Mapping[str, str]] = {
     **dict.fromkeys(
         (
             "CUDA_VISIBLE_DEVICES",
+            "DYNAMO_MULTINODE_NODE",  # what the processes of a node are found by
             "DYN_EVENT_PLANE",
             "DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS",
             "ETCD_LEASE_TTL",

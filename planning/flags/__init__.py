@@ -43,6 +43,10 @@ def _problem(module: str, name: str, value: FlagValue, known: Mapping[str, Mappi
 def _wrong_value(name: str, value: FlagValue, flag: Mapping[str, Any]) -> str | None:
     if isinstance(value, list) and flag["takes"] != "values":
         return f"`{name}: {_shown(value)}`: takes one value, not a list"
+    if isinstance(value, list) and (
+        not value or any(isinstance(item, str) and item.startswith("-") for item in value)
+    ):
+        return f"`{name}: {_shown(value)}`: expected values, none of which begins like a flag"
     choices = flag.get("choices")
     given = value if isinstance(value, list) else [value]
     if choices and not {str(item) for item in given} <= set(choices):

@@ -16,6 +16,9 @@ from planning import flags, owned
         ("max-model-len", True, "takes a value, not a switch"),
         ("max-model-len", False, "there is no --no-max-model-len; leave it out"),
         ("max-model-len", [1, 2], "takes one value, not a list"),
+        ("allowed-media-domains", ["a", "--headless"], "none of which begins like a flag"),
+        ("allowed-media-domains", ["a", "-tp=2"], "none of which begins like a flag"),
+        ("allowed-media-domains", [], "expected values"),
         ("dtype", "float33", "expected auto or bfloat16 or float or float16"),
     ],
 )

@@ -126,7 +126,7 @@ REFUSED = [
     ),
     (
         real("disagg", {"prefill": {}, "decode": {"flags": {"is-prefill-worker": True}}}),
-        "roles.decode.flags.is-prefill-worker: True",
+        "roles.decode.flags.is-prefill-worker: true",
         "use `pattern`",
     ),
     (
@@ -136,8 +136,13 @@ REFUSED = [
     ),
     (
         settings("agg", {"aggregated": {"env": {"NATS_SERVER": "nats://elsewhere"}}}),
-        "roles.aggregated.env.NATS_SERVER: nats://elsewhere",
+        'roles.aggregated.env.NATS_SERVER: "nats://elsewhere"',
         "planned from `head`",
+    ),
+    (
+        settings("agg", {"aggregated": {"env": {"DYNAMO_MULTINODE_NODE": "x" * 100}}}),
+        f'roles.aggregated.env.DYNAMO_MULTINODE_NODE: "{"x" * 59}… (102 characters)',
+        "planning decides it",
     ),
     (
         real("agg", {"aggregated": {"flags": {"enforce-eagr": True}}}),
@@ -146,7 +151,7 @@ REFUSED = [
     ),
     (
         real("disagg", {"prefill": {}, "decode": {"flags": {"dtype": "float32"}}}),
-        "roles.decode.flags.dtype: float32",
+        'roles.decode.flags.dtype: "float32"',
         "prefill has none",
     ),
 ]
