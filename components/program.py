@@ -10,6 +10,7 @@ from components.local import local_nodes
 from components.loopback import PortsTakenError
 from components.node import Node
 from planning.values import Plan
+from planning.words import not_yet
 from settings import Settings
 from settings.problems import StackFileError
 from settings.reading import from_config
@@ -38,11 +39,7 @@ def make_nodes(settings: Settings, plan: Plan) -> list[Node]:
     """Return the plan's nodes from the target that the stack file names."""
     kind, stack = settings.target.kind, pulumi.get_stack()
     if kind not in NODE_SOURCES:
-        raise pulumi.RunError(
-            f"target.kind: {kind} cannot be brought up yet, expected {' or '.join(NODE_SOURCES)}; "
-            f"`scripts/plan {stack}` prints its plan, `scripts/rehearse {stack}` runs "
-            f"its whole topology on this machine. Nothing was created."
-        )
+        raise pulumi.RunError(not_yet(kind, NODE_SOURCES, stack))
     try:
         return NODE_SOURCES[kind](plan)
     except PortsTakenError as error:

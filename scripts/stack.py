@@ -19,6 +19,8 @@ import psutil
 import yaml
 
 from planning.rehearsal import rehearsal
+from planning.words import not_yet
+from scripts.toolchain.shell import PASSPHRASE
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
 
@@ -33,8 +35,8 @@ _NO_SUCH_STACK = 6
 """What the Pulumi CLI exits with when it knows no stack of that name."""
 
 
-class NotProvedError(Exception):
-    """The stack was never brought up in whole; the text says what to do."""
+class StackError(Exception):
+    """The stack is not such that this can be done with it; the text says what to do."""
 
 
 def stale_locks(state: Path, stack: str, hostname: str) -> list[Path]:
@@ -97,6 +99,28 @@ def unlock(stack: str) -> int:
     return 0
 
 
+def create(stack: str) -> int:
+    """Make the stack unless it is there; one that cannot be brought up leaves no trace of the try."""
+    kind = read_stack_file(stack_file(stack)).target.kind
+    if kind != "local":
+        raise StackError(not_yet(kind, ["local"], stack))
+    _check_passphrase(stack)
+    select = ["pulumi", "stack", "select", "--create", "--stack", stack]
+    subprocess.run(select, stdout=subprocess.DEVNULL, check=True)
+    return 0
+
+
+def _check_passphrase(stack: str) -> None:
+    """Say what Pulumi does not when a shipped stack file meets a passphrase of the user's own."""
+    path = stack_file(stack)
+    shipped = path.is_file() and SALT in path.read_text(encoding="utf-8")
+    if shipped and os.environ.get("PULUMI_CONFIG_PASSPHRASE", PASSPHRASE) != PASSPHRASE:
+        raise StackError(
+            f"PULUMI_CONFIG_PASSPHRASE: {path} was made with the passphrase `{PASSPHRASE}`, and another one "
+            f"is set; run this with PULUMI_CONFIG_PASSPHRASE={PASSPHRASE}, or remove `encryptionsalt` there"
+        )
+
+
 def prove(stack: str) -> int:
     """Prove the stack again, live."""
     proof = [sys.executable, "-m", "nodectl", "proof", "--human"]
@@ -120,6 +144,7 @@ def down(stack: str) -> int:
     run = Path(".run", stack)
     exported = _exported(stack)
     if exported is not None:
+        _check_passphrase(stack)
         for command in (["destroy", "--skip-preview"], ["stack", "rm", "--preserve-config"]):
             subprocess.run(["pulumi", *command, "--stack", stack, "--yes"], check=True)
     elif not run.exists():
@@ -135,10 +160,10 @@ def down(stack: str) -> int:
 
 
 def _proved(stack: str) -> str:
-    """Return what the stack's last `up` proved; raise NotProvedError when that was nothing."""
+    """Return what the stack's last `up` proved; raise StackError when that was nothing."""
     spec = proof_spec(_exported(stack) or {"deployment": {}})
     if spec is None:
-        raise NotProvedError(f"stack {stack}: nothing was proved yet; bring it up with `scripts/up {stack}`")
+        raise StackError(f"stack {stack}: nothing was proved yet; bring it up with `scripts/up {stack}`")
     return spec
 
 
@@ -182,6 +207,7 @@ def rehearse(stack: str) -> int:
 
 COMMANDS: Mapping[str, Callable[[str], int]] = {
     "unlock": unlock,
+    "create": create,
     "prove": prove,
     "ready": ready,
     "down": down,
@@ -197,7 +223,7 @@ def main(command: str, stack: str) -> int:
     except StackFileError as error:
         print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
         return 2
-    except NotProvedError as error:
+    except StackError as error:
         print(error, file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:

@@ -15,6 +15,7 @@ import pytest
 from scripts.stack import COMMANDS, abandoned_programs, main, proof_spec, stale_locks
 
 HOST = os.uname().nodename
+STACKS = Path(__file__).parents[2] / "stacks"
 
 
 def lock(state: Path, stack: str, *, pid: int, hostname: str = HOST, age: timedelta = timedelta()) -> Path:
@@ -163,3 +164,39 @@ def test_a_stack_that_pulumi_cannot_read_is_not_taken_for_one_that_is_gone(
         assert main(command, "local") == 1
         assert capsys.readouterr().err == "error: no such backend\n"
     assert contents(project) == before
+
+
+def stack_of(project: Path, text: str) -> None:
+    """Write the file of the stack `local`."""
+    (project / "stacks").mkdir()
+    (project / "stacks/Pulumi.local.yaml").write_text(text)
+
+
+def test_a_stack_that_can_only_be_planned_is_refused_before_pulumi_knows_it(
+    project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answering(tmp_path, "touch called")
+    stack_of(project, (STACKS / "Pulumi.disagg.yaml").read_text())
+    assert main("create", "local") == 1
+    assert "scripts/rehearse local" in capsys.readouterr().err
+    assert not (project / "called").exists()
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "made"), [(None, True), ("dynamo", True), ("their own", False), ("", False)]
+)
+def test_another_passphrase_than_that_of_a_shipped_stack_file_is_named_with_what_to_do(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    passphrase: str | None,
+    made: bool,
+) -> None:
+    monkeypatch.delenv("PULUMI_CONFIG_PASSPHRASE", raising=False)
+    if passphrase is not None:
+        monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", passphrase)
+    answering(project.parent, "touch called")
+    stack_of(project, (STACKS / "Pulumi.local.yaml").read_text())
+    assert main("create", "local") == (0 if made else 1)
+    assert (project / "called").exists() == made
+    assert ("PULUMI_CONFIG_PASSPHRASE=dynamo" in capsys.readouterr().err) != made
