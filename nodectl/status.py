@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
+from pydantic import ValidationError
+
 from nodectl.errors import NodectlError
 from nodectl.files import read_if_there
 from nodectl.layout import Layout
@@ -43,7 +45,12 @@ def main(argv: Sequence[str]) -> int:
     found = read_if_there(layout.manifest)
     if found is None:
         raise NodectlError(f"{layout.root}: no manifest was applied here")
-    manifest = Manifest.model_validate_json(found)
+    try:
+        manifest = Manifest.model_validate_json(found)
+    except ValidationError:
+        raise NodectlError(
+            f"{layout.manifest}: of another release of this project; run `pulumi up`"
+        ) from None
     services = status(manifest, layout, Supervisord(layout).states())
     if options.human:
         print(_table(services))

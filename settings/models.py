@@ -253,7 +253,10 @@ def _head(value: Any) -> Any:
 class RolloutSettings(Section):
     """How changes reach running workers."""
 
-    max_unavailable: Count = Field(default=1, description="workers of a role that may restart at once")
+    max_unavailable: Count = Field(
+        default=1,
+        description="workers of a role that may restart at once; not yet applied: on this machine all do",
+    )
     drain_seconds: Seconds = Field(default=60, description="how long requests in flight may take to end")
 
 

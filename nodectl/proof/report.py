@@ -32,13 +32,14 @@ def explain(spec: ProofSpec, result: ProofResult, blame: Sequence[str]) -> str:
 
 
 def _log(spec: ProofSpec, service: str) -> Iterator[str]:
-    for node, root in spec.node_roots.items():
-        log = Layout.at(root).log(service)
-        if log.is_file():
-            last = log.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-            yield f"  last lines of {service} on {node}:"
-            yield from (f"    {line}" for line in last)
-            more = [sys.executable, "-m", "nodectl", "logs", service, "--root", root]
-            yield f"  more: {shlex.join(more)}"
-            return
-    yield f"  more: the log of {service}, on its node"
+    logs = {node: Layout.at(root).log(service) for node, root in spec.node_roots.items()}
+    written = {node: log.stat().st_mtime for node, log in logs.items() if log.is_file()}
+    if not written:
+        yield f"  more: the log of {service}, on its node"
+        return
+    node = max(written, key=lambda found: written[found])  # a service that moved left its old log behind
+    last = logs[node].read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
+    yield f"  last lines of {service} on {node}:"
+    yield from (f"    {line}" for line in last)
+    more = [sys.executable, "-m", "nodectl", "logs", service, "--root", spec.node_roots[node]]
+    yield f"  more: {shlex.join(more)}"

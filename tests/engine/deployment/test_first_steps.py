@@ -17,7 +17,7 @@ def test_one_command_brings_up_a_proven_deployment_and_one_takes_it_down(
 ) -> None:
     printed = checkout.run("scripts/up", stack).stdout
     assert re.search(r"^proof +\d+ checks", printed, re.MULTILINE)
-    assert not re.search(r"^ +FAILED", printed, re.MULTILINE)
+    assert not re.search(r"^ +FAIL\b", printed, re.MULTILINE)
     curl = re.search(r"^try +(curl .*)$", printed, re.MULTILINE)
     assert curl
     reply = subprocess.run(["bash", "-c", curl[1]], check=True, capture_output=True, text=True).stdout
