@@ -28,6 +28,9 @@ PROJECT = "dynamo"
 """Name of the Pulumi project, as Pulumi.yaml says."""
 
 REHEARSAL = "rehearse-"
+ENGINE = "pulumi"
+"""Name of the CLI's process, which is the engine."""
+
 SALT = "v1:3UIMD+y8dxE=:v1:N2Ho5jONoxFAgkwD:8uPqNWjG5+PrcolqnWkA+Ry83+5BSg=="
 """Made with the documented passphrase `dynamo`; the local stack files carry it, so that they never change."""
 
@@ -70,18 +73,17 @@ def proof_spec(deployment: Mapping[str, Any]) -> str | None:
     return None
 
 
-def abandoned_programs(project: Path, stack: str) -> list[psutil.Process]:
-    """Return the stack's programs whose engine was killed: they wait for its answers for ever."""
-    return [process for process in psutil.process_iter() if _is_abandoned(process, project, stack)]
+def abandoned(project: Path) -> list[psutil.Process]:
+    """Return the project's programs and their hosts whose engine was killed: they wait for it for ever."""
+    return [process for process in psutil.process_iter() if _is_abandoned(process, project)]
 
 
-def _is_abandoned(process: psutil.Process, project: Path, stack: str) -> bool:
+def _is_abandoned(process: psutil.Process, project: Path) -> bool:
     try:
-        arguments = process.cmdline()
         return (
-            any(argument.endswith("pulumi-language-python-exec") for argument in arguments)
-            and {str(project), stack} <= set(arguments)
-            and not any(one.name().startswith("pulumi") for one in (process, *process.parents()))
+            any("pulumi-language-python" in argument for argument in process.cmdline()[:2])
+            and Path(process.cwd()) == project
+            and not any(ancestor.name() == ENGINE for ancestor in process.parents())
         )
     except (psutil.NoSuchProcess, psutil.AccessDenied):
         return False
@@ -89,8 +91,8 @@ def _is_abandoned(process: psutil.Process, project: Path, stack: str) -> bool:
 
 def unlock(stack: str) -> int:
     """End what killed engines of this machine left: their programs and their locks."""
-    for program in abandoned_programs(Path.cwd(), stack):
-        program.kill()
+    for process in abandoned(Path.cwd()):
+        process.kill()
     state = _state()
     if state is not None:
         for lock in stale_locks(state, stack, os.uname().nodename):

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripts.stack import COMMANDS, abandoned_programs, main, proof_spec, stale_locks
+from scripts.stack import COMMANDS, abandoned, main, proof_spec, stale_locks
 
 HOST = os.uname().nodename
 STACKS = Path(__file__).parents[2] / "stacks"
@@ -67,34 +67,31 @@ def test_a_lock_of_another_stack_stays(tmp_path: Path, dead_pid: int) -> None:
     assert stale_locks(tmp_path, "local", HOST) == []
 
 
-@pytest.fixture
-def program(tmp_path: Path) -> list[str]:
-    """A command that looks like Pulumi's running program of stack `local`, and waits."""
-    script = tmp_path / "pulumi-language-python-exec"
+@pytest.fixture(params=["pulumi-language-python-exec", "pulumi-language-python"])
+def program(request: pytest.FixtureRequest, tmp_path: Path) -> list[str]:
+    """A command that looks like Pulumi's running program, or like the host of one, and waits."""
+    script = tmp_path / request.param
     script.write_text("import time; time.sleep(60)")
-    return [sys.executable, str(script), "--root_directory", str(tmp_path), "--stack", "local"]
+    return [sys.executable, str(script)]
 
 
-def test_a_program_whose_engine_is_gone_is_found_by_project_and_stack(
-    tmp_path: Path, program: list[str]
-) -> None:
-    with subprocess.Popen(program) as abandoned:
-        assert [found.pid for found in abandoned_programs(tmp_path, "local")] == [abandoned.pid]
-        assert abandoned_programs(tmp_path, "local-disagg") == []
-        assert abandoned_programs(tmp_path / "elsewhere", "local") == []
-        abandoned.kill()
+def test_a_program_whose_engine_is_gone_is_found_by_its_project(tmp_path: Path, program: list[str]) -> None:
+    with subprocess.Popen(program, cwd=tmp_path) as left:
+        assert [found.pid for found in abandoned(tmp_path)] == [left.pid]
+        assert abandoned(tmp_path / "elsewhere") == []
+        left.kill()
 
 
 def test_a_program_whose_engine_runs_is_left_alone(tmp_path: Path, program: list[str]) -> None:
     engine = tmp_path / "pulumi"
     engine.write_text(f"#!{sys.executable}\nimport subprocess, sys\nsubprocess.run(sys.argv[1:])\n")
     engine.chmod(0o755)
-    with subprocess.Popen([engine, *program], start_new_session=True) as running:
+    with subprocess.Popen([engine, *program], cwd=tmp_path, start_new_session=True) as running:
         deadline = time.monotonic() + 30
         while not psutil.Process(running.pid).children() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert psutil.Process(running.pid).children()
-        assert abandoned_programs(tmp_path, "local") == []
+        assert abandoned(tmp_path) == []
         os.killpg(running.pid, signal.SIGKILL)
 
 

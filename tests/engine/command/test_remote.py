@@ -145,7 +145,10 @@ def life(project: PulumiProject) -> Life:
 def test_create_update_replace_and_delete_run_on_the_host(life: Life) -> None:
     assert life.created.ran == ["create", "replaced create 1"]
     assert life.changed.ran == ["update", "replaced create 2", "replaced delete 1"]
-    assert sorted(life.destroyed.ran) == ["delete 3", "replaced delete 3"]
+    # The refused deployment, phase 4, ends wherever it is: before this command's update or after it.
+    assert sorted(life.destroyed.ran) in (
+        [f"delete {phase}", f"replaced delete {replaced}"] for phase in (3, 4) for replaced in (3, 4)
+    )
 
 
 def test_stdin_and_accepted_environment_reach_the_command(life: Life) -> None:

@@ -152,7 +152,7 @@ def eventually(done: Callable[[], bool], *, seconds: float, what: str) -> None:
         try:
             if done():
                 return
-        except (httpx.HTTPError, KeyError, IndexError, ValueError) as error:
+        except (httpx.HTTPError, psutil.NoSuchProcess, KeyError, IndexError, ValueError) as error:
             last = error
         time.sleep(0.2)
     raise AssertionError(f"after {seconds:.0f} s still not: {what} ({last!r})")

@@ -15,8 +15,8 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     yield made
     for run in (made.path / ".run").glob("*/"):
         made.run("scripts/down", run.name, check=False)
-    left = made.processes()
+    left = {process: " ".join(process.cmdline()) for process in made.processes()}
     for process in left:
         process.kill()
     psutil.wait_procs(left, timeout=10)
-    assert not left, f"scripts/down left processes: {[' '.join(p.cmdline()) for p in left if p.is_running()]}"
+    assert not left, f"scripts/down left processes: {list(left.values())}"

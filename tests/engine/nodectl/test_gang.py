@@ -130,7 +130,9 @@ def test_a_killed_rank_or_runner_brings_both_ranks_round(
     child = psutil.Process(running[0]).children()[0].pid
     os.kill(running[number] if victim == "rank" else engine.runner(number).pid, signal.SIGKILL)
     engine.anew(running)
-    assert not any(map(alive, (*running, child)))
+    eventually(
+        lambda: not any(map(alive, (*running, child))), what="nothing is left of the old ranks", seconds=10
+    )
 
 
 def test_a_restarted_rank_brings_the_other_round(engine: Engine, running: tuple[int, int]) -> None:
