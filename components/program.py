@@ -53,12 +53,16 @@ def secrets(settings: Settings) -> dict[str, str]:
 
 
 def announce(plan: Plan, nodes: Sequence[Node]) -> None:
-    """Say what will run where, and what restarts and why, compared with what this stack last became."""
+    """Say what will run where, and what restarts and why, compared with what this stack last became.
+
+    Only in previews: an update writes the state that the comparison would read, and may read half of it.
+    """
     addresses = {node.name: node.address for node in nodes}
     topology = planning.topology(plan, addresses)
     pulumi.export("topology", topology)
-    if pulumi.runtime.is_dry_run():
-        pulumi.log.info(planning.describe(plan, addresses))
+    if not pulumi.runtime.is_dry_run():
+        return
+    pulumi.log.info(planning.describe(plan, addresses))
     this_stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
     last = pulumi.StackReference(this_stack).get_output("topology")
     last.apply(lambda before: _tell(planning.restarts(before, topology)))

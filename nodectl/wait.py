@@ -9,10 +9,11 @@ import socket
 import sys
 import time
 from collections.abc import Sequence
+from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
-from nodectl import launch
+from nodectl import launch, registration
 from nodectl.layout import MARKER, Layout
 from nodectl.leftovers import end_leftovers
 
@@ -35,12 +36,22 @@ def main(argv: Sequence[str]) -> int:
             print(f"nodectl: ended process {pid}, left by a service that died", flush=True)
     for endpoint in started.after:
         wait_for(endpoint)
+    _deregister(started)
     if started.gang is not None:
         gang = [sys.executable, "-P", "-m", "nodectl", "gang", "--root", str(layout.root)]
         os.execv(sys.executable, [*gang, "--service", options.service])  # noqa: S606 - no shell is the point
     env = launch.environment(started, layout, os.environ)
     os.chdir(layout.data)
     os.execvpe(started.argv[0], started.argv, env)  # noqa: S606 - no shell is the point
+
+
+def _deregister(started: launch.Launch) -> None:
+    """Take dead predecessors out of the registry; a start does not depend on it, their leases end anyway."""
+    try:
+        if gone := registration.revoke_predecessors(started.env):
+            print(f"nodectl: took {gone} dead predecessors out of the registry", flush=True)
+    except (OSError, HTTPException, ValueError, KeyError) as error:
+        print(f"nodectl: dead predecessors may stay registered until their lease ends: {error}", flush=True)
 
 
 def wait_for(endpoint: str) -> None:

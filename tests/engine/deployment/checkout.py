@@ -144,6 +144,12 @@ def complete(outputs: Mapping[str, Any], *, seconds: float = 30) -> dict[str, An
     return found
 
 
+def listed(outputs: Mapping[str, Any]) -> list[str]:
+    """Return the worker that each instance in the frontend's list is, dead or alive."""
+    instances = httpx.get(f"{outputs['endpoint']}/health", timeout=10).json()["instances"]
+    return [one["transport"]["tcp"] for one in instances if one["endpoint"] == "generate"]
+
+
 def eventually(done: Callable[[], bool], *, seconds: float, what: str) -> None:
     """Wait until `done` holds; errors of a service that is coming back count as not yet."""
     deadline = time.monotonic() + seconds

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from tests.engine.deployment.checkout import Checkout, answers, eventually
+from tests.engine.deployment.checkout import Checkout, answers, eventually, listed
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,9 @@ def test_any_service_killed_comes_back_without_help(checkout: Checkout, deployed
 def test_up_converges_after_everything_was_killed(checkout: Checkout, deployed: str) -> None:
     kill_everything(checkout)
     checkout.run("scripts/up", deployed)
-    assert answers(checkout.outputs(deployed))
+    outputs = checkout.outputs(deployed)
+    assert len(listed(outputs)) == len(outputs["topology"]["engines"]), "dead workers are listed no longer"
+    assert answers(outputs)
 
 
 def test_up_converges_after_the_supervisors_alone_were_killed(checkout: Checkout, deployed: str) -> None:
