@@ -1,0 +1,70 @@
+"""One control group a host, in every hierarchy: two systemds in one group would share their slices."""
+
+import contextlib
+import os
+import signal
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import psutil
+
+from scripts.hostlab.errors import LabError
+
+KILL_SECONDS = 20
+"""A killed process is gone at once, unless it waits for a disk."""
+
+
+def make(name: str) -> list[Path]:
+    """Make a group; return the files by which a process joins it, by writing 0 to each."""
+    for folder in _folders(name):
+        folder.mkdir(exist_ok=True)
+    return [folder / "cgroup.procs" for folder in _folders(name)]
+
+
+def processes(name: str) -> set[int]:
+    """Return the processes of a group and of the groups below it; none when there is no such group."""
+    found: set[int] = set()
+    for group in _groups(name):
+        with contextlib.suppress(OSError):  # it went while this looked
+            found.update(map(int, (group / "cgroup.procs").read_text(encoding="ascii").split()))
+    return found
+
+
+def kill(name: str) -> None:
+    """End all processes of a group at once, and the group with them."""
+    deadline = time.monotonic() + KILL_SECONDS
+    while left := processes(name):
+        if time.monotonic() > deadline:
+            raise LabError(f"{name}: processes {sorted(left)} do not end; see what they wait for with ps")
+        for process in left:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, signal.SIGKILL)
+        time.sleep(0.05)
+    remove(name)
+
+
+def remove(name: str) -> None:
+    """Remove a group that has no processes any more."""
+    for group in _groups(name):
+        with contextlib.suppress(FileNotFoundError):
+            group.rmdir()
+
+
+def _groups(name: str) -> Iterator[Path]:
+    """Go through a group of all hierarchies, from the innermost out."""
+    for folder in _folders(name):
+        for group, _, _ in os.walk(folder, topdown=False):
+            yield Path(group)
+
+
+def _folders(name: str) -> list[Path]:
+    """Return where the group `name` is, or would be, in each hierarchy.
+
+    Without cpuset: its new groups take no process before they have processors, and systemd does not use it.
+    """
+    return [
+        Path(mount.mountpoint, name)
+        for mount in psutil.disk_partitions(all=True)
+        if mount.fstype in ("cgroup", "cgroup2") and "cpuset" not in mount.opts.split(",")
+    ]

@@ -1,0 +1,101 @@
+"""The image that all hosts of a lab start from, made once a user, and the programs that make and boot it."""
+
+import fcntl
+import hashlib
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from scripts.hostlab.errors import LabError
+from scripts.toolchain.common import last_lines, made_whole, run, say, user_cache
+
+PROGRAMS = {"ip": "iproute2", "mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
+"""What a lab runs on this machine -> its Debian package."""
+
+PACKAGES = (
+    "ca-certificates",
+    "dbus",
+    "iproute2",
+    "nftables",
+    "openssh-server",
+    "procps",
+    "python3",
+    "sudo",
+    "systemd",
+    "systemd-sysv",
+)
+TIMERS = ("apt-daily.timer", "apt-daily-upgrade.timer", "dpkg-db-backup.timer", "e2scrub_all.timer")
+
+RECIPE = (
+    "--variant=minbase",
+    f"--include={','.join(PACKAGES)}",
+    '--customize-hook=chroot "$1" useradd --create-home --shell /bin/bash ops',
+    # hosts that share their keys are not told apart
+    '--customize-hook=rm "$1"/etc/ssh/ssh_host_*',
+    '--customize-hook=systemctl --root="$1" enable systemd-networkd',
+    # work by the clock would take the processors of all hosts at once
+    f'--customize-hook=systemctl --root="$1" mask console-getty {" ".join(TIMERS)}',
+    "bookworm",
+)
+
+
+def ensure_programs() -> None:
+    """Install what is missing on this machine. Raises LabError without root or when it cannot be had."""
+    if os.geteuid() != 0:
+        raise LabError("a lab boots machines and needs root; run it with sudo")
+    missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
+    if not missing:
+        return
+    packages = " ".join(missing)
+    if not shutil.which("apt-get"):
+        raise LabError(f"missing on this machine: {packages} (Debian's names); install them")
+    say(f"installing {packages}")
+    install = ["apt-get", "install", "--yes", "--no-install-recommends", *missing]
+    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+    if subprocess.run(install, env=environment, capture_output=True, check=False).returncode:
+        run(["apt-get", "update"], "cannot read the package lists; check apt's sources")
+        run(install, f"cannot install {packages}; install them and try again", env=environment)
+
+
+def ensure_image() -> Path:
+    """Return the folder of the image, made when this recipe has not been followed yet."""
+    shelf = user_cache() / "lab"
+    image = shelf / hashlib.sha256("\0".join(RECIPE).encode()).hexdigest()[:12]
+    with alone(shelf):
+        if not image.is_dir():
+            say("image      making the hosts' Debian: about a minute, once")
+            with made_whole(image) as partial:
+                _follow_recipe(partial)
+    return image
+
+
+def _follow_recipe(folder: Path) -> None:
+    """Fill `folder`; a killed caller takes mmdebstrap, its chroot and its mounts along."""
+    bound = ["setpriv", "--pdeathsig=KILL"]
+    contained = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
+    done = subprocess.run(
+        [*bound, *contained, "--mount-proc", "nice", "mmdebstrap", *RECIPE, str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        raise LabError(
+            "cannot make the hosts' Debian; check that this machine reaches a Debian mirror\n"
+            + last_lines(done.stderr)
+        )
+
+
+@contextmanager
+def alone(folder: Path) -> Iterator[None]:
+    """Hold off others who want the folder alone; the system lets go of the lock of one that was killed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(handle)

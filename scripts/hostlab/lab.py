@@ -1,0 +1,128 @@
+"""A lab: hosts lab-1 … lab-N on a network of their own, which all that it makes is named after."""
+
+import ipaddress
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from typing import Any
+
+from scripts.hostlab import disk, image, keys
+from scripts.hostlab.errors import LabError
+from scripts.hostlab.host import Host
+from scripts.hostlab.network import MOST_HOSTS, Network
+from scripts.toolchain.common import PROJECT, say
+
+DEFAULT_NETWORK = "10.77.0.0/24"
+USER = "ops"
+"""Who may log in beside root; may use sudo without a password."""
+
+LABS = PROJECT / ".run/lab"
+
+
+class Lab:
+    """The hosts of one network; all of it is read from the kernel and the disks, so any process may look."""
+
+    def __init__(self, network: str = "") -> None:
+        """Open the lab of `network`, LAB_NETWORK or 10.77.0.0/24. Raises LabError for what is no /24."""
+        text = network or os.environ.get("LAB_NETWORK") or DEFAULT_NETWORK
+        try:
+            span = ipaddress.IPv4Network(text)
+        except ValueError as error:
+            raise LabError(
+                f"LAB_NETWORK={text}: {error}; use a private /24 like {DEFAULT_NETWORK}"
+            ) from error
+        if span.prefixlen != 24 or not span.is_private:
+            raise LabError(f"LAB_NETWORK={text}: use a private /24 like {DEFAULT_NETWORK}")
+        self.network = Network(span, PROJECT)
+        self.folder = LABS / self.network.name
+        self.key = LABS / "key"
+
+    @property
+    def hosts(self) -> tuple[Host, ...]:
+        """Return the hosts that have a disk, in order."""
+        numbers = [
+            int(found[1])
+            for path in self.folder.glob("lab-*")
+            if (found := re.fullmatch(r"lab-(\d+)", path.name))
+        ]
+        return tuple(self._host(number) for number in sorted(numbers))
+
+    def host(self, name: str) -> Host:
+        """Return a host by its name. Raises LabError when there is none."""
+        for host in self.hosts:
+            if host.name == name:
+                return host
+        known = ", ".join(host.name for host in self.hosts) or "none: `scripts/lab up 2` makes two"
+        raise LabError(f"there is no host {name!r}; there are {known}")
+
+    def up(self, count: int, variant: str = "mocker") -> tuple[Host, ...]:
+        """Bring the lab to `count` hosts that are ready, whatever was there; return them.
+
+        `variant` is the node environment that they find in place (`nodectl install`).
+        """
+        if not 1 <= count <= MOST_HOSTS:
+            raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts, not {count}")
+        self.network.check_owner()
+        image.ensure_programs()
+        with image.alone(LABS):
+            _install_runtime(variant)
+            base = image.ensure_image()
+            keys.ensure_pair(self.key)
+            for host in self.hosts[count:]:
+                host.kill()
+                shutil.rmtree(host.folder)
+            if not self.network.complete:
+                self._cut_power()
+                self.network.make()
+            hosts = tuple(self._host(number) for number in range(1, count + 1))
+            started = time.monotonic()
+            for host in hosts:
+                public = self.key.with_suffix(".pub")
+                disk.ensure(host.folder, base, host.address, self.network, public)
+                host.power_on()
+            for host in hosts:
+                host.wait_until_ready()
+                say(f"{host.name:<10} {host.address} ready, {time.monotonic() - started:.1f} s")
+        return hosts
+
+    def down(self) -> None:
+        """Leave nothing of the lab but its key: no process, network, control group, mount or disk."""
+        self.network.check_owner()
+        with image.alone(LABS):
+            self._cut_power()
+            self.network.remove()
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+    def inventory(self) -> dict[str, Any]:
+        """Return what a stack file says about the hosts."""
+        return {
+            "user": USER,
+            "keyFile": str(self.key.relative_to(PROJECT)),
+            "hosts": [
+                {"name": host.name, "address": host.address, "hostKey": host.host_key} for host in self.hosts
+            ],
+        }
+
+    def _host(self, number: int) -> Host:
+        name = f"lab-{number}"
+        return Host(name, self.network.address(number), self.network, self.folder / name)
+
+    def _cut_power(self) -> None:
+        """Cut the power of every host of the network, also of one whose disk is lost."""
+        for number in range(1, MOST_HOSTS + 1):
+            self._host(number).kill()
+
+
+def _install_runtime(variant: str) -> None:
+    """Make, on this machine, the environment and the model that the hosts are going to see."""
+    spec = {"variant": variant, "model": {"kind": "generated", "name": "tiny"}}
+    install = [sys.executable, "-m", "nodectl", "install"]
+    done = subprocess.run(
+        install, input=json.dumps(spec), cwd=PROJECT, stdout=subprocess.DEVNULL, text=True, check=False
+    )
+    if done.returncode:
+        raise LabError(f"cannot make the {variant} environment for the hosts; the reason is above")
