@@ -29,12 +29,12 @@ BOOT = """\
 mount -t overlay -o "$1" lab "$2" && mount -t tmpfs lab /run/systemd/nspawn && shift 2 || exit
 while [ "$1" != -- ]; do echo 0 >"$1" && shift || exit; done
 shift
-setsid "$@" &
+setsid sh -c 'while "$@"; [ $? -eq 133 ]; do :; done' boot "$@" &
 """
-"""Mounts, joins control groups and starts a host: OPTIONS ROOT GROUP… -- COMMAND….
+"""Mounts, joins control groups and boots a host: OPTIONS ROOT GROUP… -- COMMAND….
 
-The mounts are in a namespace that ends with the host, so nothing is left to unmount; the second keeps off
-this machine what a killed systemd-nspawn leaves.
+COMMAND ends with 133 when the host reboots. The mounts are in a namespace that ends with the host, so nothing
+is left to unmount; the second keeps off this machine what a killed systemd-nspawn leaves.
 """
 
 ENVIRONMENT = {
