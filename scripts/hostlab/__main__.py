@@ -16,6 +16,7 @@ from scripts.toolchain.common import ToolchainError, say
 
 def main() -> int:
     """Return the exit status: a problem is one message."""
+    os.umask(0o022)  # the hosts' own users read what is made for them
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where ip is, for users who became root by su
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     arguments = _parser().parse_args()
@@ -40,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     verbs.add_parser("down", help="leave nothing of it")
     verbs.add_parser("status", help="show the hosts")
-    verbs.add_parser("inventory", help="print what a stack file says about the hosts")
+    verbs.add_parser("inventory", help="print the hosts as the target of a stack file")
     run = verbs.add_parser("exec", help="run a command in a host as root")
     run.add_argument("host")
     run.add_argument("command", nargs=argparse.REMAINDER)
@@ -58,7 +59,8 @@ def _run(arguments: argparse.Namespace) -> int:
     lab = Lab()
     match arguments.verb:
         case "inventory":
-            print(yaml.safe_dump(lab.inventory(), sort_keys=False), end="")
+            print(f"# for your SSH agent: ssh-add {lab.key}")
+            print(yaml.safe_dump({"dynamo:target": lab.target()}, sort_keys=False), end="")
             return 0
         case "status":
             for host in lab.hosts:

@@ -131,7 +131,7 @@ class Host:
         leader = self._leader()
         if leader is None:
             raise LabError(f"{self.name} is off; start it")
-        spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--root", "--wd"]
+        spaces = ["--mount", "--uts", "--ipc", "--net", "--pid", "--cgroup", "--root", "--wd"]
         return ["nsenter", f"--target={leader}", *spaces, "--", *argv]
 
     def exec(

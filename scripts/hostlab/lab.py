@@ -97,12 +97,14 @@ class Lab:
             self.network.remove()
             shutil.rmtree(self.folder, ignore_errors=True)
 
-    def inventory(self) -> dict[str, Any]:
-        """Return what a stack file says about the hosts."""
+    def target(self) -> dict[str, Any]:
+        """Return the hosts as the `dynamo:target` of a stack file."""
         return {
+            "kind": "hosts",
             "user": USER,
-            "keyFile": str(self.key.relative_to(PROJECT)),
-            "hosts": [
+            "gpusPerNode": 1,
+            "device": "cpu",
+            "inventory": [
                 {"name": host.name, "address": host.address, "hostKey": host.host_key} for host in self.hosts
             ],
         }
