@@ -9,9 +9,16 @@ import yaml
 
 from nodectl.install import VARIANTS
 from scripts.hostlab.errors import LabError
-from scripts.hostlab.host import ENVIRONMENT
+from scripts.hostlab.host import ENVIRONMENT, Host
 from scripts.hostlab.lab import Lab
 from scripts.toolchain.common import ToolchainError, say
+
+POWER = {
+    "stop": (Host.stop, "shut a host down in good order"),
+    "kill": (Host.kill, "cut a host's power"),
+    "start": (Host.start, "boot a host with the disk that it had"),
+    "reboot": (Host.reboot, "restart a host in good order"),
+}
 
 
 def main() -> int:
@@ -45,12 +52,7 @@ def _parser() -> argparse.ArgumentParser:
     run = verbs.add_parser("exec", help="run a command in a host as root")
     run.add_argument("host")
     run.add_argument("command", nargs=argparse.REMAINDER)
-    for verb, does in {
-        "stop": "shut a host down in good order",
-        "kill": "cut a host's power",
-        "start": "boot a host with the disk that it had",
-        "reboot": "restart a host in good order",
-    }.items():
+    for verb, (_, does) in POWER.items():
         verbs.add_parser(verb, help=does).add_argument("host")
     return parser
 
@@ -77,7 +79,8 @@ def _run(arguments: argparse.Namespace) -> int:
             command = lab.host(arguments.host).entering(arguments.command or ["bash"])
             os.execvpe(command[0], command, ENVIRONMENT)  # noqa: S606 - there is no shell, as it should be
         case verb:
-            getattr(lab.host(arguments.host), verb)()
+            switch, _ = POWER[verb]
+            switch(lab.host(arguments.host))
     return 0
 
 

@@ -13,6 +13,9 @@ ROOT = "root"
 MOUNT = f"lowerdir=image,upperdir={UPPER},workdir=work"
 """Options of the overlay, from within the disk's folder: no path can break them."""
 
+MACHINE_CACHE = Path("/var/cache/dynamo-multinode")
+"""Where `up` looks on a host for what `nodectl install` made."""
+
 NETWORK_UNIT = """\
 [Match]
 Name=host0
@@ -36,6 +39,10 @@ def ensure(folder: Path, image: Path, address: str, network: Network, public_key
         for bound in bindings().values():
             # its parents, too, so that no service user stands before a closed home folder
             (partial / UPPER / bound.relative_to("/")).mkdir(parents=True, exist_ok=True)
+        cache = partial / UPPER / MACHINE_CACHE.relative_to("/")
+        if user_cache() != MACHINE_CACHE:
+            cache.parent.mkdir(parents=True, exist_ok=True)
+            cache.symlink_to(user_cache())
         if own_python():
             python = partial / UPPER / "usr/local/bin/python3"
             python.parent.mkdir(parents=True)

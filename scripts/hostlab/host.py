@@ -105,7 +105,7 @@ class Host:
     def stop(self) -> None:
         """Press the power button, and wait until it is off."""
         leader = self._leader()
-        if leader is None:
+        if leader is None:  # off, or before its first process
             self.kill()
             return
         os.kill(leader, POWER_OFF)
@@ -137,16 +137,22 @@ class Host:
     def exec(
         self, argv: Sequence[str], *, stdin: str = "", check: bool = False, seconds: float = 60
     ) -> subprocess.CompletedProcess[str]:
-        """Run a command in the host as root; LabError when it is off or, with `check`, when it fails."""
-        done = subprocess.run(
-            self.entering(argv),
-            env=ENVIRONMENT,
-            input=stdin,
-            capture_output=True,
-            text=True,
-            timeout=seconds,
-            check=False,
-        )
+        """Run a command in the host as root.
+
+        Raises LabError when the host is off, the command takes longer than `seconds` or, with `check`, fails.
+        """
+        try:
+            done = subprocess.run(
+                self.entering(argv),
+                env=ENVIRONMENT,
+                input=stdin,
+                capture_output=True,
+                text=True,
+                timeout=seconds,
+                check=False,
+            )
+        except subprocess.TimeoutExpired as error:
+            raise LabError(f"{self.name}: {argv[0]} did not end within {seconds:.0f} s") from error
         if check and done.returncode:
             raise LabError(f"{self.name}: {argv[0]} failed with {done.returncode}\n{last_lines(done.stderr)}")
         return done
@@ -174,7 +180,7 @@ class Host:
     def _wait(self, seconds: float, failure: str, reached: Callable[[], bool]) -> None:
         deadline = time.monotonic() + seconds
         while not reached():
-            if not self.running or time.monotonic() > deadline:
+            if (not self.running or time.monotonic() > deadline) and not reached():
                 raise self._failure(failure)
             time.sleep(0.1)
 

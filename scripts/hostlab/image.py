@@ -1,15 +1,13 @@
 """The image that all hosts of a lab start from, made once a user, and the programs that make and boot it."""
 
-import fcntl
 import hashlib
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 from scripts.hostlab.errors import LabError
+from scripts.hostlab.lock import alone
 from scripts.toolchain.common import last_lines, made_whole, run, say, user_cache
 
 PROGRAMS = {"ip": "iproute2", "mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
@@ -43,9 +41,7 @@ RECIPE = (
 
 
 def ensure_programs() -> None:
-    """Install what is missing on this machine. Raises LabError without root or when it cannot be had."""
-    if os.geteuid() != 0:
-        raise LabError("a lab boots machines and needs root; run it with sudo")
+    """Install what is missing on this machine; raise LabError when it cannot be had."""
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if not missing:
         return
@@ -87,15 +83,3 @@ def _follow_recipe(folder: Path) -> None:
             "cannot make the hosts' Debian; check that this machine reaches a Debian mirror\n"
             + last_lines(done.stderr)
         )
-
-
-@contextmanager
-def alone(folder: Path) -> Iterator[None]:
-    """Hold off others who want the folder alone; the system lets go of the lock of one that was killed."""
-    folder.mkdir(parents=True, exist_ok=True)
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(handle)

@@ -3,7 +3,6 @@
 import ipaddress
 import json
 import os
-import re
 import shutil
 import subprocess
 import sys
@@ -13,6 +12,7 @@ from typing import Any
 from scripts.hostlab import disk, image, keys
 from scripts.hostlab.errors import LabError
 from scripts.hostlab.host import Host
+from scripts.hostlab.lock import alone
 from scripts.hostlab.network import MOST_HOSTS, Network
 from scripts.toolchain.common import PROJECT, say
 
@@ -44,12 +44,7 @@ class Lab:
     @property
     def hosts(self) -> tuple[Host, ...]:
         """Return the hosts that have a disk, in order."""
-        numbers = [
-            int(found[1])
-            for path in self.folder.glob("lab-*")
-            if (found := re.fullmatch(r"lab-(\d+)", path.name))
-        ]
-        return tuple(self._host(number) for number in sorted(numbers))
+        return tuple(host for host in self._possible if host.folder.exists())
 
     def host(self, name: str) -> Host:
         """Return a host by its name. Raises LabError when there is none."""
@@ -68,21 +63,22 @@ class Lab:
             raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts, not {count}")
         self.network.check_owner()
         image.ensure_programs()
-        with image.alone(LABS):
+        with alone(LABS):
             _install_runtime(variant)
             base = image.ensure_image()
             keys.ensure_pair(self.key)
-            for host in self.hosts[count:]:
-                host.kill()
-                shutil.rmtree(host.folder)
-            if not self.network.complete:
-                self._cut_power()
+            hosts = self._possible[:count]
+            connected = self.network.complete
+            for host in self._possible:
+                if not (connected and host in hosts and host.folder.exists()):
+                    host.kill()
+            for host in self._possible[count:]:
+                shutil.rmtree(host.folder, ignore_errors=True)
+            if not connected:
                 self.network.make()
-            hosts = tuple(self._host(number) for number in range(1, count + 1))
             started = time.monotonic()
             for host in hosts:
-                public = self.key.with_suffix(".pub")
-                disk.ensure(host.folder, base, host.address, self.network, public)
+                disk.ensure(host.folder, base, host.address, self.network, self.key.with_suffix(".pub"))
                 host.power_on()
             for host in hosts:
                 host.wait_until_ready()
@@ -92,8 +88,9 @@ class Lab:
     def down(self) -> None:
         """Leave nothing of the lab but its key: no process, network, control group, mount or disk."""
         self.network.check_owner()
-        with image.alone(LABS):
-            self._cut_power()
+        with alone(LABS):
+            for host in self._possible:
+                host.kill()
             self.network.remove()
             shutil.rmtree(self.folder, ignore_errors=True)
 
@@ -109,14 +106,14 @@ class Lab:
             ],
         }
 
-    def _host(self, number: int) -> Host:
-        name = f"lab-{number}"
-        return Host(name, self.network.address(number), self.network, self.folder / name)
-
-    def _cut_power(self) -> None:
-        """Cut the power of every host of the network, also of one whose disk is lost."""
-        for number in range(1, MOST_HOSTS + 1):
-            self._host(number).kill()
+    @property
+    def _possible(self) -> tuple[Host, ...]:
+        """Return every host that the range has room for: one may run although its disk is lost."""
+        names = {number: f"lab-{number}" for number in range(1, MOST_HOSTS + 1)}
+        return tuple(
+            Host(name, self.network.address(number), self.network, self.folder / name)
+            for number, name in names.items()
+        )
 
 
 def _install_runtime(variant: str) -> None:

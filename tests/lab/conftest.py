@@ -14,7 +14,7 @@ NETWORK = "10.78.0.0/24"
 def lab() -> Iterator[Callable[[int], Lab]]:
     """Give the lab by the number of hosts that a test needs: `lab(2)` has lab-1, lab-2, perhaps more, ready.
 
-    All tests share the hosts, which keep their disks; who needs them as new calls `lab(0).down()` first.
+    All tests share the hosts, which keep their disks; who needs them as new calls `lab(1).down()` first.
     """
     if os.geteuid() != 0:
         pytest.exit("tests/lab boots machines and needs root: use sudo, or leave it out")

@@ -2,7 +2,7 @@
 
 import ipaddress
 import os
-import signal
+import shutil
 import subprocess
 import time
 from collections.abc import Callable, Iterator
@@ -20,6 +20,7 @@ from scripts.toolchain.common import PROJECT
 WithHosts = Callable[[int], Lab]
 
 OTHER_NETWORK = "10.79.0.0/24"
+OTHER = {**os.environ, "LAB_NETWORK": OTHER_NETWORK}
 
 SERVICE = """\
 [Service]
@@ -56,7 +57,7 @@ def command_line() -> Iterator[Callable[..., subprocess.CompletedProcess[str]]]:
         return subprocess.run(
             ["scripts/lab", *arguments],
             cwd=PROJECT,
-            env={**os.environ, "LAB_NETWORK": OTHER_NETWORK},
+            env=OTHER,
             capture_output=True,
             text=True,
             timeout=300,
@@ -225,25 +226,42 @@ def test_up_with_fewer_hosts_removes_the_others(
     assert command_line("status").stdout.split() == ["lab-1", "10.79.0.11", "on"]
 
 
-def test_a_killed_up_is_made_good_by_the_next_and_down_leaves_nothing(
+def test_exec_passes_arguments_and_the_exit_status_as_they_are(
     command_line: Callable[..., subprocess.CompletedProcess[str]],
 ) -> None:
-    killed = subprocess.Popen(
-        ["scripts/lab", "up", "2"],
-        cwd=PROJECT,
-        env={**os.environ, "LAB_NETWORK": OTHER_NETWORK},
-        stdout=subprocess.DEVNULL,
-    )
-    assert until((PROJECT / ".run/lab/lab10.79.0/lab-1/console.log").exists)
-    killed.send_signal(signal.SIGKILL)
-    killed.wait(timeout=10)
+    assert command_line("up", "1").returncode == 0
+    odd = "a 'b' \"c\" $(d)\n\\ é"
+    echoed = command_line("exec", "lab-1", "printf", "%s", odd)
+    assert (echoed.stdout, echoed.returncode) == (odd, 0)
+    assert command_line("exec", "lab-1", "sh", "-c", "exit 7").returncode == 7
+
+
+def kill_up_while_hosts_boot(lab: Lab) -> None:
+    lab.down()
+    up = subprocess.Popen(["scripts/lab", "up", "2"], cwd=PROJECT, env=OTHER, stdout=subprocess.DEVNULL)
+    assert until((lab.folder / "lab-1/console.log").exists)
+    up.kill()
+    up.wait(timeout=10)
+
+
+def lose_the_disks(lab: Lab) -> None:
+    shutil.rmtree(lab.folder)
+
+
+def lose_the_network(lab: Lab) -> None:
+    subprocess.run(["ip", "link", "delete", lab.network.name], check=True)
+
+
+@pytest.mark.parametrize("damage", [kill_up_while_hosts_boot, lose_the_disks, lose_the_network])
+def test_up_makes_good_whatever_happened_and_down_leaves_nothing(
+    command_line: Callable[..., subprocess.CompletedProcess[str]], damage: Callable[[Lab], None]
+) -> None:
+    assert command_line("up", "2").returncode == 0
+    damage(Lab(OTHER_NETWORK))
 
     again = command_line("up", "2")
     assert again.returncode == 0, again.stderr
-    odd = "a 'b' \"c\" $(d)\n\\ é"
-    echoed = command_line("exec", "lab-2", "printf", "%s", odd)
-    assert (echoed.stdout, echoed.returncode) == (odd, 0)
-    assert command_line("exec", "lab-1", "sh", "-c", "exit 7").returncode == 7
+    assert reaches(Lab(OTHER_NETWORK).host("lab-1"), "10.79.0.12", 22)
     assert {trace.split()[0] for trace in traces()} == {"process", "group", "link", "mount", "disk"}
 
     assert command_line("down").returncode == 0
