@@ -16,6 +16,9 @@ MOUNT = f"lowerdir=image,upperdir={UPPER},workdir=work"
 MACHINE_CACHE = Path("/var/cache/dynamo-multinode")
 """Where `up` looks on a host for what `nodectl install` made."""
 
+ROOTS_CACHE = Path("/root/.cache/dynamo-multinode")
+"""Where `nodectl` keeps what it made, when root of a host runs it."""
+
 NETWORK_UNIT = """\
 [Match]
 Name=host0
@@ -36,7 +39,7 @@ def ensure(folder: Path, image: Path, address: str, network: Network, public_key
         for part in (UPPER, "work", ROOT):
             (partial / part).mkdir()
         _write(partial / UPPER, _files(folder.name, address, network, public_key))
-        for bound in bindings().values():
+        for bound in bindings():
             # its parents, too, so that no service user stands before a closed home folder
             (partial / UPPER / bound.relative_to("/")).mkdir(parents=True, exist_ok=True)
         cache = partial / UPPER / MACHINE_CACHE.relative_to("/")
@@ -50,14 +53,15 @@ def ensure(folder: Path, image: Path, address: str, network: Network, public_key
 
 
 def bindings() -> Mapping[Path, Path]:
-    """Return what hosts see of this machine, read-only: where it lies here, and there.
+    """Return what hosts see of this machine, read-only: where they see it, and where it lies here.
 
-    That is what `nodectl install` made here, so that an install on a host finds everything in place, and the
-    Python that it was made with.
+    That is what `nodectl install` made here, so that an install by root of a host finds everything in place,
+    and the Python that it was made with. Environments name themselves and their Python by path, so both are
+    seen at the same paths.
     """
     bound = {Path(sys.base_prefix): Path(sys.base_prefix)} if own_python() else {}
-    cache = user_cache()
-    return bound | {cache / part: cache / part for part in ("env", "models")}
+    made = user_cache()
+    return bound | {seen / part: made / part for seen in (made, ROOTS_CACHE) for part in ("env", "models")}
 
 
 def own_python() -> bool:

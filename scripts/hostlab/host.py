@@ -80,7 +80,7 @@ class Host:
         if self.running:
             return
         Path("/run/systemd/nspawn").mkdir(parents=True, exist_ok=True)
-        binds = [f"--bind-ro={_escaped(here)}:{_escaped(there)}" for here, there in disk.bindings().items()]
+        binds = [f"--bind-ro={_escaped(here)}:{_escaped(seen)}" for seen, here in disk.bindings().items()]
         nspawn = ["systemd-nspawn", "--quiet", f"--directory={disk.ROOT}", f"--machine={self.name}", *binds]
         nspawn += ["--register=no", "--keep-unit", f"--network-bridge={BRIDGE}", "--boot"]
         apart = ["nsenter", f"--net={self.network.namespace}", "unshare", "--mount", "--propagation=private"]
