@@ -8,7 +8,6 @@ from scripts.hostlab import lab as labs
 from scripts.hostlab.errors import LabError
 from scripts.hostlab.keys import public_host_key
 from scripts.hostlab.lab import Lab
-from settings.models import HostsTarget
 
 
 @pytest.fixture
@@ -28,14 +27,6 @@ def test_host_keys_are_the_same_in_every_lab_so_that_stack_files_can_name_them()
         == "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAgEGNedF3RWLspf6t5OrXdXCwd1HeDFeDRTCchXS9r"
     )
     assert public_host_key("lab-2") != public_host_key("lab-1")
-
-
-def test_the_inventory_is_a_target_that_stack_files_take(two_hosts: Lab) -> None:
-    target = HostsTarget.model_validate(two_hosts.target())
-    assert [(host.node, host.address, host.host_key, target.user) for host in target.inventory] == [
-        ("lab-1", "192.168.200.11", public_host_key("lab-1"), "ops"),
-        ("lab-2", "192.168.200.12", public_host_key("lab-2"), "ops"),
-    ]
 
 
 def test_a_host_that_is_not_there_is_named_with_those_that_are(two_hosts: Lab) -> None:
