@@ -3,6 +3,7 @@
 Run from the project folder, in the shell that `scripts/env` sets up.
 """
 
+import contextlib
 import json
 import os
 import shlex
@@ -92,7 +93,8 @@ def _is_abandoned(process: psutil.Process, project: Path) -> bool:
 def unlock(stack: str) -> int:
     """End what killed engines of this machine left: their programs and their locks."""
     for process in abandoned(Path.cwd()):
-        process.kill()
+        with contextlib.suppress(psutil.NoSuchProcess):  # a program may end with its host
+            process.kill()
     state = _state()
     if state is not None:
         for lock in stale_locks(state, stack, os.uname().nodename):

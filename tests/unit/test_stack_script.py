@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from scripts import stack as stack_script
 from scripts.stack import COMMANDS, abandoned, main, proof_spec, stale_locks
 
 HOST = os.uname().nodename
@@ -197,3 +198,14 @@ def test_another_passphrase_than_that_of_a_shipped_stack_file_is_named_with_what
     assert main("create", "local") == (0 if made else 1)
     assert (project / "called").exists() == made
     assert ("PULUMI_CONFIG_PASSPHRASE=dynamo" in capsys.readouterr().err) != made
+
+
+def test_a_program_that_ends_with_its_host_does_not_stop_the_unlocking(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    with subprocess.Popen(["sleep", "60"]) as host:
+        ended = psutil.Process(host.pid)
+        host.kill()
+    monkeypatch.setattr(stack_script, "abandoned", lambda _: [ended])
+    monkeypatch.delenv("PULUMI_BACKEND_URL", raising=False)
+    assert stack_script.unlock("local") == 0
