@@ -1,6 +1,8 @@
 """What went wrong between here and a host, in one line that names the host and the key to change."""
 
+import os
 import re
+import socket
 from collections.abc import Sequence
 from typing import Final
 
@@ -53,21 +55,24 @@ _PASSING: Final = re.compile(
 )
 """What goes by: a host that boots, an sshd with too many logins at once."""
 
+_STAYING: Final = re.compile(
+    r"Permission denied|No route to host|timed out|Could not resolve|IDENTIFICATION HAS CHANGED"
+    r"|verification failed"
+)
+"""What does not, also where the end of a bastion's connection is said after it."""
+
 _GONE: Final = re.compile(
     r"timed out|No route to host|Network is unreachable|Host is down|Connection refused"
     r"|Could not resolve hostname|REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed"
+    r"|stdio forwarding failed"
 )
 """What a machine that is no more leaves: nothing, or another in its place."""
-
-_BEFORE_THE_HOST: Final = re.compile(r"UNKNOWN port 65535")
-"""What ssh calls the other end when the command that it goes through ended."""
-
-_AGENT: Final = re.compile(r"agent", re.IGNORECASE)
 
 
 def passes(said: Sequence[str]) -> bool:
     """Return whether what ssh said may be over in a few seconds."""
-    return bool(_PASSING.search("\n".join(said)))
+    text = "\n".join(said)
+    return bool(_PASSING.search(text)) and not _STAYING.search(text)
 
 
 def gone(said: Sequence[str]) -> bool:
@@ -79,10 +84,15 @@ def unreachable(host: Host, said: Sequence[str]) -> str:
     """Return why no command was started on the host, from what ssh said."""
     text = "\n".join(said)
     last = next((line for line in reversed(said) if line.strip()), "it said nothing").strip()
-    if host.bastion and _BEFORE_THE_HOST.search(text) and "open failed" not in text:
+    if "stdio forwarding failed" in text:
         return (
-            f"{host.place} is not reached through bastion {host.bastion}: {said[0].strip()}; "
-            "correct `bastion` in `target.inventory`, or try `ssh` to it"
+            f"{host.place} does not answer bastion {host.bastion}: start it, let SSH through its firewall, "
+            "or correct `address` or `host` in `target.inventory`"
+        )
+    if host.bastion and host.bastion_host in said[0]:
+        return (
+            f"{host.place} is not reached, since its bastion is not: {said[0].strip()}; "
+            f"correct `bastion: {host.bastion}`, or see why `ssh {host.bastion}` fails"
         )
     for pattern, cause in _CAUSES:
         if re.search(pattern, text):
@@ -90,10 +100,23 @@ def unreachable(host: Host, said: Sequence[str]) -> str:
                 known="given as `hostKey`" if host.host_key else f"recorded in {host.known_hosts}",
                 forget=_forget(host),
                 user=f"user {host.user}" if host.user else "you",
-                agent="; the SSH agent does not answer" if _AGENT.search(text) else "",
+                agent=_dead_agent(),
                 last=last,
             )
     return f"{host.place} cannot be reached: {last}"
+
+
+def _dead_agent() -> str:
+    """Return that the operator's SSH agent does not answer, where one is named that does not."""
+    path = os.environ.get("SSH_AUTH_SOCK")
+    if not path:
+        return ""
+    try:
+        with socket.socket(socket.AF_UNIX) as agent:
+            agent.connect(path)
+    except OSError:
+        return f"; the SSH agent at {path} (SSH_AUTH_SOCK) does not answer"
+    return ""
 
 
 def lost(host: Host, seconds: float) -> str:

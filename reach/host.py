@@ -76,7 +76,12 @@ class Host:
     @property
     def _is_bastion(self) -> bool:
         """Whether the host is the bastion itself, which is reached directly."""
-        return self.bastion is not None and _parts(self.bastion)[1] == self.host
+        return self.bastion is not None and self.bastion_host == self.host
+
+    @property
+    def bastion_host(self) -> str:
+        """Return the bastion without user and port; nothing where there is none."""
+        return _parts(self.bastion or "")[1]
 
     def _proxy(self) -> str:
         """Return the command that reaches the host through the bastion, for a shell and with % escaped.
@@ -84,10 +89,10 @@ class Host:
         `ssh -J` would hand none of our options on to the connection with the bastion.
         """
         user, host, port = _parts(self.bastion or "")
-        command = ["exec", "ssh", *_options(self.known_hosts, strict=False)]
+        command = ["ssh", *_options(self.known_hosts, strict=False)]
         command += ["-l", user] if user else []
         command += ["-p", port] if port else []
-        text = shlex.join([*command]).replace("%", "%%")
+        text = shlex.join(command).replace("%", "%%")
         return f"{text} -W '[%h]:%p' -- {shlex.quote(host).replace('%', '%%')}"
 
 

@@ -96,6 +96,10 @@ def nodectl(host: Host, arguments: Sequence[str], stdin: bytes) -> Done:
             done = _connected(host, [*ssh, remote(RUN, "nodectl", command)], stdin)
     if done.code == NO_RIGHTS:
         raise ReachError(_no_rights(host))
+    if done.code == NO_RELEASE:
+        raise ReachError(
+            f"{host.place} does not run what was brought to {release.HOME}: is it mounted noexec?"
+        )
     return done
 
 
@@ -113,8 +117,11 @@ def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
     while True:
         started = time.monotonic()
         done, begun = _once(command, stdin)
-        if done.code != SSH_FAILED:
+        if done.code != SSH_FAILED and begun:
             return done
+        if done.code != SSH_FAILED:
+            last = next(reversed(done.errors), "") or done.stdout.decode(errors="replace").strip()
+            raise ReachError(f"{host.place} lets you in, but its login shell runs nothing: {last}")
         if begun:
             raise ReachError(diagnosis.lost(host, time.monotonic() - started))
         if not diagnosis.passes(done.errors) or time.monotonic() > deadline:
