@@ -25,9 +25,13 @@ def stop(*_):
     time.sleep(float(os.environ.get("LINGER", "0")))
     sys.exit()
 signal.signal(signal.SIGTERM, stop)
-heard = "import signal, sys, time; signal.signal(15, lambda *_: open(sys.argv[1], 'w')); time.sleep(1000)"
-listens = [sys.executable, "-c", heard, report + ".heard"]
-pid = subprocess.Popen(listens).pid if child == "--child" else None
+listens = "signal.signal(15, lambda *_: open(sys.argv[1], 'w')); print(flush=True); time.sleep(1000)"
+command = [sys.executable, "-c", "import signal, sys, time; " + listens, report + ".heard"]
+pid = None
+if child == "--child":
+    started = subprocess.Popen(command, stdout=subprocess.PIPE)
+    started.stdout.readline()
+    pid = started.pid
 said = {"pid": os.getpid(), "argv": sys.argv, "env": dict(os.environ), "cwd": os.getcwd(), "child": pid}
 with open(report + ".draft", "w") as file:
     json.dump(said, file)
