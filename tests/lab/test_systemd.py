@@ -115,6 +115,20 @@ def test_services_that_apply_had_stopped_start_at_boot(node: HostNode) -> None:
     assert node.apply(one=node.fake("one"))["unchanged"] == ["one"]
 
 
+def test_a_shutdown_stops_services_before_those_that_they_wait_for(node: HostNode) -> None:
+    worker = node.fake("worker", after=["127.0.0.1:22"], env={"LINGER": "1.5"})
+    node.apply(worker=worker, store=node.fake("store"))
+    node.report("worker")
+    node.report("store")
+    node.host.stop()
+    node.host.start()
+    worker_told, store_told = (
+        float(node.said("stat", "--format=%.Y", f"{node.root}/data/{name}.json.stopped"))
+        for name in ("worker", "store")
+    )
+    assert store_told - worker_told > 1.4
+
+
 def test_only_what_differs_restarts_and_another_release_restarts_nothing(node: HostNode) -> None:
     node.apply(one=node.fake("one"), two=node.fake("two"), three=node.fake("three"))
     before = {name: node.report(name)["pid"] for name in ("one", "two", "three")}

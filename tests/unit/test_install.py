@@ -258,12 +258,13 @@ def host_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         monkeypatch.setenv("XDG_CACHE_HOME", folder)
-        monkeypatch.setattr(install, "HOST_CACHE", Path(folder, "dynamo-multinode"))
+        cache = Path(folder, "dynamo-multinode")
+        monkeypatch.setattr(install, "HOST_CACHE", cache)
         programs = install.environment_path("mocker") / "bin"
         programs.mkdir(parents=True)
         (programs / "python").touch()
         (programs.parent / ".complete").touch()
-        yield install.HOST_CACHE
+        yield cache
 
 
 def test_a_model_that_the_services_of_a_host_cannot_read_is_refused(host_cache: Path) -> None:
