@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nodectl import tinymodel
+from nodectl import libraries, tinymodel
 from nodectl.converge import say
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.layout import HOST_CACHE
@@ -53,6 +53,7 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     the last lines of its log, for a step that failed.
     """
     _check(spec)
+    libraries.check(spec["variant"])
     deadline = time.monotonic() + LIMIT_SECONDS
     cached = _ensure_environment(spec["variant"], deadline)
     model, model_cached = _ensure_model(spec, deadline)

@@ -37,9 +37,9 @@ class LabStacks:
         path = self.checkout.path / "stacks" / f"Pulumi.{stack}.yaml"
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
-    def up(self, stack: str, *options: str) -> str:
+    def up(self, stack: str, *options: str, seconds: float = 300) -> str:
         """Bring a stack up as users do, with the proof at the end; return what was printed."""
-        done = self.checkout.run("scripts/up", stack, *options)
+        done = self.checkout.run("scripts/up", stack, *options, seconds=seconds)
         return done.stdout + done.stderr
 
     def down(self, stack: str) -> str:
