@@ -10,7 +10,7 @@ from typing import Final
 from nodectl.errors import NodectlError
 
 NEEDED: Final[Mapping[str, Mapping[str, str]]] = {"cpu": {"libnuma.so.1": "libnuma1"}}
-"""Variant -> file of the library -> Debian's package of it. vLLM's CPU kernels do not load without libnuma."""
+"""Variant -> file of the library -> Debian's package of it. vLLM's CPU kernels need libnuma."""
 
 
 def check(variant: str) -> None:

@@ -33,7 +33,7 @@ class LabStacks:
         target |= {"inventory": target["inventory"][:hosts], "gpusPerNode": gpus}
         common = {"target": target, "engine": "mocker", "model": {"name": "tiny", "source": "generated"}}
         config = {f"dynamo:{key}": value for key, value in (common | dict(shape)).items()}
-        document = {"encryptionsalt": SALT, "config": config}
+        document = json.loads(json.dumps({"encryptionsalt": SALT, "config": config}))  # without YAML aliases
         path = self.checkout.path / "stacks" / f"Pulumi.{stack}.yaml"
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
