@@ -27,7 +27,7 @@ from nodectl.layout import HOST_CACHE
 from nodectl.steps import LIMIT_SECONDS, Steps, locked
 from nodectl.versions import lock_digest, lock_file
 
-VARIANTS: Final = {"mocker": 0.6, "cpu": 7.0, "gpu": 9.0}
+VARIANTS: Final = {"mocker": 0.8, "cpu": 7.0, "gpu": 9.0}
 """Variant -> what its environment takes on disk, in GB."""
 
 PYTHONS: Final = ((3, 11), (3, 12), (3, 13))
@@ -57,7 +57,7 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     deadline = time.monotonic() + LIMIT_SECONDS
     cached = _ensure_environment(spec["variant"], deadline)
     model, model_cached = _ensure_model(spec, deadline)
-    if cache_folder() == HOST_CACHE:
+    if _on_host():
         for needed in (python_path(spec["variant"]), Path(model, "config.json")):
             _check_open(needed)
     return {
@@ -103,6 +103,11 @@ def cache_folder() -> Path:
     """Return the folder that holds everything that an install makes."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "dynamo-multinode"
+
+
+def _on_host() -> bool:
+    """Return whether this installs for a host, whose services run as a user of their own."""
+    return cache_folder() == HOST_CACHE
 
 
 def _read_spec(text: str) -> Mapping[str, Any]:
@@ -160,8 +165,10 @@ def _ensure_environment(variant: str, deadline: float) -> bool:
         uv = _uv(steps)
         steps.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)])
         python = str(folder / "bin" / "python")
-        sync = [uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", python]
-        steps.run([*sync, str(lock_file(variant))])  # compiled now: services of hosts cannot write there
+        # services of hosts cannot write there, so none would ever keep what it compiled
+        compiled = ["--compile-bytecode"] if _on_host() else []
+        sync = [uv, "pip", "sync", "--require-hashes", *compiled, "--python", python]
+        steps.run([*sync, str(lock_file(variant))])
         if variant == "cpu":
             _let_nixl_rest(folder)
         _marker(folder).touch()

@@ -233,7 +233,7 @@ def test_a_full_disk_is_refused_before_anything_is_downloaded(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0.3e9))
-    with pytest.raises(NodectlError, match=r"mocker environment takes 0\.6 GB .* has 0\.3 GB free"):
+    with pytest.raises(NodectlError, match=r"mocker environment takes 0\.8 GB .* has 0\.3 GB free"):
         install.install(SPEC)
 
 
