@@ -32,7 +32,7 @@ def stacks(lab: Callable[[int], Lab], tmp_path_factory: pytest.TempPathFactory) 
     """A stack that serves on two hosts."""
     made = LabStacks.make(tmp_path_factory.mktemp("checkout"), lab(2))
     write(made, 0)
-    made.checkout.up(STACK)
+    made.up(STACK)
     yield made
     made.down(STACK)
 
