@@ -6,6 +6,7 @@ another set of versions is another environment; `models/` the models; `uv/` uv, 
 """
 
 import argparse
+import ctypes
 import hashlib
 import importlib.util
 import json
@@ -20,7 +21,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nodectl import libraries, tinymodel
+from nodectl import tinymodel
 from nodectl.converge import say
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.layout import HOST_CACHE
@@ -53,7 +54,7 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     the last lines of its log, for a step that failed.
     """
     _check(spec)
-    libraries.check(spec["variant"])
+    _check_libraries(spec["variant"])
     deadline = time.monotonic() + LIMIT_SECONDS
     cached = _ensure_environment(spec["variant"], deadline)
     model, model_cached = _ensure_model(spec, deadline)
@@ -196,6 +197,19 @@ def _check_open(path: Path) -> None:
                     f"{path}: services cannot read it, since {part} is closed to other users"
                     f" (mode {stat.S_IMODE(mode):03o}); open it, or have the file elsewhere"
                 )
+
+
+def _check_libraries(variant: str) -> None:
+    """Refuse a machine without what an environment does not bring along: vLLM on the CPU would not start."""
+    if variant != "cpu":
+        return
+    try:
+        ctypes.CDLL("libnuma.so.1")
+    except OSError:
+        raise NodectlError(
+            "libnuma.so.1 is not on this machine, and vLLM on the CPU needs it; install it:"
+            " `apt install libnuma1`, `dnf install numactl-libs`"
+        ) from None
 
 
 def _ensure_model(spec: Mapping[str, Any], deadline: float) -> tuple[str, bool]:
