@@ -2,11 +2,16 @@
 
 import argparse
 import os
+import shlex
+import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Final
 
 from nodectl.errors import BadInputError
 from nodectl.layout import Layout
+
+LAST_LINES: Final = 12
 
 
 def main(argv: Sequence[str]) -> int:
@@ -25,3 +30,12 @@ def main(argv: Sequence[str]) -> int:
     follow = ["-F"] if options.follow else []
     log = str(layout.log(options.service))
     os.execvp("tail", ["tail", "-n", str(max(options.lines, 0)), *follow, "--", log])  # noqa: S606 - no shell is the point
+
+
+def last_words(layout: Layout, service: str) -> str:
+    """Return the last lines of a service's log and the command that shows more, for an error."""
+    log = layout.log(service)
+    text = log.read_text(encoding="utf-8", errors="replace") if log.is_file() else ""
+    last = (f"    {line}" for line in text.splitlines()[-LAST_LINES:])
+    more = shlex.join([sys.executable, "-m", "nodectl", "logs", service, "--root", str(layout.root)])
+    return "\n".join([f"  last lines of {service}:", *last, f"  more: {more}"])

@@ -64,7 +64,7 @@ def status(manifest: Manifest, layout: Layout, states: Mapping[str, State]) -> d
 
     def one(name: str) -> ServiceStatus:
         state = states.get(name, _ABSENT)
-        ready = state.pid is not None and _is_ready(manifest.services[name].ready)
+        ready = state.pid is not None and is_ready(manifest.services[name].ready)
         starts = int(read_if_there(layout.started(name)) or 0)
         return ServiceStatus(state.name, state.pid, state.uptime, ready, max(starts - 1, 0))
 
@@ -73,7 +73,8 @@ def status(manifest: Manifest, layout: Layout, states: Mapping[str, State]) -> d
         return dict(zip(names, pool.map(one, names), strict=True))
 
 
-def _is_ready(ready: Ready) -> bool:
+def is_ready(ready: Ready) -> bool:
+    """Return whether a service shows that it is ready; the supervisor knows whether its process lives."""
     try:
         if ready.http is not None:
             return _answers(ready.http)
