@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import pulumi
 
 import planning
+from components.members import Members, MembersArgs
 from components.node import Node
 from components.proof import Proof, ProofArgs
 from components.runtime import NodeRuntime, NodeRuntimeArgs
@@ -37,7 +38,9 @@ class Deployment(pulumi.ComponentResource):
             lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update={"node_roots": roots})
         )
         head = next(node for node in args.nodes if node.name == args.plan.head)
-        proven = pulumi.ResourceOptions(parent=self, depends_on=services)
+        members = MembersArgs(head, planning.members(args.plan, addresses))
+        served = pulumi.ResourceOptions(parent=self, depends_on=services)
+        proven = pulumi.ResourceOptions(parent=self, depends_on=Members("members", members, served))
         self.proof = Proof("proof", ProofArgs(head, spec), proven).result
         self.endpoint = spec.apply(lambda s: s.endpoint)
         self.register_outputs({"endpoint": self.endpoint, "proof": self.proof})

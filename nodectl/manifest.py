@@ -129,6 +129,16 @@ class Manifest(Wire):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
 
+class MembersSpec(Wire):
+    """Who belongs to the deployment: workers elsewhere get no more requests once these serve."""
+
+    etcd: HostPort
+    frontends: list[str] = Field(description="base URLs")
+    model: str = Field(description="served name")
+    workers: dict[ServiceName, HostPort] = Field(description="worker -> where it is listed")
+    seconds: int = Field(gt=0, description="how long the members may take to serve")
+
+
 class ProofInstance(Wire):
     """One worker that the plan wants: where it must be listed, and whom to ask about its health."""
 

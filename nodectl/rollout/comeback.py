@@ -13,6 +13,7 @@ from nodectl.layout import Layout
 from nodectl.manifest import RolloutService, Service
 from nodectl.proof.asking import UnmetError
 from nodectl.proof.frontend import Pin
+from nodectl.proof.registry import COMPONENTS
 from nodectl.rollout.serving import Listings, Serving, ids
 
 _POLL: Final = 0.2
@@ -37,6 +38,8 @@ class Comeback:
     name: str
     service: Service
     spec: RolloutService
+    namespace: str
+    """Where the workers that it may be paired with are registered."""
     before: Listings
     """What the frontends listed while the service was as before."""
 
@@ -127,7 +130,7 @@ class Comeback:
         partners = {"prefill": "decode", "decode": "prefill"}
         if self.spec.role not in partners:
             return [Pin(decode=me)]
-        path = self.serving.path(partners[self.spec.role])
+        path = f"{self.namespace}/{COMPONENTS[partners[self.spec.role]]}"
         others = sorted({worker.id for worker in everyone if worker.path == path})
         if self.spec.role == "prefill":
             return [Pin(decode=other, prefill=me) for other in others]

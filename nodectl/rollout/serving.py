@@ -8,7 +8,7 @@ from typing import Final
 
 import httpx
 
-from nodectl.manifest import Ready, Rollout, RolloutService
+from nodectl.manifest import Ready, RolloutService
 from nodectl.proof.asking import UnmetError, asking
 from nodectl.proof.checks import ANSWER_SECONDS, LOOK_SECONDS
 from nodectl.proof.frontend import Answer, Frontend, Pin
@@ -25,16 +25,13 @@ class Serving:
     """Questions to the frontends of one deployment, each of them bounded."""
 
     http: httpx.AsyncClient
-    rollout: Rollout
+    frontends: Sequence[str]
+    model: str
 
     async def listings(self) -> Listings:
         """Return what each frontend that answers lists."""
-        found = await asyncio.gather(*map(self._listing, self.rollout.frontends))
-        return {
-            url: listed
-            for url, listed in zip(self.rollout.frontends, found, strict=True)
-            if listed is not None
-        }
+        found = await asyncio.gather(*map(self._listing, self.frontends))
+        return {url: listed for url, listed in zip(self.frontends, found, strict=True) if listed is not None}
 
     async def is_healthy(self, ready: Ready) -> bool:
         """Return whether a service of this node answers that it is."""
@@ -48,14 +45,10 @@ class Serving:
     async def ask(self, url: str, pin: Pin | None, whom: str) -> Answer:
         """Have a short completion answered, by the workers of `pin` if given. Raises `UnmetError`."""
         async with asking(asyncio.get_running_loop().time() + ANSWER_SECONDS, ANSWER_SECONDS, whom):
-            answer = await Frontend(self.http, url).complete(self.rollout.model, PROMPT, pin)
+            answer = await Frontend(self.http, url).complete(self.model, PROMPT, pin)
         if pin and (answer.decode, answer.prefill if pin.prefill else None) != (pin.decode, pin.prefill):
             raise UnmetError(f"{whom}: answered by {answer.prefill} and {answer.decode} instead")
         return answer
-
-    def path(self, role: str) -> str:
-        """Return how the workers of a role are listed."""
-        return f"{self.rollout.namespace}/{COMPONENTS[role]}"
 
     async def _listing(self, url: str) -> list[Listed] | None:
         try:
@@ -66,10 +59,10 @@ class Serving:
 
 
 @asynccontextmanager
-async def serving(rollout: Rollout) -> AsyncIterator[Serving]:
+async def serving(frontends: Sequence[str], model: str) -> AsyncIterator[Serving]:
     """Yield the questions to a deployment's frontends."""
     async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False) as http:
-        yield Serving(http, rollout)
+        yield Serving(http, frontends, model)
 
 
 def of_role(listings: Listings, service: RolloutService) -> set[str]:

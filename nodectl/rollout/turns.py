@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from typing import Final
 
@@ -16,7 +17,7 @@ from nodectl.proof.frontend import Pin
 from nodectl.rollout import failures
 from nodectl.rollout.comeback import WARM_SECONDS, Comeback
 from nodectl.rollout.failures import Failure
-from nodectl.rollout.serving import Listings, ids, of_role, serving
+from nodectl.rollout.serving import Listings, Serving, ids, of_role, serving
 from nodectl.rollout.slots import AWAY_SECONDS, held
 
 _FRONTEND_SECONDS: Final = 10.0
@@ -73,18 +74,19 @@ class Turns:
 
     async def _come_back(self, name: str, before: Listings) -> None:
         service, spec = self.manifest.services[name], self.rollout.services[name]
-        async with serving(self.rollout) as found:
-            await Comeback(found, self.layout, name, service, spec, before).wait()
+        namespace = self.rollout.namespace
+        async with self._serving() as found:
+            await Comeback(found, self.layout, name, service, spec, namespace, before).wait()
 
     async def _listings(self) -> Listings:
-        async with serving(self.rollout) as found:
+        async with self._serving() as found:
             return await found.listings()
 
     async def _anyone_serves(self, name: str) -> bool:
         """Return whether the role serves; a service that is not healthy itself waits for no frontend."""
         spec = self.rollout.services[name]
         deadline = time.monotonic() + _FRONTEND_SECONDS
-        async with serving(self.rollout) as found:
+        async with self._serving() as found:
             while True:
                 healthy = await found.is_healthy(self.manifest.services[name].ready)
                 if spec.role == "frontend" and healthy:
@@ -93,6 +95,9 @@ class Turns:
                 if listings or not healthy or time.monotonic() > deadline:
                     return bool(of_role(listings, spec))
                 await asyncio.sleep(_POLL)
+
+    def _serving(self) -> AbstractAsyncContextManager[Serving]:
+        return serving(self.rollout.frontends, self.rollout.model)
 
     def _refuse_after(self, failure: Failure, name: str) -> None:
         """Keep a service as it is while the one that was changed in the same way before does not serve."""
@@ -105,7 +110,7 @@ class Turns:
         )
 
     async def _answers(self, failure: Failure, spec: RolloutService) -> bool:
-        async with serving(self.rollout) as found:
+        async with self._serving() as found:
             listings = await found.listings()
             if spec.role == "frontend":
                 return f"http://{failure.address}" in listings
