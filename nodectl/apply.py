@@ -18,7 +18,6 @@ from nodectl.launchfiles import LaunchFiles
 from nodectl.layout import Layout
 from nodectl.lock import locked
 from nodectl.manifest import SCHEMA, Manifest
-from nodectl.rollout.turns import Turns
 from nodectl.status import is_ready
 from nodectl.supervisor import Supervisor
 from nodectl.supervisord import Supervisord
@@ -75,8 +74,9 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     identity.record(layout, manifest.identity, pid)
     begun = converge.start_idle(supervisor, layout)
     if plan.in_turn and manifest.rollout:
-        stores = [name for name in sorted(begun) if not wanted[name].after]
-        _await(stores, manifest)
+        _await([name for name in begun if not wanted[name].after], manifest)
+        from nodectl.rollout.turns import Turns  # noqa: PLC0415 - its clients take as long to load as all else
+
         turns = Turns(manifest, manifest.rollout, layout)
         for name in plan.in_turn:
             turns.change(name, partial(files.restart, name, wanted[name]))

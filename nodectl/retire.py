@@ -5,7 +5,6 @@ of the registry has ended the requests that it had: nothing is lost when it is s
 """
 
 import argparse
-import asyncio
 import json
 import sys
 import time
@@ -18,9 +17,7 @@ from pydantic import TypeAdapter
 from nodectl import reading, registration
 from nodectl.converge import say
 from nodectl.manifest import MembersSpec
-from nodectl.proof.asking import UnmetError
 from nodectl.registration import Registered
-from nodectl.rollout.serving import Serving, ids, serving
 
 _WHAT: Final = "the members of a deployment"
 _POLL: Final = 0.2
@@ -42,7 +39,11 @@ def retire(spec: MembersSpec) -> list[str]:
     """
     deadline = time.monotonic() + spec.seconds
     gone = leaving(_registered(spec.etcd, deadline), spec.workers.values())
-    if not gone or not asyncio.run(_members_serve(spec, deadline)):
+    if not gone:
+        return []
+    from nodectl.rollout.members import all_serve  # noqa: PLC0415 - its HTTP client is rarely needed
+
+    if not all_serve(spec, deadline):
         return []
     for one in gone:
         registration.withdraw(spec.etcd, one.key)
@@ -66,36 +67,3 @@ def _registered(store: str, deadline: float) -> list[Registered]:
         except (OSError, HTTPException, ValueError, KeyError):
             time.sleep(_POLL)
     return []
-
-
-async def _members_serve(spec: MembersSpec, deadline: float) -> bool:
-    """Return whether every frontend lists all members and answers, before the deadline."""
-    told = ""
-    async with serving(spec.frontends, spec.model) as found:
-        while time.monotonic() < deadline:
-            try:
-                trouble = await _missing(found, spec)
-            except UnmetError as error:
-                trouble = str(error)
-            if not trouble:
-                return True
-            if trouble != told:
-                say(f"workers that left go on for now: {trouble}")
-                told = trouble
-            await asyncio.sleep(_POLL)
-    return False
-
-
-async def _missing(found: Serving, spec: MembersSpec) -> str:
-    """Return what keeps the members from serving, nothing when they do. Raises `UnmetError`."""
-    listings = await found.listings()
-    missing = [
-        name
-        for name, address in spec.workers.items()
-        if not all(ids({url: listed}, address) for url, listed in listings.items())
-    ]
-    if len(listings) < len(spec.frontends) or missing:
-        return f"waiting for {', '.join(missing) or 'frontends'}"
-    for url in listings:
-        await found.ask(url, None, url)
-    return ""
