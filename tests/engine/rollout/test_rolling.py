@@ -11,6 +11,7 @@ from tests.engine.rollout.stacks import agg, disagg
 from tests.load import Load, wait_for
 
 Make = Callable[[str], Fleet]
+RANKS = ("aggregated-0", "aggregated-0-rank-1", "aggregated-1", "aggregated-1-rank-1")
 
 
 @contextmanager
@@ -73,6 +74,21 @@ def test_workers_that_left_the_plan_are_taken_away_without_a_loss(two_and_three:
     fewer = disagg(1, 2, flags={"decode": {"max-num-seqs": 96}, "prefill": {"max-num-seqs": 96}})
     with no_loss(two_and_three, "scale down"):
         assert went_well(two_and_three.up(fewer, edit=quieter_stores))
+
+
+def test_engines_over_several_nodes_change_as_a_whole_one_after_another(make: Make) -> None:
+    fleet = make("gangs")
+    went_well(fleet.up(agg(2, tensor=2)))
+    with no_loss(fleet, "flag change, 2 engines over 2 nodes each"):
+        outcomes = fleet.up(agg(2, tensor=2, flags={"max-num-seqs": 64}))
+    assert went_well(outcomes)
+    assert sum("serves again" in outcome.said for outcome in outcomes.values()) == 2
+    logs = [fleet.root(f"node-{n}") / "logs" / f"{name}.log" for n, name in enumerate(RANKS, 1)]
+    wait_for(
+        lambda: [log.read_text().count("starts rank") for log in logs] == [2, 2, 2, 2],
+        seconds=SECONDS,
+        what="every rank was started once more",
+    )
 
 
 def test_changes_one_node_after_another_wait_for_nobody(make: Make) -> None:
