@@ -11,7 +11,8 @@ from tests.engine.rollout.fleet import Fleet
 @pytest.fixture(scope="session", autouse=True)
 def installed() -> None:
     """The runtime and the generated model."""
-    install.install({"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}})
+    for name in ("tiny", "tiny-2"):
+        install.install({"variant": "mocker", "model": {"kind": "generated", "name": name}})
 
 
 @pytest.fixture(scope="module")

@@ -98,3 +98,10 @@ def test_changes_one_node_after_another_wait_for_nobody(make: Make) -> None:
         outcomes = fleet.up(agg(flags={"max-num-seqs": 64}), order=["node-2", "node-1"])
     assert went_well(outcomes)
     assert not any("waits for" in outcome.said for outcome in outcomes.values())
+
+
+def test_another_generation_of_aggregated_workers_takes_over_without_a_loss(make: Make) -> None:
+    fleet = make("generations")
+    went_well(fleet.up(agg()))
+    with no_loss(fleet, "another model, 2 aggregated workers"):
+        assert went_well(fleet.up(agg(model="tiny-2")))
