@@ -1,17 +1,26 @@
 """`nodectl apply`: converges a node to the manifest on standard input."""
 
-import argparse
 import json
 import sys
 import time
 from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 from typing import Final
 
 from pydantic import TypeAdapter
 
-from nodectl import changes, converge, identity, install, launch, processes, reading, render
+from nodectl import (
+    changes,
+    converge,
+    identity,
+    install,
+    launch,
+    options,
+    processes,
+    reading,
+    render,
+    supervision,
+)
 from nodectl.errors import BadInputError
 from nodectl.files import write_atomically
 from nodectl.launchfiles import LaunchFiles
@@ -20,19 +29,17 @@ from nodectl.lock import locked
 from nodectl.manifest import SCHEMA, Manifest
 from nodectl.status import is_ready
 from nodectl.supervisor import Supervisor
-from nodectl.supervisord import Supervisord
 
 _POLL: Final = 0.1
 
 
 def main(argv: Sequence[str]) -> int:
     """Start, restart and remove just what differs from the manifest on standard input."""
-    parser = argparse.ArgumentParser(prog="nodectl apply", description=main.__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
-    layout = Layout.at(parser.parse_args(argv).root)
+    layout = Layout.at(options.parser("apply", main.__doc__).parse_args(argv).root)
     manifest = read_manifest(sys.stdin.read())
     with locked(layout):
-        done = apply(manifest, layout, Supervisord(layout))
+        done = apply(manifest, layout, supervision.supervisor(layout))
+        supervision.tidy(layout)
     print(json.dumps(done))
     return 0
 
@@ -60,7 +67,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     python = install.python_path(manifest.runtime.variant)
     if not python.exists():
         raise BadInputError(f"runtime.variant: {python} is not installed; run `nodectl install` first")
-    layout.make()
+    supervision.prepare(layout)
     known = launch.read_all(layout)
     if supervisor.pid() is None:
         processes.end_orphans(layout, known)
@@ -72,12 +79,12 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     kept = {name: known[name] for name in (*plan.in_turn, *plan.last)}
     pid = files.become({**wanted, **kept})
     identity.record(layout, manifest.identity, pid)
-    begun = converge.start_idle(supervisor, layout)
+    begun = converge.start_idle(supervisor)
     if plan.in_turn and manifest.rollout:
         _await([name for name in begun if not wanted[name].after], manifest)
         from nodectl.rollout.turns import Turns  # noqa: PLC0415 - its clients take as long to load as all else
 
-        turns = Turns(manifest, manifest.rollout, layout)
+        turns = Turns(manifest, manifest.rollout, supervisor)
         for name in plan.in_turn:
             turns.change(name, partial(files.restart, name, wanted[name]))
     if plan.last:

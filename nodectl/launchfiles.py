@@ -34,7 +34,7 @@ class LaunchFiles:
                 path.unlink()
         for name, one in wanted.items():
             if self._now.get(name) != one:
-                write_atomically(self._layout.launch(name), one.text(), mode=0o600)
+                write_atomically(self._layout.launch(name), one.text(), mode=0o640)
         self._now = dict(wanted)
         return self._supervisor.load({name: _unit(name, one) for name, one in wanted.items()}, self._python)
 
@@ -42,7 +42,7 @@ class LaunchFiles:
         """Stop a service, change its file and start it anew."""
         self._supervisor.stop([name])
         self.become({**self._now, name: wanted})
-        converge.start_idle(self._supervisor, self._layout)
+        converge.start_idle(self._supervisor)
 
 
 def _unit(name: str, launch: Launch) -> Unit:

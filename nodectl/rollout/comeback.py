@@ -8,19 +8,18 @@ from itertools import chain
 from typing import Final
 
 from nodectl.converge import say
-from nodectl.files import read_if_there
-from nodectl.layout import Layout
 from nodectl.manifest import RolloutService, Service
 from nodectl.proof.asking import UnmetError
 from nodectl.proof.frontend import Pin
 from nodectl.proof.registry import COMPONENTS
 from nodectl.rollout.serving import Listings, Serving, ids
+from nodectl.supervisor import Supervisor
 
 _POLL: Final = 0.2
 _TELL_EVERY: Final = 15.0
 
-STARTS: Final = 4
-"""A service that was started this often without getting healthy will not get there by itself."""
+RESTARTS: Final = 3
+"""A service that ended this often without getting healthy will not get there by itself."""
 
 PAUSES: Final = (0.0, 1.0, 2.0, 4.0, 8.0)
 """Seconds before each try to warm a worker: the first NIXL handshake of a pair may fail on a busy machine."""
@@ -34,7 +33,7 @@ class Comeback:
     """The return of one service that is about to change."""
 
     serving: Serving
-    layout: Layout
+    supervisor: Supervisor
     name: str
     service: Service
     spec: RolloutService
@@ -60,9 +59,9 @@ class Comeback:
                 return await look()
             except UnmetError as error:
                 now = time.monotonic()
-                starts = int(read_if_there(self.layout.started(self.name)) or 0)
-                if starts >= STARTS:
-                    raise UnmetError(f"ended {starts - 1} times within {now - begun:.0f} s") from None
+                restarts = self.supervisor.states()[self.name].restarts
+                if restarts >= RESTARTS:
+                    raise UnmetError(f"ended {restarts} times within {now - begun:.0f} s") from None
                 if now - begun > limit:
                     raise UnmetError(f"{error} after {limit} s") from None
                 if now - told > _TELL_EVERY:

@@ -9,7 +9,6 @@ from typing import Final
 
 from nodectl.converge import say
 from nodectl.errors import NodectlError
-from nodectl.layout import Layout
 from nodectl.logs import last_words
 from nodectl.manifest import Manifest, Rollout, RolloutService
 from nodectl.proof.asking import UnmetError
@@ -19,6 +18,7 @@ from nodectl.rollout.comeback import WARM_SECONDS, Comeback
 from nodectl.rollout.failures import Failure
 from nodectl.rollout.serving import Listings, Serving, ids, of_role, serving
 from nodectl.rollout.slots import AWAY_SECONDS, held
+from nodectl.supervisor import Supervisor
 
 _FRONTEND_SECONDS: Final = 10.0
 """How long frontends that do not answer are asked again until nothing is taken to serve."""
@@ -32,7 +32,7 @@ class Turns:
 
     manifest: Manifest
     rollout: Rollout
-    layout: Layout
+    supervisor: Supervisor
 
     def change(self, name: str, restart: Callable[[], None]) -> None:
         """Have `restart` change a service that runs, in its turn, and wait until it serves.
@@ -69,14 +69,14 @@ class Turns:
             failures.remember(self.rollout, spec.role, failure)
             raise NodectlError(
                 f"{name} was changed and does not serve: {error}. What has not changed of role {spec.role} "
-                f"stays as it is\n{last_words(self.layout, name)}"
+                f"stays as it is\n{last_words(self.supervisor, name)}"
             ) from None
 
     async def _come_back(self, name: str, before: Listings) -> None:
         service, spec = self.manifest.services[name], self.rollout.services[name]
         namespace = self.rollout.namespace
         async with self._serving() as found:
-            await Comeback(found, self.layout, name, service, spec, namespace, before).wait()
+            await Comeback(found, self.supervisor, name, service, spec, namespace, before).wait()
 
     async def _listings(self) -> Listings:
         async with self._serving() as found:
