@@ -6,7 +6,6 @@ another set of versions is another environment; `models/` the models; `uv/` uv, 
 """
 
 import argparse
-import ctypes
 import hashlib
 import importlib.util
 import json
@@ -54,7 +53,6 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     the last lines of its log, for a step that failed.
     """
     _check(spec)
-    _check_libraries(spec["variant"])
     deadline = time.monotonic() + LIMIT_SECONDS
     cached = _ensure_environment(spec["variant"], deadline)
     model, model_cached = _ensure_model(spec, deadline)
@@ -197,19 +195,6 @@ def _check_open(path: Path) -> None:
                     f"{path}: services cannot read it, since {part} is closed to other users"
                     f" (mode {stat.S_IMODE(mode):03o}); open it, or have the file elsewhere"
                 )
-
-
-def _check_libraries(variant: str) -> None:
-    """Refuse a machine without what an environment does not bring along: vLLM on the CPU would not start."""
-    if variant != "cpu":
-        return
-    try:
-        ctypes.CDLL("libnuma.so.1")
-    except OSError:
-        raise NodectlError(
-            "libnuma.so.1 is not on this machine, and vLLM on the CPU needs it; install it:"
-            " `apt install libnuma1`, `dnf install numactl-libs`"
-        ) from None
 
 
 def _ensure_model(spec: Mapping[str, Any], deadline: float) -> tuple[str, bool]:

@@ -1,6 +1,5 @@
 """Installing on a node: what is refused, what is made once, and what survives a kill. A fake uv stands in."""
 
-import ctypes
 import hashlib
 import json
 import os
@@ -236,19 +235,6 @@ def test_a_full_disk_is_refused_before_anything_is_downloaded(
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0.3e9))
     with pytest.raises(NodectlError, match=r"mocker environment takes 0\.8 GB .* has 0\.3 GB free"):
         install.install(SPEC)
-
-
-def test_a_machine_without_libnuma_is_told_before_vllm_is_installed_for_its_cpu(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    def absent(name: str) -> None:
-        raise OSError(f"{name}: cannot open shared object file")
-
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
-    monkeypatch.setattr(ctypes, "CDLL", absent)
-    with pytest.raises(NodectlError, match="`apt install libnuma1`"):
-        install.install({**SPEC, "variant": "cpu"})
-    assert not any(tmp_path.iterdir())
 
 
 def test_a_python_without_pip_is_told_what_to_install(tmp_path: Path) -> None:
