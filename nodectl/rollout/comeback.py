@@ -60,9 +60,9 @@ class Comeback:
                 return await look()
             except UnmetError as error:
                 now = time.monotonic()
-                restarts = self.supervisor.states()[self.name].restarts
-                if restarts >= RESTARTS:
-                    raise UnmetError(f"ended {restarts} times within {now - begun:.0f} s") from None
+                state = self.supervisor.states().get(self.name)
+                if state and state.restarts >= RESTARTS:
+                    raise UnmetError(f"ended {state.restarts} times within {now - begun:.0f} s") from None
                 if now - begun > limit:
                     raise UnmetError(f"{error} after {limit} s") from None
                 if now - told > _TELL_EVERY:
