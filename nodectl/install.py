@@ -6,33 +6,33 @@ another set of versions is another environment; `models/` the models; `uv/` uv, 
 """
 
 import argparse
-import contextlib
-import fcntl
+import ctypes
 import hashlib
 import importlib.util
 import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
 from nodectl import tinymodel
-from nodectl.errors import BadInputError, NodectlError, TimedOutError
+from nodectl.converge import say
+from nodectl.errors import BadInputError, NodectlError
+from nodectl.layout import HOST_CACHE
+from nodectl.steps import LIMIT_SECONDS, Steps, locked
 from nodectl.versions import lock_digest, lock_file
 
-VARIANTS: Final = {"mocker": 0.6, "cpu": 7.0, "gpu": 9.0}
+VARIANTS: Final = {"mocker": 0.8, "cpu": 7.0, "gpu": 9.0}
 """Variant -> what its environment takes on disk, in GB."""
 
 PYTHONS: Final = ((3, 11), (3, 12), (3, 13))
 """What ai-dynamo, vLLM and NIXL all ship wheels for."""
-
-LIMIT_SECONDS: Final = 3600
-"""Bound on a whole install: the GPU variant over a slow line takes tens of minutes."""
 
 GENERATED_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -54,9 +54,13 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     the last lines of its log, for a step that failed.
     """
     _check(spec)
+    _check_libraries(spec["variant"])
     deadline = time.monotonic() + LIMIT_SECONDS
     cached = _ensure_environment(spec["variant"], deadline)
     model, model_cached = _ensure_model(spec, deadline)
+    if _on_host():
+        for needed in (python_path(spec["variant"]), Path(model, "config.json")):
+            _check_open(needed)
     return {
         "python": str(python_path(spec["variant"])),
         "variant": spec["variant"],
@@ -100,6 +104,11 @@ def cache_folder() -> Path:
     """Return the folder that holds everything that an install makes."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "dynamo-multinode"
+
+
+def _on_host() -> bool:
+    """Return whether this installs for a host, whose services run as a user of their own."""
+    return cache_folder() == HOST_CACHE
 
 
 def _read_spec(text: str) -> Mapping[str, Any]:
@@ -147,22 +156,24 @@ def _ensure_environment(variant: str, deadline: float) -> bool:
     folder = environment_path(variant)
     if _is_complete(folder):
         return True
-    with _locked(folder, deadline) as steps:
+    with locked(folder, deadline) as steps:
         if _is_complete(folder):
             return True
         _check_room(folder.parent, variant)
         size = f"{VARIANTS[variant]} GB"
-        _say(f"installing the {variant} environment ({size}; a minute or more when not cached)")
+        say(f"installing the {variant} environment ({size}; a minute or more when not cached)")
         started = time.monotonic()
         uv = _uv(steps)
         steps.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)])
         python = str(folder / "bin" / "python")
-        sync = [uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", python]
-        steps.run([*sync, str(lock_file(variant))])  # compiled now: services of hosts cannot write there
+        # services of hosts cannot write there, so none would ever keep what it compiled
+        compiled = ["--compile-bytecode"] if _on_host() else []
+        sync = [uv, "pip", "sync", "--require-hashes", *compiled, "--python", python]
+        steps.run([*sync, str(lock_file(variant))])
         if variant == "cpu":
             _let_nixl_rest(folder)
         _marker(folder).touch()
-        _say(f"installed the {variant} environment in {time.monotonic() - started:.0f} s")
+        say(f"installed the {variant} environment in {time.monotonic() - started:.0f} s")
     return False
 
 
@@ -174,6 +185,31 @@ def _check_room(folder: Path, variant: str) -> None:
             f"{folder}: the {variant} environment takes {takes} GB and the disk has {free:.1f} GB free;"
             " make room, or have the folder on a larger disk"
         )
+
+
+def _check_open(path: Path) -> None:
+    """Refuse what root of a host can read and its services cannot: each of their starts would fail."""
+    for link in (path, path.resolve()):
+        for part in reversed((link, *link.parents)):
+            mode = part.stat().st_mode
+            if not mode & (stat.S_IXOTH if part.is_dir() else stat.S_IROTH):
+                raise NodectlError(
+                    f"{path}: services cannot read it, since {part} is closed to other users"
+                    f" (mode {stat.S_IMODE(mode):03o}); open it, or have the file elsewhere"
+                )
+
+
+def _check_libraries(variant: str) -> None:
+    """Refuse a machine without what an environment does not bring along: vLLM on the CPU would not start."""
+    if variant != "cpu":
+        return
+    try:
+        ctypes.CDLL("libnuma.so.1")
+    except OSError:
+        raise NodectlError(
+            "libnuma.so.1 is not on this machine, and vLLM on the CPU needs it; install it:"
+            " `apt install libnuma1`, `dnf install numactl-libs`"
+        ) from None
 
 
 def _ensure_model(spec: Mapping[str, Any], deadline: float) -> tuple[str, bool]:
@@ -190,7 +226,7 @@ def _ensure_generated(name: str, deadline: float) -> tuple[str, bool]:
     folder = generated_models_path() / name
     if folder.is_dir():
         return str(folder), True
-    with _locked(folder, deadline):
+    with locked(folder, deadline):
         if folder.is_dir():
             return str(folder), True
         partial = folder.with_name(f".{folder.name}.partial")
@@ -209,10 +245,10 @@ def _ensure_downloaded(spec: Mapping[str, Any], deadline: float) -> tuple[str, b
     )
     if _names_folder(known):
         return known.read_text(encoding="utf-8"), True
-    with _locked(known, deadline) as steps:
+    with locked(known, deadline) as steps:
         cached = _names_folder(known)
         if not cached:
-            _say(f"downloading {name}")
+            say(f"downloading {name}")
             python, script = str(python_path(spec["variant"])), str(Path(__file__).with_name("hub.py"))
             steps.run([python, script, name, revision, str(known)], spec.get("secrets", {}))
     return known.read_text(encoding="utf-8"), cached
@@ -222,7 +258,7 @@ def _names_folder(known: Path) -> bool:
     return known.is_file() and Path(known.read_text(encoding="utf-8")).is_dir()
 
 
-def _uv(steps: "_Steps") -> str:
+def _uv(steps: Steps) -> str:
     """Return a uv that works: the one on PATH, else one of our own from the package index."""
     found = shutil.which("uv")
     if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
@@ -236,7 +272,7 @@ def _uv(steps: "_Steps") -> str:
                 f"{sys.executable} has no pip, and there is no uv; install one of them on this machine:"
                 f" `apt install python3-pip`, `dnf install python{version}-pip`, or uv"
             )
-        _say("installing uv")
+        say("installing uv")
         pip = [
             sys.executable,
             "-m",
@@ -266,68 +302,6 @@ def _let_nixl_rest(environment: Path) -> None:
         source.write_text(rested, encoding="utf-8")
 
 
-class _Steps:
-    """Runs the commands of one install, their output in one log file."""
-
-    def __init__(self, log: Path, lock: int, deadline: float) -> None:
-        self._log = log
-        self._lock = lock
-        self._deadline = deadline
-        log.write_bytes(b"")
-
-    def run(self, command: Sequence[str], secrets: Mapping[str, str] | None = None) -> None:
-        """Run `command` with `secrets` in its environment.
-
-        It inherits the lock, so that what a killed nodectl left running is waited for.
-        """
-        try:
-            with self._log.open("ab") as log:
-                subprocess.run(
-                    command,
-                    check=True,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env={**os.environ, **(secrets or {})},
-                    pass_fds=(self._lock,),
-                    timeout=max(1, self._deadline - time.monotonic()),
-                )
-        except subprocess.TimeoutExpired as error:
-            raise TimedOutError(self._told(command, f"took more than {LIMIT_SECONDS} s")) from error
-        except subprocess.CalledProcessError as error:
-            raise NodectlError(self._told(command, f"exited with {error.returncode}")) from error
-
-    def _told(self, command: Sequence[str], what: str) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        tail = "".join(f"  {line}\n" for line in lines[-12:])
-        return f"{Path(command[0]).name} {command[1]}: {what}\n{tail}more: cat {self._log}"
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, deadline: float) -> Iterator[_Steps]:
-    """Hold the lock of `folder`, waiting for whoever holds it; the system frees it when its holders die."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        _acquire(lock.fileno(), folder, deadline)
-        yield _Steps(folder.with_name(f".{folder.name}.log"), lock.fileno(), deadline)
-
-
-def _acquire(lock: int, folder: Path, deadline: float) -> None:
-    started = time.monotonic()
-    say_at = started
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        now = time.monotonic()
-        if now > deadline:
-            raise TimedOutError(f"{folder.name}: another install of it takes over {LIMIT_SECONDS} s")
-        if now >= say_at:
-            say_at = now + 10
-            _say(f"waiting for another install of {folder.name} ({now - started:.0f} s)")
-        time.sleep(0.1)
-
-
 def _is_complete(environment: Path) -> bool:
     return _marker(environment).is_file() and (environment / "bin" / "python").is_file()
 
@@ -335,7 +309,3 @@ def _is_complete(environment: Path) -> bool:
 def _marker(environment: Path) -> Path:
     """Return the file that is written last: an environment without it is made anew."""
     return environment / ".complete"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

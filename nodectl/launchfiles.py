@@ -49,4 +49,4 @@ def _unit(name: str, launch: Launch) -> Unit:
     """Return what the supervisor runs: it waits with the Python of the versions that the service runs on."""
     python = str(Path(launch.argv[0]).parent / "python")
     wait = (python, "-P", "-m", "nodectl", "wait", "--root", ".", "--service", name)
-    return Unit(wait, launch.stop_seconds)
+    return Unit(wait, launch.stop_seconds, dependent=bool(launch.after))
