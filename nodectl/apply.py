@@ -3,7 +3,7 @@
 import json
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -80,13 +80,10 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     pid = files.become({**wanted, **kept})
     identity.record(layout, manifest.identity, pid)
     begun = converge.start_idle(supervisor)
-    if plan.in_turn and manifest.rollout:
+    if plan.in_turn:
         _await([name for name in begun if not wanted[name].after], manifest)
-        from nodectl.rollout.turns import Turns  # noqa: PLC0415 - its clients take as long to load as all else
-
-        turns = Turns(manifest, manifest.rollout, supervisor)
-        for name in plan.in_turn:
-            turns.change(name, partial(files.restart, name, wanted[name]))
+        restarts = {name: partial(files.restart, name, wanted[name]) for name in plan.in_turn}
+        _change_in_turn(manifest, supervisor, restarts)
     if plan.last:
         converge.stop(supervisor, plan.last, known)
         files.become(wanted)
@@ -98,6 +95,17 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
         "removed": sorted(before.keys() - wanted.keys()),
         "unchanged": sorted(wanted.keys() - begun),
     }
+
+
+def _change_in_turn(
+    manifest: Manifest, supervisor: Supervisor, restarts: Mapping[str, Callable[[], None]]
+) -> None:
+    from nodectl.rollout.turns import Turns  # noqa: PLC0415 - its clients take as long to load as all else
+
+    assert manifest.rollout  # noqa: S101 - without it nothing changes in turn
+    turns = Turns(manifest, manifest.rollout, supervisor)
+    for name, restart in restarts.items():
+        turns.change(name, restart)
 
 
 def _await(stores: Sequence[str], manifest: Manifest) -> None:

@@ -23,11 +23,6 @@ def interruptions(before: Topology, after: Topology) -> Iterator[str]:
     worked, works = _roles(old) - {"frontend"}, _roles(new) - {"frontend"}
     if worked and not worked & works:
         yield "interrupts serving: the pattern changes, every worker is replaced"
-    elif "prefill" in works and before.get("generation", after["generation"]) != after["generation"]:
-        yield (
-            "interrupts serving: prefill and decode workers of before and after cannot work together, "
-            "since the model, the versions or the layout of the KV cache change"
-        )
     for role in sorted(_roles(old) & _roles(new)):
         was = {key: digests for key, digests in old.items() if _is_member(key, role)}
         become = {key: digests for key, digests in new.items() if _is_member(key, role)}

@@ -17,7 +17,7 @@ _WORDS: Final = {"env": "environment", "stop": "stop time"}
 def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
     """Return who runs where, with digests that tell what the next change restarts: plain JSON.
 
-    `{nodes: [{name, address, gpus, services: {NAME: {PART: DIGEST}}}], engines, flows, generation,
+    `{nodes: [{name, address, gpus, services: {NAME: {PART: DIGEST}}}], engines, flows,
     maxUnavailable}`.
     """
     rendered = manifests(plan, addresses)
@@ -36,7 +36,6 @@ def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
         ],
         "engines": [_engine(engine) for engine in plan.engines],
         "flows": [asdict(flow) for flow in plan.flows],
-        "generation": plan.generation,
         "maxUnavailable": plan.settings.rollout.max_unavailable,
     }
 

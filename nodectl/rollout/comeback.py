@@ -12,6 +12,7 @@ from nodectl.manifest import RolloutService, Service
 from nodectl.proof.asking import UnmetError
 from nodectl.proof.frontend import Pin
 from nodectl.proof.registry import COMPONENTS
+from nodectl.rollout.generations import PARTNERS
 from nodectl.rollout.serving import Listings, Serving, ids
 from nodectl.supervisor import Supervisor
 
@@ -59,9 +60,9 @@ class Comeback:
                 return await look()
             except UnmetError as error:
                 now = time.monotonic()
-                restarts = self.supervisor.states()[self.name].restarts
-                if restarts >= RESTARTS:
-                    raise UnmetError(f"ended {restarts} times within {now - begun:.0f} s") from None
+                state = self.supervisor.states().get(self.name)
+                if state and state.restarts >= RESTARTS:
+                    raise UnmetError(f"ended {state.restarts} times within {now - begun:.0f} s") from None
                 if now - begun > limit:
                     raise UnmetError(f"{error} after {limit} s") from None
                 if now - told > _TELL_EVERY:
@@ -126,10 +127,9 @@ class Comeback:
         if me is None:
             return []
         everyone = list(chain.from_iterable(listings.values()))
-        partners = {"prefill": "decode", "decode": "prefill"}
-        if self.spec.role not in partners:
+        if self.spec.role not in PARTNERS:
             return [Pin(decode=me)]
-        path = f"{self.namespace}/{COMPONENTS[partners[self.spec.role]]}"
+        path = f"{self.namespace}/{COMPONENTS[PARTNERS[self.spec.role]]}"
         others = sorted({worker.id for worker in everyone if worker.path == path})
         if self.spec.role == "prefill":
             return [Pin(decode=other, prefill=me) for other in others]

@@ -48,6 +48,14 @@ def folder(rollout: Rollout, role: str) -> str:
     return f"/dynamo-multinode/{rollout.stack}/rollout/{role}"
 
 
+def holders(rollout: Rollout, role: str) -> list[Holder]:
+    """Return who holds the role's slots; nobody, as far as one can tell, while etcd is away."""
+    store = etcd.client(rollout.etcd)
+    with contextlib.suppress(AwayError), etcd.away():
+        return [Holder(**json.loads(value)) for key in _keys(rollout, role) for value in store.get(key)]
+    return []
+
+
 @contextmanager
 def held(rollout: Rollout, role: str, node: str, service: str, patience: float) -> Iterator[None]:
     """Hold a slot of the role; it is free again at the end, or seconds after this process is killed.
@@ -71,9 +79,13 @@ def held(rollout: Rollout, role: str, node: str, service: str, patience: float) 
             lease.revoke()
 
 
+def _keys(rollout: Rollout, role: str) -> list[str]:
+    return [f"{folder(rollout, role)}/{slot}" for slot in range(rollout.max_unavailable)]
+
+
 def _take(rollout: Rollout, role: str, me: Holder, patience: float) -> Lease | None:
     store = etcd.client(rollout.etcd)
-    keys = [f"{folder(rollout, role)}/{slot}" for slot in range(rollout.max_unavailable)]
+    keys = _keys(rollout, role)
     wait = _Wait(me, patience)
     while True:
         try:

@@ -16,12 +16,16 @@ from nodectl.proof.frontend import Pin
 from nodectl.rollout import failures
 from nodectl.rollout.comeback import WARM_SECONDS, Comeback
 from nodectl.rollout.failures import Failure
+from nodectl.rollout.generations import PARTNERS, may_stop
 from nodectl.rollout.serving import Listings, Serving, ids, of_role, serving
-from nodectl.rollout.slots import AWAY_SECONDS, held
+from nodectl.rollout.slots import AWAY_SECONDS, held, holders
 from nodectl.supervisor import Supervisor
 
 _FRONTEND_SECONDS: Final = 10.0
 """How long frontends that do not answer are asked again until nothing is taken to serve."""
+
+_OTHER_ROLE_SECONDS: Final = 15.0
+"""How long nobody of the other role may be changing until none is expected to: applies start together."""
 
 _POLL: Final = 0.3
 
@@ -51,6 +55,7 @@ class Turns:
             failure = failures.known(self.rollout, spec)
             if failure:
                 self._refuse_after(failure, name)
+            self._await_other_generation(name, patience)
             begun = time.monotonic()
             say(f"changing {name}")
             before = asyncio.run(self._listings())
@@ -59,6 +64,26 @@ class Turns:
             say(f"{name} serves again after {time.monotonic() - begun:.1f} s")
             if failure:
                 failures.forget(self.rollout, spec.role)
+
+    def _await_other_generation(self, name: str, patience: float) -> None:
+        """Wait for the next generation to be whole before the last worker of its role leaves this one.
+
+        Only while workers of the other role are changing: who is not yet at it may be waiting for this apply.
+        """
+        spec = self.rollout.services[name]
+        begun = seen = time.monotonic()
+        told = False
+        while not may_stop(asyncio.run(self._listings()), spec, self.rollout.namespace):
+            now = time.monotonic()
+            if holders(self.rollout, PARTNERS[spec.role]):
+                seen = now
+            if now - seen > _OTHER_ROLE_SECONDS or now - begun > patience:
+                say(f"changing {name} interrupts serving: no {PARTNERS[spec.role]} worker can take over")
+                return
+            if not told:
+                say(f"{name} waits for {PARTNERS[spec.role]} workers of its new generation")
+                told = True
+            time.sleep(_POLL)
 
     def _wait(self, name: str, before: Listings) -> None:
         spec = self.rollout.services[name]

@@ -7,10 +7,12 @@ import pytest
 
 from nodectl import changes
 from nodectl.launch import Launch
-from nodectl.manifest import Manifest, Rollout
+from nodectl.manifest import Manifest, Rollout, RolloutService
+from nodectl.proof.registry import Listed
 from nodectl.registration import Registered
 from nodectl.retire import leaving
 from nodectl.rollout import slots
+from nodectl.rollout.generations import may_stop
 from nodectl.supervisor import State
 from planning import followers, manifests, plan
 from tests.unit.plan_examples import addresses, agg, disagg, settings
@@ -148,3 +150,29 @@ def test_an_etcd_that_stays_away_is_waited_for_and_then_done_without(
     first, *_, last = capsys.readouterr().err.splitlines()
     assert first.startswith("aggregated-0 waits for its lock (0 s of 0): etcd does not answer")
     assert last.endswith("it changes without its role's lock")
+
+
+def listed(*workers: str) -> dict[str, list[Listed]]:
+    """Return what one frontend lists: each worker as `generation/component/address`."""
+    split = [worker.split("/") for worker in workers]
+    return {
+        "http://f": [Listed(id=n, namespace=g, component=c, address=a) for n, (g, c, a) in enumerate(split)]
+    }
+
+
+@pytest.mark.parametrize(
+    ("workers", "may"),
+    [
+        (["old/prefill/p0", "old/prefill/p1", "old/backend/d0"], True),
+        (["old/prefill/p0", "new/prefill/p1", "old/backend/d0"], False),
+        (["old/prefill/p0", "new/prefill/p1", "old/backend/d0", "new/backend/d1"], True),
+        (["old/prefill/p0", "old/backend/d0"], True),
+        (["old/prefill/p0", "new/prefill/p1"], True),
+        (["new/prefill/p0", "new/backend/d0"], True),
+    ],
+    ids=["others", "last-of-the-old", "new-is-whole", "only-one", "nothing-is-whole", "same-generation"],
+)
+def test_the_last_worker_of_a_generation_goes_when_the_next_is_whole(workers: list[str], may: bool) -> None:
+    service = RolloutService(role="prefill", address="p0:1", revision="r")
+    found = listed(*(f"{worker}:1" for worker in workers))
+    assert may_stop(found, service, "new") is may

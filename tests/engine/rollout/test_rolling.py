@@ -105,3 +105,10 @@ def test_another_generation_of_aggregated_workers_takes_over_without_a_loss(make
     went_well(fleet.up(agg()))
     with no_loss(fleet, "another model, 2 aggregated workers"):
         assert went_well(fleet.up(agg(model="tiny-2")))
+
+
+def test_another_generation_of_prefill_and_decode_workers_takes_over_without_a_loss(make: Make) -> None:
+    fleet = make("pairs")
+    went_well(fleet.up(disagg(2, 2)))
+    with no_loss(fleet, "another model, 2 prefill and 2 decode workers"):
+        assert went_well(fleet.up(disagg(2, 2, model="tiny-2")))
