@@ -48,7 +48,11 @@ class Deployment(pulumi.ComponentResource):
         """Bring one node to its manifest; nothing here waits for another node."""
         child = pulumi.ResourceOptions(parent=self)
         before: list[pulumi.Resource] = [
-            NodeRuntime(node.name, NodeRuntimeArgs(node, args.plan.runtime, args.secrets), child)
+            NodeRuntime(
+                node.name,
+                NodeRuntimeArgs(node, planning.installed(args.plan, node.name), args.secrets),
+                child,
+            )
         ]
         if args.secrets:
             before.append(NodeSecrets(node.name, NodeSecretsArgs(node, args.secrets), child))

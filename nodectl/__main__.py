@@ -18,6 +18,7 @@ VERBS: Final[Mapping[str, str]] = {
     "proof": "show that a deployment does what it should",
     "wait": "wait for what a service needs, then become it (for the supervisor)",
     "gang": "run one rank of an engine that spans nodes (for the supervisor)",
+    "gate": "run a frontend behind a balancer (for the supervisor)",
 }
 """Verb -> what it does; the module of the same name does it, and nothing else is imported."""
 

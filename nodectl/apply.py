@@ -2,9 +2,11 @@
 
 import argparse
 import json
+import os
 import shutil
+import signal
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 
 from pydantic import TypeAdapter
@@ -16,7 +18,7 @@ from nodectl.launch import Launch
 from nodectl.layout import Layout
 from nodectl.lock import locked
 from nodectl.manifest import SCHEMA, Manifest
-from nodectl.supervisor import Supervisor, Unit
+from nodectl.supervisor import State, Supervisor, Unit
 from nodectl.supervisord import Supervisord
 
 
@@ -61,6 +63,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     changed = {name for name, launch in wanted.items() if known.get(name) != launch}
     failing = {name for name, state in before.items() if state.failing}
     leaving = before.keys() - wanted.keys()
+    changed -= _reload({name for name in changed - failing if name in known}, before, wanted, known, layout)
     converge.stop(supervisor, before.keys() & (changed | failing | leaving), known)
     _write(layout, wanted, known)
     write_atomically(layout.manifest, manifest.model_dump_json(indent=1) + "\n")
@@ -76,11 +79,33 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     }
 
 
+def _reload(
+    names: Collection[str],
+    running: Mapping[str, State],
+    wanted: Mapping[str, Launch],
+    known: Mapping[str, Launch],
+    layout: Layout,
+) -> set[str]:
+    """Have services read their files where nothing else of them changed; return which.
+
+    Only then are their launch files written: what a nodectl that is killed in between left is done again.
+    """
+    reloaded = set()
+    for name in names:
+        one, pid = wanted[name], running[name].pid if name in running else None
+        if pid is not None and one.reload is not None and launch.reloads(known[name], one):
+            converge.say(f"{name} reads its changed files")
+            launch.write_files(one, layout, name)
+            os.kill(pid, signal.Signals[f"SIG{one.reload}"])
+            reloaded.add(name)
+    return reloaded
+
+
 def _write(layout: Layout, wanted: Mapping[str, Launch], known: Mapping[str, Launch]) -> None:
     """Make the launch files those of `wanted`; a service that left takes its data along."""
     for path in layout.launches.iterdir():
         if path.stem not in wanted:
-            shutil.rmtree(layout.data / path.stem, ignore_errors=True)
+            shutil.rmtree(layout.own_data(path.stem), ignore_errors=True)
             path.unlink()
     for name, one in wanted.items():
         if known.get(name) != one:

@@ -65,6 +65,10 @@ class Layout:
         """What services keep: `${data}` in a manifest's flags, and every service's working folder."""
         return self.root / "data"
 
+    def own_data(self, service: str) -> Path:
+        """What one service keeps; goes when it leaves the node."""
+        return self.data / service
+
     @property
     def secrets(self) -> Path:
         return self.root / "secrets"

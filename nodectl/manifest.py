@@ -14,6 +14,7 @@ SCHEMA: Final = 1
 """Manifest schema that this nodectl reads; it refuses any other."""
 
 ServiceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 HostPort = Annotated[str, Field(pattern=r"^[^\s/:]+:[0-9]+$")]
 
@@ -24,8 +25,8 @@ FlagValue = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
 """Value of a command-line flag.
 
 `True` is the bare flag, `False` its `--no-` form, a number or text one argument, a list one argument an
-item, a mapping one argument of compact JSON. Text may hold the tokens of `nodectl.argv.Folders`
-(`${data}`, `${models}`), which the node replaces by its own folders.
+item, a mapping one argument of compact JSON. A name of one letter has one dash. Text may hold the tokens of
+`nodectl.argv.Folders` (`${data}`, `${models}`), which the node replaces by its own folders.
 """
 
 
@@ -60,6 +61,18 @@ class Gang(Wire):
     etcd: HostPort = Field(description="`host:port` of the etcd that holds the gang's epoch")
 
 
+class Gate(Wire):
+    """Tells the balancer whether to send a frontend requests: yes, not yet, or no more (`nodectl.gate`)."""
+
+    listen: HostPort = Field(description="`host:port` that the balancer asks at")
+    health: str = Field(description="URL of the frontend that answers 200 when it is healthy")
+
+    @property
+    def ready(self) -> str:
+        """URL that answers 200 as soon as the balancer knows that the frontend is healthy."""
+        return f"http://{self.listen}/ready"
+
+
 class Service(Wire):
     """One process on one node."""
 
@@ -75,7 +88,14 @@ class Service(Wire):
     after: list[HostPort] = Field(
         default_factory=list, description="`host:port`s that must accept before the start"
     )
+    files: dict[FileName, str] = Field(
+        default_factory=dict, description="files of these texts are put into `${data}/SERVICE` before a start"
+    )
+    reload: Literal["HUP", "USR2"] | None = Field(
+        default=None, description="signal after which the main process reads changed `files`; none: a restart"
+    )
     gang: Gang | None = None
+    gate: Gate | None = None
 
 
 class ModelSource(Wire):
@@ -91,6 +111,9 @@ class RuntimeSpec(Wire):
 
     variant: Variant
     lock: str = Field(description="digest of the variant's version lock: other versions, another runtime")
+    programs: list[Literal["haproxy"]] = Field(
+        default_factory=list, description="programs that the machine itself must have"
+    )
     model: ModelSource
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import Final
 
 from nodectl import install
-from nodectl.argv import Folders, argv
+from nodectl.argv import Folders, argv, filled
 from nodectl.errors import BadInputError
 from nodectl.launch import Launch
 from nodectl.layout import Layout
@@ -33,6 +33,9 @@ def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
             after=service.after,
             stop_seconds=service.stop.seconds,
             gang=None if service.gang is None else service.gang.model_dump(),
+            gate=None if service.gate is None else service.gate.model_dump(),
+            files={file: str(filled(text, folders)) for file, text in service.files.items()},
+            reload=service.reload,
         )
         for name, service in manifest.services.items()
     }

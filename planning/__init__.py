@@ -3,7 +3,7 @@
 from planning.describe import describe
 from planning.planner import plan
 from planning.proofs import proof_spec
-from planning.services import manifests
+from planning.services import installed, manifests
 from planning.topology import restarts, topology
 
-__all__ = ["describe", "manifests", "plan", "proof_spec", "restarts", "topology"]
+__all__ = ["describe", "installed", "manifests", "plan", "proof_spec", "restarts", "topology"]

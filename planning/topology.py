@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
+from nodectl.argv import SYSTEM_PROGRAMS
 from nodectl.manifest import RuntimeSpec, Service
 from planning.services import manifests
 from planning.values import Engine, Plan
@@ -60,13 +61,18 @@ def _engine(engine: Engine) -> dict[str, Any]:
 
 def _digests(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
     """Return what a node restarts the service for (`nodectl.launch.Launch`), each part apart."""
+    few = {
+        "files": service.files if service.reload is None else {},
+        "gate": service.gate and service.gate.model_dump(),
+        "runtime": [] if service.module in SYSTEM_PROGRAMS else [runtime.variant, runtime.lock],
+    }
     return {
         "flags": _digest([service.module, service.flags]),
         "env": _digest(service.env),
         "secrets": _digest(service.secrets),
         "stop": _digest(service.stop.seconds),
         "gang": _digest(service.gang and service.gang.model_dump()),
-        "runtime": _digest([runtime.variant, runtime.lock]),
+        **{part: _digest(value) for part, value in few.items() if value},
     }
 
 
@@ -86,20 +92,21 @@ def _line(key: tuple[str, str], old: Mapping[str, str] | None, new: Mapping[str,
         return f"{name} on {node} starts"
     if new is None:
         return f"{name} on {node} stops"
-    changed = [_WORDS.get(part, part) for part in new if old.get(part) != new[part]]
+    changed = [_WORDS.get(part, part) for part in {**old, **new} if old.get(part) != new.get(part)]
     return f"{name} on {node} restarts: {' and '.join(changed)} changed" if changed else None
 
 
 def _interruptions(old: _Services, new: _Services) -> Iterator[str]:
     """Find what no other replica covers: several members of a role change one after another."""
-    worked, works = _roles(old) - {"frontend"}, _roles(new) - {"frontend"}
+    every = {"frontend", "balancer"}
+    worked, works = _roles(old) - every, _roles(new) - every
     if worked and not worked & works:
         yield "interrupts serving: the pattern changes, every worker is replaced"
     for role in sorted(_roles(old) & _roles(new)):
         parts = {key: digests for key, digests in new.items() if _role(key) == role}
         members = [name for _, name in parts if "-rank-" not in name]
         if len(members) == 1 and any(old.get(key) != digests for key, digests in parts.items()):
-            what = "frontend" if role == "frontend" else f"{role} worker"
+            what = role if role in every else f"{role} worker"
             yield f"interrupts serving: the only {what} restarts"
 
 
