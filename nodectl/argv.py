@@ -7,13 +7,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from nodectl import programs as machine
-from nodectl.manifest import FlagValue, Service
+from nodectl.manifest import MACHINE_PROGRAMS, FlagValue, Service
 
 PROGRAMS: Final = frozenset({"etcd", "nats-server"})
 """Services that are programs of the node environment, not Python modules."""
-
-SYSTEM_PROGRAMS: Final = frozenset({"haproxy"})
-"""Services that are programs of the machine (`nodectl.programs`)."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +29,7 @@ def argv(service: Service, folders: Folders) -> list[str]:
         for name, value in sorted(service.flags.items())
         for argument in _flag(name, filled(value, folders))
     ]
-    if service.module in SYSTEM_PROGRAMS:
+    if service.module in MACHINE_PROGRAMS:
         return [machine.find(service.module), *arguments]
     programs = folders.environment / "bin"
     if service.module in PROGRAMS:

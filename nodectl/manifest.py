@@ -6,7 +6,7 @@ Everything here crosses a wire as JSON. Secrets are named, never held.
 import hashlib
 import json
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
@@ -20,6 +20,11 @@ HostPort = Annotated[str, Field(pattern=r"^[^\s/:]+:[0-9]+$")]
 
 Variant = Literal["mocker", "cpu", "gpu"]
 """What a runtime can serve with: simulated engines, vLLM on the CPU, vLLM on GPUs."""
+
+MachineProgram = Literal["haproxy"]
+"""Services that are programs of the machine, since no package index carries them (`nodectl.programs`)."""
+
+MACHINE_PROGRAMS: Final = frozenset(get_args(MachineProgram))
 
 FlagValue = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
 """Value of a command-line flag.
@@ -111,7 +116,7 @@ class RuntimeSpec(Wire):
 
     variant: Variant
     lock: str = Field(description="digest of the variant's version lock: other versions, another runtime")
-    programs: list[Literal["haproxy"]] = Field(
+    programs: list[MachineProgram] = Field(
         default_factory=list, description="programs that the machine itself must have"
     )
     model: ModelSource

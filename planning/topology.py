@@ -6,8 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from nodectl.argv import SYSTEM_PROGRAMS
-from nodectl.manifest import RuntimeSpec, Service
+from nodectl.manifest import MACHINE_PROGRAMS, RuntimeSpec, Service
 from planning.services import manifests
 from planning.values import Engine, Plan
 
@@ -64,7 +63,7 @@ def _digests(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
     few = {
         "files": service.files if service.reload is None else {},
         "gate": service.gate and service.gate.model_dump(),
-        "runtime": [] if service.module in SYSTEM_PROGRAMS else [runtime.variant, runtime.lock],
+        "runtime": [] if service.module in MACHINE_PROGRAMS else [runtime.variant, runtime.lock],
     }
     return {
         "flags": _digest([service.module, service.flags]),
@@ -104,10 +103,16 @@ def _interruptions(old: _Services, new: _Services) -> Iterator[str]:
         yield "interrupts serving: the pattern changes, every worker is replaced"
     for role in sorted(_roles(old) & _roles(new)):
         parts = {key: digests for key, digests in new.items() if _role(key) == role}
-        members = [name for _, name in parts if "-rank-" not in name]
-        if len(members) == 1 and any(old.get(key) != digests for key, digests in parts.items()):
+        if 1 in (_members(old, role), _members(new, role)) and any(
+            old.get(key) != digests for key, digests in parts.items()
+        ):
             what = role if role in every else f"{role} worker"
             yield f"interrupts serving: the only {what} restarts"
+
+
+def _members(services: _Services, role: str) -> int:
+    """Count the frontends or engines of a role; the further ranks of an engine are none of their own."""
+    return sum(_role(key) == role and "-rank-" not in key[1] for key in services)
 
 
 def _roles(services: _Services) -> set[str]:

@@ -145,7 +145,9 @@ class RoleSettings(Section):
 class FrontendSettings(Section):
     """The frontend: HTTP server and router."""
 
-    replicas: Count = Field(default=1, description="frontends, one a node; `endpoint` is the first")
+    replicas: Count = Field(
+        default=1, description="frontends, one a node; several stand behind a balancer on the head"
+    )
     flags: Flags = Field(
         default_factory=dict,
         description="flags of `dynamo.frontend`, without dashes",
