@@ -9,6 +9,7 @@ import argparse
 import contextlib
 import fcntl
 import hashlib
+import importlib.util
 import json
 import os
 import re
@@ -24,8 +25,8 @@ from nodectl import programs, tinymodel
 from nodectl.errors import BadInputError, NodectlError, TimedOutError
 from nodectl.versions import lock_digest, lock_file
 
-VARIANTS: Final = {"mocker": "0.6 GB", "cpu": "7 GB", "gpu": "9 GB"}
-"""Variant -> what its environment takes on disk."""
+VARIANTS: Final = {"mocker": 0.6, "cpu": 7.0, "gpu": 9.0}
+"""Variant -> what its environment takes on disk, in GB."""
 
 PYTHONS: Final = ((3, 11), (3, 12), (3, 13))
 """What ai-dynamo, vLLM and NIXL all ship wheels for."""
@@ -66,10 +67,25 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def environment_path(variant: str) -> Path:
-    """Return the folder of `variant`'s environment for the Python that runs this, installed or not."""
-    python = f"py{sys.version_info.major}.{sys.version_info.minor}"
-    return cache_folder() / "env" / f"{variant}-{python}-{lock_digest(variant)}"
+def environment_path(variant: str, python: tuple[int, int] = sys.version_info[:2]) -> Path:
+    """Return the folder of `variant`'s environment for a Python, that which runs this; installed or not."""
+    return cache_folder() / "env" / f"{variant}-py{python[0]}.{python[1]}-{lock_digest(variant)}"
+
+
+def installed_python(variant: str) -> Path:
+    """Return the Python of an environment of `variant` that is complete.
+
+    That is rather the one for the Python that runs this, but a host may have got another Python since.
+    Raises `BadInputError` for an unknown variant, `NodectlError` where there is none.
+    """
+    if variant not in VARIANTS:
+        raise BadInputError(f"variant: {variant!r} is unknown; use one of {', '.join(VARIANTS)}")
+    for python in dict.fromkeys([sys.version_info[:2], *reversed(PYTHONS)]):
+        if _is_complete(environment_path(variant, python)):
+            return environment_path(variant, python) / "bin" / "python"
+    raise NodectlError(
+        f"{environment_path(variant)}: the {variant} environment is not here; `nodectl install` makes it"
+    )
 
 
 def python_path(variant: str) -> Path:
@@ -136,17 +152,30 @@ def _ensure_environment(variant: str, deadline: float) -> bool:
     with _locked(folder, deadline) as steps:
         if _is_complete(folder):
             return True
-        _say(f"installing the {variant} environment ({VARIANTS[variant]}; a minute or more when not cached)")
+        _check_room(folder.parent, variant)
+        size = f"{VARIANTS[variant]} GB"
+        _say(f"installing the {variant} environment ({size}; a minute or more when not cached)")
         started = time.monotonic()
         uv = _uv(steps)
         steps.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)])
         python = str(folder / "bin" / "python")
-        steps.run([uv, "pip", "sync", "--require-hashes", "--python", python, str(lock_file(variant))])
+        sync = [uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", python]
+        steps.run([*sync, str(lock_file(variant))])  # compiled now: services of hosts cannot write there
         if variant == "cpu":
             _let_nixl_rest(folder)
         _marker(folder).touch()
         _say(f"installed the {variant} environment in {time.monotonic() - started:.0f} s")
     return False
+
+
+def _check_room(folder: Path, variant: str) -> None:
+    """Refuse at once what the disk has no room for, rather than fill it for minutes and fail."""
+    takes, free = VARIANTS[variant], shutil.disk_usage(folder).free / 1e9
+    if free < takes:
+        raise NodectlError(
+            f"{folder}: the {variant} environment takes {takes} GB and the disk has {free:.1f} GB free;"
+            " make room, or have the folder on a larger disk"
+        )
 
 
 def _ensure_model(spec: Mapping[str, Any], deadline: float) -> tuple[str, bool]:
@@ -203,6 +232,12 @@ def _uv(steps: "_Steps") -> str:
     folder = cache_folder() / "uv" / lock_digest("uv")
     program = folder / "bin" / "uv"
     if not program.is_file():
+        if importlib.util.find_spec("pip") is None:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise NodectlError(
+                f"{sys.executable} has no pip, and there is no uv; install one of them on this machine:"
+                f" `apt install python3-pip`, `dnf install python{version}-pip`, or uv"
+            )
         _say("installing uv")
         pip = [
             sys.executable,

@@ -73,11 +73,13 @@ def read_all(layout: Layout) -> dict[str, Launch]:
 
 
 def environment(launch: Launch, layout: Layout, base: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a service: `base` without nodectl's own import path, its values, its secrets.
+    """Return the environment of a service: `base`, its values, its secrets.
 
-    The programs of its Python environment come first on PATH, as in an activated one.
+    Only a module of nodectl keeps nodectl's import path, which is no part of the launch file: another release
+    restarts nothing. The programs of the Python environment come first on PATH, as in an activated one.
     """
-    kept = {name: value for name, value in base.items() if name != "PYTHONPATH"}
+    own = launch.argv[1:2] == ["-m"] and launch.argv[2].startswith("nodectl.")
+    kept = {name: value for name, value in base.items() if own or name != "PYTHONPATH"}
     path = {"PATH": f"{Path(launch.argv[0]).parent}{os.pathsep}{base.get('PATH', os.defpath)}"}
     secrets = {name: _secret(layout, name) for name in launch.secrets}
     return {**kept, **path, **launch.env, **secrets}

@@ -1,17 +1,12 @@
 """From a node's manifest to how each of its services is started."""
 
-from pathlib import Path
-from typing import Final
-
 from nodectl import install
 from nodectl.argv import Folders, argv, filled
 from nodectl.errors import BadInputError
+from nodectl.interface import with_interface
 from nodectl.launch import Launch
 from nodectl.layout import Layout
 from nodectl.manifest import Manifest, Service
-
-CODE: Final = Path(__file__).parents[1]
-"""The folder that the package `nodectl` is imported from."""
 
 
 def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
@@ -48,5 +43,4 @@ def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
 def _env(service: Service, *, gpus: bool) -> dict[str, str]:
     """Return the service's own environment: no GPU variant, no GPUs to choose."""
     devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, service.gpus))} if gpus and service.gpus else {}
-    imports = {"PYTHONPATH": str(CODE)} if service.module.startswith("nodectl.") else {}
-    return imports | devices | service.env
+    return devices | {name: with_interface(value, service.env) for name, value in service.env.items()}
