@@ -7,6 +7,7 @@ host are all alike. There is no state to put back: the gate of the next start an
 """
 
 import argparse
+import json
 import signal
 import sys
 import threading
@@ -30,8 +31,11 @@ _HEARD_SECONDS: Final = 3.0
 _ACTED_SECONDS: Final = 0.1
 """What the balancer may take from hearing to sending nothing more."""
 
-_HEALTH_SECONDS: Final = 1.5
-"""How long the frontend may take to say how it is; the balancer's own bound is 2 s."""
+_HEALTH_SECONDS: Final = 0.9
+"""How long the frontend may take for each of two answers; the balancer's own bound is 2 s."""
+
+_FINDING_SECONDS: Final = 10.0
+"""After so long a frontend is taken to know no worker because there is none."""
 
 _KILL_SECONDS: Final = 10.0
 
@@ -47,9 +51,11 @@ class Word(Enum):
 class Gatekeeper:
     """Knows what to answer, and what the balancer has heard."""
 
-    def __init__(self, health: str) -> None:
-        """`health` is the frontend's URL that answers 200."""
-        self._health = health
+    def __init__(self, frontend: str) -> None:
+        """`frontend` is its base URL."""
+        self._frontend = frontend
+        self._healthy_since: float | None = None
+        self._knows_models = False
         self._opener = build_opener(ProxyHandler({}))  # a proxy of the environment leads away from the node
         self._draining = False
         self._heard: Word | None = None
@@ -59,17 +65,37 @@ class Gatekeeper:
         """Return what the balancer is to do."""
         if self._draining:
             return Word.NO_MORE
-        try:
-            self._opener.open(self._health, timeout=_HEALTH_SECONDS).close()
-        except (OSError, HTTPException):
-            return Word.NOT_YET
-        return Word.NO_MORE if self._draining else Word.SEND
+        serves = self._serves()
+        if self._draining:  # by now
+            return Word.NO_MORE
+        return Word.SEND if serves else Word.NOT_YET
 
     def hear(self, word: Word) -> None:
         """Remember what the balancer was told."""
         with self._told:
             self._heard = word
             self._told.notify_all()
+
+    def _serves(self) -> bool:
+        """Return whether the frontend is healthy, and has found the workers, if there are any to find.
+
+        It is healthy before it knows any model, and answers 404 then.
+        """
+        try:
+            self._get("/health")
+            now = time.monotonic()
+            self._healthy_since = self._healthy_since or now
+            if not self._knows_models:
+                found = json.loads(self._get("/v1/models"))["data"]
+                self._knows_models = bool(found) or now - self._healthy_since > _FINDING_SECONDS
+        except (OSError, HTTPException, ValueError, KeyError):
+            return False
+        return self._knows_models
+
+    def _get(self, path: str) -> bytes:
+        with self._opener.open(self._frontend + path, timeout=_HEALTH_SECONDS) as reply:
+            body: bytes = reply.read()
+        return body
 
     @property
     def open(self) -> bool:
@@ -93,7 +119,7 @@ def main(argv: Sequence[str]) -> int:
     layout = Layout.at(options.root)
     started = launch.read(layout, options.service)
     gate = Gate.model_validate(started.gate)
-    keeper = Gatekeeper(gate.health)
+    keeper = Gatekeeper(gate.frontend)
     server = _server(gate, keeper)
     frontend = child.start(started, layout)
     try:

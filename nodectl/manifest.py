@@ -70,11 +70,11 @@ class Gate(Wire):
     """Tells the balancer whether to send a frontend requests: yes, not yet, or no more (`nodectl.gate`)."""
 
     listen: HostPort = Field(description="`host:port` that the balancer asks at")
-    health: str = Field(description="URL of the frontend that answers 200 when it is healthy")
+    frontend: str = Field(description="base URL of the frontend")
 
     @property
     def ready(self) -> str:
-        """URL that answers 200 as soon as the balancer knows that the frontend is healthy."""
+        """URL that answers 200 as soon as the balancer knows that the frontend serves."""
         return f"http://{self.listen}/ready"
 
 

@@ -22,7 +22,7 @@ def _head() -> Iterator[Flow]:
 
 def _frontends(count: int) -> Iterator[Flow]:
     port = ports.frontend(count)
-    yield _flow("head", "frontend", port, "proof")
+    yield _flow("node", "frontend", port, "proof; whether a changed worker serves again")
     if count == 1:
         yield _flow("client", "frontend", port, "requests")
     else:

@@ -100,13 +100,13 @@ def _balancer(site: Site, address: str) -> Service:
 
 
 def _frontend(command: Command, site: Site, address: str) -> Service:
-    health = f"http://{address}:{command.flags['http-port']}/health"
-    gate = Gate(listen=f"{address}:{ports.GATE}", health=health) if site.plan.balanced else None
+    url = f"http://{address}:{command.flags['http-port']}"
+    gate = Gate(listen=f"{address}:{ports.GATE}", frontend=url) if site.plan.balanced else None
     return Service(
         module=command.module,
         flags=command.flags,
         env=command.env,
-        ready=Ready(http=gate.ready if gate else health, seconds=_START_SECONDS["mocker"]),
+        ready=Ready(http=gate.ready if gate else f"{url}/health", seconds=_START_SECONDS["mocker"]),
         stop=_stop(site.settings),
         after=_stores(site),
         gate=gate,

@@ -1,9 +1,10 @@
 """Several frontends behind a balancer: who listens where, and what the balancer is told."""
 
+import json
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 
@@ -53,7 +54,7 @@ def test_what_a_frontend_is_asked_at_is_what_the_balancer_asks() -> None:
     assert frontend.gate is not None
     port = frontend.gate.listen.removeprefix("10.0.0.2:")
     assert any(f"check port {port} " in line for line in configuration(2))
-    assert frontend.gate.health == "http://10.0.0.2:8001/health"
+    assert frontend.gate.frontend == "http://10.0.0.2:8001"
     assert frontend.ready.http == f"http://10.0.0.2:{port}/ready"
     assert services(behind(1))["node-1/frontend"].gate is None
 
@@ -118,20 +119,25 @@ def test_files_are_not_written_through_a_link_that_a_service_put_there(tmp_path:
     assert not list((tmp_path / "elsewhere").iterdir())
 
 
-class Healthy(BaseHTTPRequestHandler):
+class Frontend(BaseHTTPRequestHandler):
+    models: ClassVar[list[str]] = []
+
     def do_GET(self) -> None:
         self.send_response(200)
         self.end_headers()
+        self.wfile.write(json.dumps({"data": self.models}).encode())
 
     def log_message(self, *_: Any) -> None:
         pass
 
 
-def test_a_gate_says_no_more_before_it_lets_the_frontend_end() -> None:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Healthy) as frontend:
+def test_a_gate_says_no_more_before_it_lets_the_frontend_end(monkeypatch: pytest.MonkeyPatch) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Frontend) as frontend:
         threading.Thread(target=frontend.serve_forever, daemon=True).start()
-        keeper = Gatekeeper(f"http://127.0.0.1:{frontend.server_port}/health")
-        assert not keeper.open, "nobody has asked yet"
+        keeper = Gatekeeper(f"http://127.0.0.1:{frontend.server_port}")
+        assert keeper.ask() is Word.NOT_YET, "it is healthy, but knows no model"
+        monkeypatch.setattr(Frontend, "models", ["tiny"])
+        assert not keeper.open, "the balancer has not asked yet"
         assert keeper.ask() is Word.SEND
         keeper.hear(Word.SEND)
         assert keeper.open
@@ -144,6 +150,6 @@ def test_a_gate_says_no_more_before_it_lets_the_frontend_end() -> None:
 
 
 def test_a_gate_does_not_wait_long_for_a_balancer_that_is_away() -> None:
-    keeper = Gatekeeper("http://127.0.0.1:9/health")
+    keeper = Gatekeeper("http://127.0.0.1:9")
     assert keeper.ask() is Word.NOT_YET
     assert not keeper.close(0.05)
