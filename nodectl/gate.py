@@ -28,11 +28,11 @@ from nodectl.manifest import Gate
 _HEARD_SECONDS: Final = 3.0
 """How long a balancer may take to ask: it does every 0.5 s, and may itself be away."""
 
-_ACTED_SECONDS: Final = 0.1
+_ACTED_SECONDS: Final = 0.5
 """What the balancer may take from hearing to sending nothing more."""
 
-_HEALTH_SECONDS: Final = 0.9
-"""How long the frontend may take for each of two answers; the balancer's own bound is 2 s."""
+_HEALTH_SECONDS: Final = 2.0
+"""How long the frontend may take for each of two answers; the balancer's own bound is 5 s."""
 
 _FINDING_SECONDS: Final = 10.0
 """After so long a frontend is taken to know no worker because there is none."""

@@ -48,6 +48,11 @@ class Layout:
         return self.root / "manifest.json"
 
     @property
+    def firewall(self) -> Path:
+        """Who may connect to the node; there only while its firewall is managed."""
+        return self.root / "firewall.json"
+
+    @property
     def launches(self) -> Path:
         """How each service is started, one file a service."""
         return self.root / "launches"

@@ -4,11 +4,12 @@ Everything here crosses a wire as JSON. Secrets are named, never held.
 """
 
 import hashlib
+import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 SCHEMA: Final = 1
 """Manifest schema that this nodectl reads; it refuses any other."""
@@ -16,6 +17,7 @@ SCHEMA: Final = 1
 ServiceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
 FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Source = Annotated[str, AfterValidator(lambda text: str(ipaddress.ip_network(text)))]
 HostPort = Annotated[str, Field(pattern=r"^[^\s/:]+:[0-9]+$")]
 
 Variant = Literal["mocker", "cpu", "gpu"]
@@ -116,10 +118,26 @@ class RuntimeSpec(Wire):
 
     variant: Variant
     lock: str = Field(description="digest of the variant's version lock: other versions, another runtime")
-    programs: list[MachineProgram] = Field(
+    programs: list[MachineProgram | Literal["nft"]] = Field(
         default_factory=list, description="programs that the machine itself must have"
     )
     model: ModelSource
+
+
+class Opening(Wire):
+    """TCP ports of a node, `first` to `last`, and who may connect to them."""
+
+    first: int = Field(ge=1, le=65535)
+    last: int = Field(ge=1, le=65535)
+    sources: list[Source] = Field(description="addresses and ranges; none: anybody")
+    group: bool = Field(default=False, description="the sources are other nodes of the deployment")
+    why: list[str]
+
+
+class Firewall(Wire):
+    """What a node may be connected to for; a host refuses every other connection but SSH."""
+
+    openings: list[Opening]
 
 
 class Manifest(Wire):
@@ -131,6 +149,7 @@ class Manifest(Wire):
     runtime: RuntimeSpec
     generation: str = Field(description="workers of different generations never pair")
     services: dict[ServiceName, Service]
+    firewall: Firewall | None = Field(default=None, description="none: the host's own is left as it is")
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 

@@ -14,6 +14,9 @@ from nodectl.errors import BadInputError, NodectlError
 _FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where such programs lie that an ordinary user's PATH does not name."""
 
+_PACKAGES: Final = {"nft": "nftables"}
+"""Program -> its package, where that has another name."""
+
 _INSTALL_SECONDS: Final = 300
 
 
@@ -23,7 +26,8 @@ def find(program: str) -> str:
     found = shutil.which(program, path=path)
     if found is None:
         raise BadInputError(
-            f"{program} is not on this machine: `apt install {program}`, or the same of another distribution"
+            f"{program} is not on this machine: `apt install {_PACKAGES.get(program, program)}`, "
+            f"or the same of another distribution"
         )
     return found
 
@@ -39,7 +43,7 @@ def ensure(program: str) -> None:
         apt = shutil.which("apt-get")
         if os.geteuid() != 0 or apt is None:
             raise
-        _install(apt, program)
+        _install(apt, _PACKAGES.get(program, program))
 
 
 def _install(apt: str, package: str) -> None:

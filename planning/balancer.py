@@ -38,7 +38,7 @@ defaults
     timeout http-keep-alive 60s
     timeout client 1h
     timeout server 1h
-    timeout check 2s
+    timeout check 5s
 
 frontend clients
     bind {address}:{port}
@@ -52,7 +52,7 @@ backend frontends
     option httpchk
     http-check send meth GET uri /health ver HTTP/1.1 hdr Host balancer
     http-check disable-on-404
-    default-server check port {gate} inter 500ms fall 2 rise 1 init-addr last,libc,none
+    default-server check port {gate} inter 500ms fall 3 rise 1 init-addr last,libc,none
 """
 
 

@@ -6,6 +6,7 @@ from typing import Final
 from nodectl.manifest import Gang, Gate, Manifest, Ready, RuntimeSpec, Service, Stop
 from planning import balancer, commands, ports
 from planning.commands import Command, Site
+from planning.firewall import firewall, managed
 from planning.roles import worker_roles
 from planning.values import Engine, Node, Plan, PlannedService
 from settings.models import Settings
@@ -42,7 +43,8 @@ def planned_services(
 def installed(plan: Plan, node: str) -> RuntimeSpec:
     """Return what one node must have before its services start."""
     balances = any(service.kind == "balancer" for service in plan.services_on(node))
-    return plan.runtime.model_copy(update={"programs": ["haproxy"]}) if balances else plan.runtime
+    programs = [*(["haproxy"] if balances else []), *(["nft"] if managed(plan) else [])]
+    return plan.runtime.model_copy(update={"programs": programs}) if programs else plan.runtime
 
 
 def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
@@ -55,6 +57,7 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
             runtime=plan.runtime,
             generation=plan.generation,
             services={service.name: _service(site, service) for service in plan.services_on(node.name)},
+            firewall=firewall(plan, addresses, node.name),
         )
         for node in plan.nodes
     }
