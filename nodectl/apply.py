@@ -112,4 +112,4 @@ def _write(layout: Layout, wanted: Mapping[str, Launch], known: Mapping[str, Lau
 
 def _unit(name: str, launch: Launch, python: Path) -> Unit:
     wait = (str(python), "-P", "-m", "nodectl", "wait", "--root", ".", "--service", name)
-    return Unit(wait, launch.stop_seconds)
+    return Unit(wait, launch.stop_seconds, dependent=bool(launch.after))

@@ -14,6 +14,7 @@ import json
 import os
 import re
 import shutil
+import stat
 import subprocess
 import sys
 import time
@@ -23,6 +24,7 @@ from typing import Any, Final
 
 from nodectl import programs, tinymodel
 from nodectl.errors import BadInputError, NodectlError, TimedOutError
+from nodectl.layout import HOST_CACHE
 from nodectl.versions import lock_digest, lock_file
 
 VARIANTS: Final = {"mocker": 0.6, "cpu": 7.0, "gpu": 9.0}
@@ -59,6 +61,9 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
         programs.ensure(program)
     cached = _ensure_environment(spec["variant"], deadline)
     model, model_cached = _ensure_model(spec, deadline)
+    if cache_folder() == HOST_CACHE:
+        for needed in (python_path(spec["variant"]), Path(model, "config.json")):
+            _check_open(needed)
     return {
         "python": str(python_path(spec["variant"])),
         "variant": spec["variant"],
@@ -176,6 +181,18 @@ def _check_room(folder: Path, variant: str) -> None:
             f"{folder}: the {variant} environment takes {takes} GB and the disk has {free:.1f} GB free;"
             " make room, or have the folder on a larger disk"
         )
+
+
+def _check_open(path: Path) -> None:
+    """Refuse what root of a host can read and its services cannot: each of their starts would fail."""
+    for link in (path, path.resolve()):
+        for part in reversed((link, *link.parents)):
+            mode = part.stat().st_mode
+            if not mode & (stat.S_IXOTH if part.is_dir() else stat.S_IROTH):
+                raise NodectlError(
+                    f"{path}: services cannot read it, since {part} is closed to other users"
+                    f" (mode {stat.S_IMODE(mode):03o}); open it, or have the file elsewhere"
+                )
 
 
 def _ensure_model(spec: Mapping[str, Any], deadline: float) -> tuple[str, bool]:
