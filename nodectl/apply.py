@@ -53,7 +53,8 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     if not python.exists():
         raise BadInputError(f"runtime.variant: {python} is not installed; run `nodectl install` first")
     supervision.prepare(layout)
-    supervision.guard(layout, manifest.firewall)
+    wall = manifest.firewall
+    supervision.guard(layout, None if wall is None else wall.model_dump_json(indent=1))
     known = launch.read_all(layout)
     if supervisor.pid() is None:
         processes.end_orphans(layout, known)

@@ -1,23 +1,21 @@
 """A host's firewall: one table of nftables for all its nodes, made again at boot, gone with the last of them.
 
 Nothing else of the host's rules is touched. Rules of its own still count beside these: nftables lets in only
-what every table lets in.
+what every table lets in. Standard library only, like `nodectl.nftables`.
 """
 
+import json
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
-import psutil
-from pydantic import ValidationError
-
-from nodectl import converge, nftables, programs
+from nodectl import converge, nftables, procfs, programs
 from nodectl.errors import NodectlError
 from nodectl.files import read_if_there, write_atomically
 from nodectl.host import alone
 from nodectl.layout import HOST_ROOTS, Layout
-from nodectl.manifest import Firewall, Opening
+from nodectl.nftables import Opening
 
 RULES: Final = Path("/etc/dynamo-multinode.nft")
 UNIT: Final = Path("/etc/systemd/system/dynamo-multinode-firewall.service")
@@ -26,6 +24,10 @@ _LEAVING_SECONDS: Final = 3600
 """How long who left the group may go on connecting: it drains after the others were told."""
 
 _SSH: Final = 22
+_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
+_LISTENS: Final = "0A"
+_LOOPBACK: Final = ("7F", "0" * 22 + "01000000")
+"""How 127.x.y.z and ::1 end there, least significant byte first."""
 _CALL_SECONDS: Final = 60
 
 # nftables.service, where a host uses it, begins with `flush ruleset`.
@@ -51,42 +53,44 @@ WantedBy=sysinit.target
 """
 
 
-def guard(layout: Layout, wanted: Firewall | None) -> None:
+def guard(layout: Layout, wanted: str | None) -> None:
     """Let in what `wanted` says of this node, beside what other nodes of the host and SSH need.
 
-    None: the node asks for no firewall. Raises `BadInputError` without nft, and `NodectlError` where the
-    kernel refuses the rules; the old ones then stay.
+    It is a `nodectl.manifest.Firewall` as JSON; None: the node asks for no firewall. Raises `BadInputError`
+    without nft, and `NodectlError` where the kernel refuses the rules; the old ones then stay.
     """
     with alone():
         before = _read(layout.firewall)
         if wanted is None:
             layout.firewall.unlink(missing_ok=True)
-        others = [found for root in _roots(layout) if (found := _read(Layout(root).firewall))]
-        _converge([*others, *([wanted] if wanted else [])])
-        if wanted is not None:
-            write_atomically(layout.firewall, wanted.model_dump_json(indent=1) + "\n")
-            if gone := _inner(before) - _inner(wanted):
+        others = [_read(Layout(root).firewall) for root in _roots(layout)]
+        own = None if wanted is None else _openings(wanted)
+        _converge([one for one in (*others, own) if one is not None])
+        if own is not None and wanted is not None:
+            write_atomically(layout.firewall, wanted + "\n")
+            if gone := _inner(before or ()) - _inner(own):
                 _run([programs.find("nft"), "--file", "-"], nftables.leaving(gone, _LEAVING_SECONDS))
 
 
 def ssh_ports() -> set[int]:
     """Return every port that sshd of this host listens on, or is told to; who is connected stays so."""
     ports = {_SSH}
-    for connection in psutil.net_connections("tcp"):
-        if connection.status == psutil.CONN_LISTEN and connection.laddr and _is_sshd(connection.pid):
-            ports.add(connection.laddr.port)
+    listening = {inode: port for table in _TABLES for inode, port in _listening(table)}
+    for process in procfs.processes():
+        if procfs.name(process.pid).startswith("sshd"):
+            ports |= {listening[inode] for inode in procfs.sockets(process.pid) if inode in listening}
     told = (["/usr/sbin/sshd", "-T"], ["systemctl", "show", "--property=Listen", "ssh.socket", "sshd.socket"])
     for command in told:
         ports |= _ports(command)
     return ports
 
 
-def _converge(wanted: Sequence[Firewall]) -> None:
+def _converge(wanted: Sequence[Sequence[Opening]]) -> None:
     """Make the host's rules those of all its nodes."""
     if not wanted:
         _remove()
         return
-    openings = [opening for one in wanted for opening in one.openings]
+    openings = [opening for one in wanted for opening in one]
     rules = nftables.text(openings, ssh_ports())
     nft = programs.find("nft")
     unit = _UNIT_TEXT.format(nft=nft, rules=RULES)
@@ -120,17 +124,20 @@ def _roots(without: Layout) -> Iterable[Path]:
     return (path for path in sorted(HOST_ROOTS.glob("*/*")) if path.is_dir() and path != without.root)
 
 
-def _read(path: Path) -> Firewall | None:
+def _read(path: Path) -> Sequence[Opening] | None:
     text = read_if_there(path)
     try:
-        return None if text is None else Firewall.model_validate_json(text)
-    except ValidationError:
+        return None if text is None else _openings(text)
+    except (ValueError, TypeError, KeyError):
         raise NodectlError(f"{path}: of another release of this project; run `pulumi up` for it") from None
 
 
-def _inner(of: Firewall | None) -> set[str]:
+def _openings(text: str) -> Sequence[Opening]:
+    return [Opening(**opening) for opening in json.loads(text)["openings"]]
+
+
+def _inner(openings: Iterable[Opening]) -> set[str]:
     """Return the addresses of the group that a firewall knows."""
-    openings: Sequence[Opening] = of.openings if of else ()
     return {source.removesuffix("/32") for one in openings if one.group for source in one.sources}
 
 
@@ -139,11 +146,13 @@ def _is_loaded(nft: str) -> bool:
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
 
 
-def _is_sshd(pid: int | None) -> bool:
-    try:
-        return pid is not None and psutil.Process(pid).name().startswith("sshd")
-    except psutil.Error:
-        return False
+def _listening(table: Path) -> Iterable[tuple[int, int]]:
+    """Yield inode and port of every listening socket that others may reach (proc(5), /proc/net/tcp)."""
+    for line in (read_if_there(table) or "").splitlines()[1:]:
+        fields = line.split()
+        address, _, port = fields[1].rpartition(":")
+        if fields[3] == _LISTENS and not address.endswith(_LOOPBACK):
+            yield int(fields[9]), int(port, 16)
 
 
 def _ports(command: Sequence[str]) -> set[int]:

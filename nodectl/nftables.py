@@ -2,13 +2,12 @@
 
 What the statements mean is in nft(8). Packets that do not begin a TCP connection pass: rules may be loaded
 while connections are open that the kernel has not been following, and a scan learns nothing from them.
+Standard library only: a host may have lost its environment when its last node is removed.
 """
 
 import ipaddress
-from collections.abc import Collection, Iterable, Iterator
-from typing import Final
-
-from nodectl.manifest import Opening
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final, NamedTuple
 
 TABLE: Final = "dynamo_multinode"
 
@@ -18,8 +17,21 @@ LEAVING: Final = "leaving"
 _COMMENT: Final = 100
 """Characters; nft takes 128 bytes."""
 
+_PROTOCOLS: Final = (1, 2, 58)
+"""Their names are in a file that small systems lack."""
+
 NO_TABLE: Final = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 """Removes the table, whether it is there or not."""
+
+
+class Opening(NamedTuple):
+    """`nodectl.manifest.Opening` as a Python without pydantic has it."""
+
+    first: int
+    last: int
+    sources: Sequence[str]
+    group: bool
+    why: Sequence[str]
 
 
 def text(openings: Iterable[Opening], ssh: Collection[int]) -> str:
@@ -37,7 +49,7 @@ def text(openings: Iterable[Opening], ssh: Collection[int]) -> str:
         type filter hook input priority filter; policy drop;
         iif lo accept
         ct state established,related accept
-        meta l4proto {{ icmp, ipv6-icmp, igmp }} accept
+        meta l4proto {_set(map(str, _PROTOCOLS))} accept comment "ICMP, IGMP, ICMPv6"
         tcp flags & (syn | ack) != syn accept
         udp sport 67 udp dport 68 accept comment "DHCP"
         ip6 saddr fe80::/10 udp dport 546 accept comment "DHCPv6"

@@ -3,15 +3,10 @@
 Everything in which a host's node differs from one on an operator's machine is decided here.
 """
 
-from typing import TYPE_CHECKING
-
-from nodectl import host
+from nodectl import firewall, host
 from nodectl.errors import BadInputError
 from nodectl.layout import Layout
 from nodectl.supervisor import Supervisor
-
-if TYPE_CHECKING:  # what reads the manifest is not on every Python that reads this
-    from nodectl.manifest import Firewall
 
 
 def supervisor(layout: Layout) -> Supervisor:
@@ -39,11 +34,9 @@ def tidy(layout: Layout) -> None:
         host.tidy()
 
 
-def guard(layout: Layout, wanted: "Firewall | None") -> None:
-    """Have a host refuse connections that its nodes do not need, or no longer; elsewhere there are none."""
+def guard(layout: Layout, wanted: str | None) -> None:
+    """Have a host refuse connections that its nodes do not need; `wanted` is the node's firewall as JSON."""
     if layout.on_host:
-        from nodectl import firewall  # noqa: PLC0415 - of the environment; this is read without
-
         firewall.guard(layout, wanted)
     elif wanted is not None:
         raise BadInputError("firewall: only hosts have one of their own; leave it out")

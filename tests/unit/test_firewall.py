@@ -72,16 +72,20 @@ def test_more_ports_stay_open_where_the_stack_file_says_so() -> None:
     assert own.sources == []
 
 
+def text(found: list[Opening], *ssh: int) -> str:
+    return nftables.text([nftables.Opening(**one.model_dump()) for one in found], ssh or {22})
+
+
 def rules(found: list[Opening], *ssh: int) -> list[str]:
-    return [line.strip() for line in nftables.text(found, ssh or {22}).splitlines()]
+    return [line.strip() for line in text(found, *ssh).splitlines()]
 
 
 def test_the_rules_refuse_all_that_is_not_named() -> None:
-    text = rules(openings(hosts(), "h1"), 22, 2200)
-    assert "type filter hook input priority filter; policy drop;" in text
-    assert 'tcp dport { 22, 2200 } accept comment "SSH"' in text
-    assert f'ip saddr {{ {CLIENTS} }} tcp dport 8000 accept comment "requests"' in text
-    events = [line for line in text if "tcp dport 4222 " in line and "@leaving" not in line]
+    lines = rules(openings(hosts(), "h1"), 22, 2200)
+    assert "type filter hook input priority filter; policy drop;" in lines
+    assert 'tcp dport { 22, 2200 } accept comment "SSH"' in lines
+    assert f'ip saddr {{ {CLIENTS} }} tcp dport 8000 accept comment "requests"' in lines
+    events = [line for line in lines if "tcp dport 4222 " in line and "@leaving" not in line]
     assert [line.split(" tcp ")[0] for line in events] == ["ip saddr { 10.0.0.2/31 }"]
 
 
@@ -96,10 +100,10 @@ def test_those_who_left_reach_what_the_group_does_and_nothing_else() -> None:
     "clients", [["0.0.0.0/0", "::/0"], ["10.0.0.0/8", "10.1.0.1", "fd00::/8"], ["203.0.113.7"]]
 )
 def test_nft_understands_the_rules(clients: list[str]) -> None:
-    text = nftables.text(openings(hosts(clients=clients, openPorts=[80, 443]), "h1"), {22})
+    written = text(openings(hosts(clients=clients, openPorts=[80, 443]), "h1"))
     checked = subprocess.run(
         ["unshare", "--user", "--map-root-user", "--net", "nft", "--check", "--file", "-"],
-        input=text + nftables.leaving({"10.0.0.9"}, 60),
+        input=written + nftables.leaving({"10.0.0.9"}, 60),
         text=True,
         capture_output=True,
         check=False,
