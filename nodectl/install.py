@@ -6,8 +6,6 @@ another set of versions is another environment; `models/` the models; `uv/` uv, 
 """
 
 import argparse
-import contextlib
-import fcntl
 import hashlib
 import importlib.util
 import json
@@ -18,13 +16,15 @@ import stat
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nodectl import programs, tinymodel
-from nodectl.errors import BadInputError, NodectlError, TimedOutError
+from nodectl import libraries, programs, tinymodel
+from nodectl.converge import say
+from nodectl.errors import BadInputError, NodectlError
 from nodectl.layout import HOST_CACHE
+from nodectl.steps import LIMIT_SECONDS, Steps, locked
 from nodectl.versions import lock_digest, lock_file
 
 VARIANTS: Final = {"mocker": 0.6, "cpu": 7.0, "gpu": 9.0}
@@ -32,9 +32,6 @@ VARIANTS: Final = {"mocker": 0.6, "cpu": 7.0, "gpu": 9.0}
 
 PYTHONS: Final = ((3, 11), (3, 12), (3, 13))
 """What ai-dynamo, vLLM and NIXL all ship wheels for."""
-
-LIMIT_SECONDS: Final = 3600
-"""Bound on a whole install: the GPU variant over a slow line takes tens of minutes."""
 
 GENERATED_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 
@@ -56,6 +53,7 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     the last lines of its log, for a step that failed.
     """
     _check(spec)
+    libraries.check(spec["variant"])
     deadline = time.monotonic() + LIMIT_SECONDS
     for program in spec.get("programs", ()):
         programs.ensure(program)
@@ -154,12 +152,12 @@ def _ensure_environment(variant: str, deadline: float) -> bool:
     folder = environment_path(variant)
     if _is_complete(folder):
         return True
-    with _locked(folder, deadline) as steps:
+    with locked(folder, deadline) as steps:
         if _is_complete(folder):
             return True
         _check_room(folder.parent, variant)
         size = f"{VARIANTS[variant]} GB"
-        _say(f"installing the {variant} environment ({size}; a minute or more when not cached)")
+        say(f"installing the {variant} environment ({size}; a minute or more when not cached)")
         started = time.monotonic()
         uv = _uv(steps)
         steps.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)])
@@ -169,7 +167,7 @@ def _ensure_environment(variant: str, deadline: float) -> bool:
         if variant == "cpu":
             _let_nixl_rest(folder)
         _marker(folder).touch()
-        _say(f"installed the {variant} environment in {time.monotonic() - started:.0f} s")
+        say(f"installed the {variant} environment in {time.monotonic() - started:.0f} s")
     return False
 
 
@@ -209,7 +207,7 @@ def _ensure_generated(name: str, deadline: float) -> tuple[str, bool]:
     folder = generated_models_path() / name
     if folder.is_dir():
         return str(folder), True
-    with _locked(folder, deadline):
+    with locked(folder, deadline):
         if folder.is_dir():
             return str(folder), True
         partial = folder.with_name(f".{folder.name}.partial")
@@ -228,10 +226,10 @@ def _ensure_downloaded(spec: Mapping[str, Any], deadline: float) -> tuple[str, b
     )
     if _names_folder(known):
         return known.read_text(encoding="utf-8"), True
-    with _locked(known, deadline) as steps:
+    with locked(known, deadline) as steps:
         cached = _names_folder(known)
         if not cached:
-            _say(f"downloading {name}")
+            say(f"downloading {name}")
             python, script = str(python_path(spec["variant"])), str(Path(__file__).with_name("hub.py"))
             steps.run([python, script, name, revision, str(known)], spec.get("secrets", {}))
     return known.read_text(encoding="utf-8"), cached
@@ -241,7 +239,7 @@ def _names_folder(known: Path) -> bool:
     return known.is_file() and Path(known.read_text(encoding="utf-8")).is_dir()
 
 
-def _uv(steps: "_Steps") -> str:
+def _uv(steps: Steps) -> str:
     """Return a uv that works: the one on PATH, else one of our own from the package index."""
     found = shutil.which("uv")
     if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
@@ -255,7 +253,7 @@ def _uv(steps: "_Steps") -> str:
                 f"{sys.executable} has no pip, and there is no uv; install one of them on this machine:"
                 f" `apt install python3-pip`, `dnf install python{version}-pip`, or uv"
             )
-        _say("installing uv")
+        say("installing uv")
         pip = [
             sys.executable,
             "-m",
@@ -285,68 +283,6 @@ def _let_nixl_rest(environment: Path) -> None:
         source.write_text(rested, encoding="utf-8")
 
 
-class _Steps:
-    """Runs the commands of one install, their output in one log file."""
-
-    def __init__(self, log: Path, lock: int, deadline: float) -> None:
-        self._log = log
-        self._lock = lock
-        self._deadline = deadline
-        log.write_bytes(b"")
-
-    def run(self, command: Sequence[str], secrets: Mapping[str, str] | None = None) -> None:
-        """Run `command` with `secrets` in its environment.
-
-        It inherits the lock, so that what a killed nodectl left running is waited for.
-        """
-        try:
-            with self._log.open("ab") as log:
-                subprocess.run(
-                    command,
-                    check=True,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env={**os.environ, **(secrets or {})},
-                    pass_fds=(self._lock,),
-                    timeout=max(1, self._deadline - time.monotonic()),
-                )
-        except subprocess.TimeoutExpired as error:
-            raise TimedOutError(self._told(command, f"took more than {LIMIT_SECONDS} s")) from error
-        except subprocess.CalledProcessError as error:
-            raise NodectlError(self._told(command, f"exited with {error.returncode}")) from error
-
-    def _told(self, command: Sequence[str], what: str) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        tail = "".join(f"  {line}\n" for line in lines[-12:])
-        return f"{Path(command[0]).name} {command[1]}: {what}\n{tail}more: cat {self._log}"
-
-
-@contextlib.contextmanager
-def _locked(folder: Path, deadline: float) -> Iterator[_Steps]:
-    """Hold the lock of `folder`, waiting for whoever holds it; the system frees it when its holders die."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        _acquire(lock.fileno(), folder, deadline)
-        yield _Steps(folder.with_name(f".{folder.name}.log"), lock.fileno(), deadline)
-
-
-def _acquire(lock: int, folder: Path, deadline: float) -> None:
-    started = time.monotonic()
-    say_at = started
-    while True:
-        with contextlib.suppress(BlockingIOError):
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            return
-        now = time.monotonic()
-        if now > deadline:
-            raise TimedOutError(f"{folder.name}: another install of it takes over {LIMIT_SECONDS} s")
-        if now >= say_at:
-            say_at = now + 10
-            _say(f"waiting for another install of {folder.name} ({now - started:.0f} s)")
-        time.sleep(0.1)
-
-
 def _is_complete(environment: Path) -> bool:
     return _marker(environment).is_file() and (environment / "bin" / "python").is_file()
 
@@ -354,7 +290,3 @@ def _is_complete(environment: Path) -> bool:
 def _marker(environment: Path) -> Path:
     """Return the file that is written last: an environment without it is made anew."""
     return environment / ".complete"
-
-
-def _say(text: str) -> None:
-    print(text, file=sys.stderr, flush=True)

@@ -22,6 +22,7 @@ import yaml
 
 from planning.rehearsal import rehearsal
 from planning.words import not_yet
+from scripts import nodes
 from scripts.toolchain.shell import PASSPHRASE
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
@@ -184,9 +185,9 @@ def _proved(stack: str) -> Proved:
     return last
 
 
-def _exported(stack: str) -> dict[str, Any] | None:
+def _exported(stack: str, *options: str) -> dict[str, Any] | None:
     """Return the stack as Pulumi keeps it; None when there is no such stack."""
-    export = ["pulumi", "stack", "export", "--stack", stack]
+    export = ["pulumi", "stack", "export", "--stack", stack, *options]
     done = subprocess.run(export, capture_output=True, text=True, check=False)
     if done.returncode == _NO_SUCH_STACK:
         return None
@@ -222,9 +223,25 @@ def rehearse(stack: str) -> int:
     return 0
 
 
-COMMANDS: Mapping[str, Callable[[str], int]] = {
+def mend(stack: str) -> int:
+    """Set up again the machines that lost what the last `up` put there, such as one that was re-imaged."""
+    return nodes.mend(_exported(stack, "--show-secrets"))
+
+
+def node(stack: str, name: str, verb: str, *arguments: str) -> int:
+    """Run a verb of nodectl on one node of the stack."""
+    found = nodes.of(_exported(stack))
+    if name not in found:
+        known = ", ".join(found) or f"none: bring it up with `scripts/up {stack}`"
+        raise StackError(f"stack {stack} has no node {name}; it has {known}")
+    return subprocess.run(found[name].running(verb, *arguments), check=False).returncode
+
+
+COMMANDS: Mapping[str, Callable[..., int]] = {
     "unlock": unlock,
     "create": create,
+    "mend": mend,
+    "node": node,
     "prove": prove,
     "ready": ready,
     "down": down,
@@ -232,11 +249,11 @@ COMMANDS: Mapping[str, Callable[[str], int]] = {
 }
 
 
-def main(command: str, stack: str) -> int:
+def main(command: str, stack: str, *arguments: str) -> int:
     """Run one command; whatever fails is one message. Pulumi has said itself what went wrong with it."""
     try:
         stack_file(stack)
-        return COMMANDS[command](stack)
+        return COMMANDS[command](stack, *arguments)
     except StackFileError as error:
         print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
         return 2

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nodectl import install, tinymodel
+from nodectl import install, libraries, tinymodel
 from nodectl.errors import NodectlError
 
 pytestmark = pytest.mark.timeout(60)
@@ -287,3 +287,12 @@ def test_a_host_that_got_another_python_keeps_the_environment_that_it_has(host_c
     other.rename(mine.with_name("elsewhere"))
     with pytest.raises(NodectlError, match="`nodectl install` makes it"):
         install.installed_python("mocker")
+
+
+def test_a_library_that_the_system_lacks_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(
+        libraries, "NEEDED", {"cpu": {"libmissing.so.1": "libmissing1", "libc.so.6": "libc6"}}
+    )
+    with pytest.raises(NodectlError, match=r"needs libmissing\.so\.1, .*install libmissing1 \(Debian"):
+        libraries.check("cpu")
+    libraries.check("mocker")
