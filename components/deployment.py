@@ -8,6 +8,7 @@ import pulumi
 import planning
 from components.node import Node
 from components.proof import Proof, ProofArgs
+from components.reachability import NodeReach, NodeReachArgs
 from components.runtime import NodeRuntime, NodeRuntimeArgs
 from components.secrets import NodeSecrets, NodeSecretsArgs
 from components.services import NodeServices, NodeServicesArgs
@@ -39,6 +40,11 @@ class Deployment(pulumi.ComponentResource):
         head = next(node for node in args.nodes if node.name == args.plan.head)
         proven = pulumi.ResourceOptions(parent=self, depends_on=services)
         self.proof = Proof("proof", ProofArgs(head, spec), proven).result
+        # beside the proof, so that a way that is closed has a name long before the proof gives up
+        for node in [] if any(node.here for node in args.nodes) else args.nodes:
+            NodeReach(
+                node.name, NodeReachArgs(node, planning.probe_spec(args.plan, addresses, node.name)), proven
+            )
         self.endpoint = spec.apply(lambda s: s.endpoint)
         self.register_outputs({"endpoint": self.endpoint, "proof": self.proof})
 

@@ -154,6 +154,22 @@ class Manifest(Wire):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
 
+class ProbeTarget(Wire):
+    """A port of another node that a node needs."""
+
+    node: str
+    endpoint: HostPort
+    why: str
+
+
+class ProbeSpec(Wire):
+    """What one node must be able to connect to."""
+
+    node: str
+    targets: list[ProbeTarget]
+    seconds: int = Field(gt=0, description="how long a way may take to open")
+
+
 class ProofInstance(Wire):
     """One worker that the plan wants: where it must be listed, and whom to ask about its health."""
 

@@ -2,8 +2,9 @@
 
 from planning.describe import describe
 from planning.planner import plan
+from planning.probes import probe_spec
 from planning.proofs import proof_spec
 from planning.services import installed, manifests
 from planning.topology import restarts, topology
 
-__all__ = ["describe", "installed", "manifests", "plan", "proof_spec", "restarts", "topology"]
+__all__ = ["describe", "installed", "manifests", "plan", "probe_spec", "proof_spec", "restarts", "topology"]

@@ -155,6 +155,24 @@ def test_members_reach_each_other_where_the_plan_says_so_and_nowhere_else(nodes:
     assert not reaches(three, two, WORKER), "a host without a frontend sends none"
 
 
+def test_a_way_that_is_closed_is_told_by_name(nodes: Nodes) -> None:
+    three, two = nodes["lab-3"], nodes["lab-2"].host
+    head = f"{nodes['lab-1'].host.address}:{NATS}"
+    targets = [
+        {"node": "lab-1", "endpoint": head, "why": "events"},
+        {"node": "lab-2", "endpoint": f"{two.address}:{WORKER}", "why": "requests"},
+    ]
+    spec = json.dumps({"node": "lab-3", "targets": targets, "seconds": 1})
+    launcher = f"/opt/dynamo-multinode/{three.release}/nodectl/run"
+    ran = three.host.exec([launcher, "mocker", "probe"], stdin=spec)
+    assert ran.returncode == 1
+    assert "lab-3 cannot reach 1 of 2 ports that it needs:" in ran.stderr
+    assert (
+        f"lab-2 {two.address}:{WORKER}  no answer within 3 s, as behind a firewall; for: requests"
+        in ran.stderr
+    )
+
+
 def test_every_port_that_sshd_listens_on_stays_open(nodes: Nodes) -> None:
     node = nodes["lab-2"]
     node.said("/usr/sbin/sshd", "-p", "2222")
