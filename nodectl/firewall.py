@@ -98,10 +98,11 @@ def _converge(wanted: Sequence[Sequence[Opening]]) -> None:
         return
     _run([nft, "--check", "--file", "-"], rules)
     converge.say("loading the firewall's rules")
-    write_atomically(RULES, rules)
     write_atomically(UNIT, unit)
     _run(["systemctl", "daemon-reload"])
     _run(["systemctl", "--quiet", "enable", UNIT.name])
+    _run([nft, "--file", "-"], rules)
+    write_atomically(RULES, rules)  # not before: where the file is right, what is loaded is
     _run(["systemctl", "restart", UNIT.name])
     if not _is_loaded(nft):
         raise NodectlError(
@@ -121,7 +122,12 @@ def _remove() -> None:
 
 
 def _roots(without: Layout) -> Iterable[Path]:
-    return (path for path in sorted(HOST_ROOTS.glob("*/*")) if path.is_dir() and path != without.root)
+    """Return the folders of the other nodes; a dot is in the name of one that is being removed."""
+    return (
+        path
+        for path in sorted(HOST_ROOTS.glob("*/*"))
+        if path.is_dir() and path != without.root and "." not in path.name
+    )
 
 
 def _read(path: Path) -> Sequence[Opening] | None:
