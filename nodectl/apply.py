@@ -2,22 +2,38 @@
 
 import json
 import os
-import shutil
 import signal
 import sys
-from collections.abc import Collection, Mapping, Sequence
-from pathlib import Path
+import time
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Final
 
 from pydantic import TypeAdapter
 
-from nodectl import converge, identity, install, launch, options, processes, reading, render, supervision
+from nodectl import (
+    changes,
+    converge,
+    identity,
+    install,
+    launch,
+    options,
+    processes,
+    reading,
+    render,
+    supervision,
+)
 from nodectl.errors import BadInputError
 from nodectl.files import write_atomically
 from nodectl.launch import Launch
+from nodectl.launchfiles import LaunchFiles
 from nodectl.layout import Layout
 from nodectl.lock import locked
 from nodectl.manifest import SCHEMA, Manifest
-from nodectl.supervisor import State, Supervisor, Unit
+from nodectl.status import is_ready
+from nodectl.supervisor import State, Supervisor
+
+_POLL: Final = 0.1
 
 
 def main(argv: Sequence[str]) -> int:
@@ -45,8 +61,10 @@ def read_manifest(text: str) -> Manifest:
 def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[str, list[str]]:
     """Converge the node; return the names of the services `started`, `restarted`, `removed`, `unchanged`.
 
-    Nothing waits for readiness, since no node's apply may wait for another's. A service is stopped before its
-    launch file changes: one that runs was started from the file that is there, whenever nodectl was killed.
+    Services that others can stand in for change in their turn (`nodectl.rollout`); nothing else waits for
+    readiness, since no node's apply may wait for another's. A service is stopped before its launch file
+    changes: one that runs was started from the file that is there, whenever nodectl was killed. The headless
+    ranks of an engine are the exception: they restart with its rank 0, whose file changes last.
     """
     wanted = render.launches(manifest, layout)
     python = install.python_path(manifest.runtime.variant)
@@ -59,58 +77,57 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     if supervisor.pid() is None:
         processes.end_orphans(layout, known)
     before = supervisor.states()
-    changed = {name for name, launch in wanted.items() if known.get(name) != launch}
-    failing = {name for name, state in before.items() if state.failing}
-    leaving = before.keys() - wanted.keys()
-    changed -= _reload({name for name in changed - failing if name in known}, before, wanted, known, layout)
-    converge.stop(supervisor, before.keys() & (changed | failing | leaving), known)
-    _write(layout, wanted, known)
+    reread = _reread(before, wanted, known, layout)
+    plan = changes.plan(manifest, wanted, {**known, **{name: wanted[name] for name in reread}}, before)
+    files = LaunchFiles(layout, supervisor, python, known)
+    converge.stop(supervisor, plan.at_once & before.keys(), known)
     write_atomically(layout.manifest, manifest.model_dump_json(indent=1) + "\n")
-    pid = supervisor.load({name: _unit(name, one, python) for name, one in wanted.items()}, python)
+    kept = {name: known[name] for name in (*plan.in_turn, *plan.last)}
+    pid = files.become({**wanted, **kept})
     identity.record(layout, manifest.identity, pid)
     begun = converge.start_idle(supervisor)
+    if plan.in_turn and manifest.rollout:
+        _await([name for name in begun if not wanted[name].after], manifest)
+        from nodectl.rollout.turns import Turns  # noqa: PLC0415 - its clients take as long to load as all else
+
+        turns = Turns(manifest, manifest.rollout, supervisor)
+        for name in plan.in_turn:
+            turns.change(name, partial(files.restart, name, wanted[name]))
+    if plan.last:
+        converge.stop(supervisor, plan.last, known)
+        files.become(wanted)
+    begun |= {*plan.in_turn, *plan.staged}
     ran = {name for name, state in before.items() if not state.idle}
     return {
         "started": sorted(begun - ran),
         "restarted": sorted(begun & ran),
-        "removed": sorted(leaving),
+        "removed": sorted(before.keys() - wanted.keys()),
         "unchanged": sorted(wanted.keys() - begun),
     }
 
 
-def _reload(
-    names: Collection[str],
-    running: Mapping[str, State],
-    wanted: Mapping[str, Launch],
-    known: Mapping[str, Launch],
-    layout: Layout,
+def _reread(
+    running: Mapping[str, State], wanted: Mapping[str, Launch], known: Mapping[str, Launch], layout: Layout
 ) -> set[str]:
     """Have services read their files where nothing else of them changed; return which.
 
     Only then are their launch files written: what a nodectl that is killed in between left is done again.
     """
-    reloaded = set()
-    for name in names:
-        one, pid = wanted[name], running[name].pid if name in running else None
-        if pid is not None and one.reload is not None and launch.reloads(known[name], one):
+    reread = set()
+    for name in running.keys() & known.keys() & wanted.keys():
+        one, state = wanted[name], running[name]
+        if state.pid is not None and not state.failing and launch.reloads(known[name], one):
             converge.say(f"{name} reads its changed files")
             launch.write_files(one, layout, name)
-            os.kill(pid, signal.Signals[f"SIG{one.reload}"])
-            reloaded.add(name)
-    return reloaded
+            os.kill(state.pid, signal.Signals[f"SIG{one.reload}"])
+            reread.add(name)
+    return reread
 
 
-def _write(layout: Layout, wanted: Mapping[str, Launch], known: Mapping[str, Launch]) -> None:
-    """Make the launch files those of `wanted`; a service that left takes its data along."""
-    for path in layout.launches.iterdir():
-        if path.stem not in wanted:
-            shutil.rmtree(layout.own_data(path.stem), ignore_errors=True)
-            path.unlink()
-    for name, one in wanted.items():
-        if known.get(name) != one:
-            write_atomically(layout.launch(name), one.text(), mode=0o640)
-
-
-def _unit(name: str, launch: Launch, python: Path) -> Unit:
-    wait = (str(python), "-P", "-m", "nodectl", "wait", "--root", ".", "--service", name)
-    return Unit(wait, launch.stop_seconds, dependent=bool(launch.after))
+def _await(stores: Sequence[str], manifest: Manifest) -> None:
+    """Wait for etcd and NATS to be back before anything that needs them is changed, each for its time."""
+    for name in stores:
+        ready = manifest.services[name].ready
+        deadline = time.monotonic() + ready.seconds
+        while not is_ready(ready) and time.monotonic() < deadline:
+            time.sleep(_POLL)

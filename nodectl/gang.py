@@ -18,10 +18,11 @@ from pathlib import Path
 from typing import Final
 
 from nodectl import child, launch
+from nodectl.etcd import AwayError
 from nodectl.launch import Launch
 from nodectl.layout import Layout
 from nodectl.manifest import Gang
-from nodectl.meeting import AwayError, Meeting
+from nodectl.meeting import Meeting
 
 _POLL: Final = 0.5
 

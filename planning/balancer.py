@@ -12,14 +12,16 @@ from planning import ports
 FILE: Final = "haproxy.cfg"
 
 # srvtcpka: a frontend whose host lost its power is noticed after a minute, however long answers may take.
+# close-spread-time: a worker that is replaced answers on connections that clients keep before it closes them.
 # bufsize: a request can be sent again as long as it fits, so that most prompts can.
 _TEMPLATE: Final = """\
 global
     log stdout format raw daemon
-    stats socket unix@balancer/admin.sock mode 600 level admin
+    stats socket unix@balancer/admin.sock mode 600 level admin expose-fd listeners
     fd-hard-limit 20000
     tune.bufsize 65536
     hard-stop-after 1h
+    close-spread-time infinite
 
 defaults
     mode http

@@ -1,6 +1,7 @@
 """Which services run on which node, and the manifest of each node."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from nodectl.manifest import Gang, Gate, Manifest, Ready, RuntimeSpec, Service, Stop
@@ -8,6 +9,7 @@ from planning import balancer, commands, ports
 from planning.commands import Command, Site
 from planning.firewall import firewall, managed
 from planning.roles import worker_roles
+from planning.rollout import digest, rollout
 from planning.values import Engine, Node, Plan, PlannedService
 from settings.models import Settings
 
@@ -58,6 +60,7 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
             generation=plan.generation,
             services={service.name: _service(site, service) for service in plan.services_on(node.name)},
             firewall=firewall(plan, addresses, node.name),
+            rollout=rollout(site, node.name),
         )
         for node in plan.nodes
     }
@@ -139,7 +142,16 @@ def _gang(site: Site, engine: Engine, number: int) -> Gang | None:
         return None
     master = commands.rendezvous(site, engine)
     store = f"{site.head}:{ports.ETCD}"
-    return Gang(id=engine.name, rank=number, size=len(engine.ranks), master=master, etcd=store)
+    role = dict(worker_roles(site.settings))[engine.role]
+    ranks = [asdict(commands.worker(site, engine, rank, role)) for rank in range(len(engine.ranks))]
+    return Gang(
+        id=engine.name,
+        rank=number,
+        size=len(engine.ranks),
+        master=master,
+        etcd=store,
+        revision=digest(ranks),
+    )
 
 
 def _stop(settings: Settings) -> Stop:

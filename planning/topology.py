@@ -1,12 +1,11 @@
 """The stack output `topology`, and what changes from one to the next."""
 
-import hashlib
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 from nodectl.manifest import MACHINE_PROGRAMS, RuntimeSpec, Service
+from planning.rollout import digest
 from planning.services import manifests
 from planning.values import Engine, Plan
 
@@ -66,17 +65,13 @@ def _digests(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
         "runtime": [] if service.module in MACHINE_PROGRAMS else [runtime.variant, runtime.lock],
     }
     return {
-        "flags": _digest([service.module, service.flags]),
-        "env": _digest(service.env),
-        "secrets": _digest(service.secrets),
-        "stop": _digest(service.stop.seconds),
-        "gang": _digest(service.gang and service.gang.model_dump()),
-        **{part: _digest(value) for part, value in few.items() if value},
+        "flags": digest([service.module, service.flags]),
+        "env": digest(service.env),
+        "secrets": digest(service.secrets),
+        "stop": digest(service.stop.seconds),
+        "gang": digest(service.gang and service.gang.model_dump()),
+        **{part: digest(value) for part, value in few.items() if value},
     }
-
-
-def _digest(value: object) -> str:
-    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
 
 
 def _services(of: Topology) -> _Services:

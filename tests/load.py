@@ -10,6 +10,7 @@ import json
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -153,3 +154,11 @@ def _refused(reply: httpx.Response) -> str:
 def _short(usage: dict[str, Any], body: dict[str, Any]) -> str:
     came, asked = usage.get("completion_tokens", 0), body["max_tokens"]
     return f"{came} of {asked} tokens" if came < asked else ""
+
+
+def wait_for(done: Callable[[], bool], *, seconds: float, what: str) -> None:
+    """Return as soon as `done` holds."""
+    deadline = time.monotonic() + seconds
+    while not done():
+        assert time.monotonic() < deadline, f"after {seconds:.0f} s still not: {what}"
+        time.sleep(0.05)

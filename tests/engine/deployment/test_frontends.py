@@ -17,9 +17,12 @@ STACK = "balanced"
 MODEL = "tiny"
 
 
-def wanting(count: int) -> Callable[[dict[str, Any]], None]:
-    """Return an edit that sets the number of frontends."""
-    roles = {"frontend": {"replicas": count}, "aggregated": {"replicas": 3, "flags": {"speedup-ratio": 1}}}
+def wanting(count: int, **flags: Any) -> Callable[[dict[str, Any]], None]:
+    """Return an edit that sets the number of frontends, and their flags."""
+    roles = {
+        "frontend": {"replicas": count, "flags": flags},
+        "aggregated": {"replicas": 3, "flags": {"speedup-ratio": 1}},
+    }
     return lambda config: config.update({"dynamo:roles": roles})
 
 
@@ -85,6 +88,18 @@ def test_frontends_come_and_go_under_load_and_the_balancer_goes_on(checkout: Che
     nothing_failed(load.report, "a third frontend comes and goes")
     checkout.unchanged(STACK)
     assert checkout.outputs(STACK)["endpoint"] == endpoint
+
+
+def test_a_changed_flag_of_the_frontends_loses_no_request(checkout: Checkout, endpoint: str) -> None:
+    before = checkout.pids(STACK)
+    checkout.edit(STACK, wanting(2, **{"migration-limit": 4}))
+    with under_load(endpoint) as load:
+        eventually(lambda: load.streaming, seconds=20, what="streams are in flight")
+        checkout.up(STACK)
+    nothing_failed(load.report, "a flag of two frontends changes")
+    after = checkout.pids(STACK)
+    moved = {name for name in before if before[name] != after[name]}
+    assert moved == {"node-1/frontend", "node-2/frontend"}
 
 
 def test_a_single_frontend_takes_the_balancers_place_at_the_same_endpoint(
