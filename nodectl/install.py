@@ -6,6 +6,7 @@ another set of versions is another environment; `models/` the models; `uv/` uv, 
 """
 
 import argparse
+import ctypes
 import hashlib
 import importlib.util
 import json
@@ -20,14 +21,14 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nodectl import libraries, programs, tinymodel
+from nodectl import programs, tinymodel
 from nodectl.converge import say
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.layout import HOST_CACHE
 from nodectl.steps import LIMIT_SECONDS, Steps, locked
 from nodectl.versions import lock_digest, lock_file
 
-VARIANTS: Final = {"mocker": 0.6, "cpu": 7.0, "gpu": 9.0}
+VARIANTS: Final = {"mocker": 0.8, "cpu": 7.0, "gpu": 9.0}
 """Variant -> what its environment takes on disk, in GB."""
 
 PYTHONS: Final = ((3, 11), (3, 12), (3, 13))
@@ -53,13 +54,13 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     the last lines of its log, for a step that failed.
     """
     _check(spec)
-    libraries.check(spec["variant"])
+    _check_libraries(spec["variant"])
     deadline = time.monotonic() + LIMIT_SECONDS
     for program in spec.get("programs", ()):
         programs.ensure(program)
     cached = _ensure_environment(spec["variant"], deadline)
     model, model_cached = _ensure_model(spec, deadline)
-    if cache_folder() == HOST_CACHE:
+    if _on_host():
         for needed in (python_path(spec["variant"]), Path(model, "config.json")):
             _check_open(needed)
     return {
@@ -105,6 +106,11 @@ def cache_folder() -> Path:
     """Return the folder that holds everything that an install makes."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "dynamo-multinode"
+
+
+def _on_host() -> bool:
+    """Return whether this installs for a host, whose services run as a user of their own."""
+    return cache_folder() == HOST_CACHE
 
 
 def _read_spec(text: str) -> Mapping[str, Any]:
@@ -162,8 +168,10 @@ def _ensure_environment(variant: str, deadline: float) -> bool:
         uv = _uv(steps)
         steps.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)])
         python = str(folder / "bin" / "python")
-        sync = [uv, "pip", "sync", "--require-hashes", "--compile-bytecode", "--python", python]
-        steps.run([*sync, str(lock_file(variant))])  # compiled now: services of hosts cannot write there
+        # services of hosts cannot write there, so none would ever keep what it compiled
+        compiled = ["--compile-bytecode"] if _on_host() else []
+        sync = [uv, "pip", "sync", "--require-hashes", *compiled, "--python", python]
+        steps.run([*sync, str(lock_file(variant))])
         if variant == "cpu":
             _let_nixl_rest(folder)
         _marker(folder).touch()
@@ -191,6 +199,19 @@ def _check_open(path: Path) -> None:
                     f"{path}: services cannot read it, since {part} is closed to other users"
                     f" (mode {stat.S_IMODE(mode):03o}); open it, or have the file elsewhere"
                 )
+
+
+def _check_libraries(variant: str) -> None:
+    """Refuse a machine without what an environment does not bring along: vLLM on the CPU would not start."""
+    if variant != "cpu":
+        return
+    try:
+        ctypes.CDLL("libnuma.so.1")
+    except OSError:
+        raise NodectlError(
+            "libnuma.so.1 is not on this machine, and vLLM on the CPU needs it; install it:"
+            " `apt install libnuma1`, `dnf install numactl-libs`"
+        ) from None
 
 
 def _ensure_model(spec: Mapping[str, Any], deadline: float) -> tuple[str, bool]:

@@ -1,26 +1,25 @@
 """The stack output `topology`, and what changes from one to the next."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
 from nodectl.manifest import MACHINE_PROGRAMS, RuntimeSpec, Service
+from planning.interruptions import Topology, interruptions, services
 from planning.rollout import digest
 from planning.services import manifests
 from planning.values import Engine, Plan
-
-Topology = Mapping[str, Any]
-"""`{nodes: [{name, address, gpus, services: {NAME: {PART: DIGEST}}}], engines, flows}`, plain JSON."""
-
-_Services = dict[tuple[str, str], Mapping[str, str]]
-"""(node, service) -> digests of what it was started with."""
 
 _WORDS: Final = {"env": "environment", "stop": "stop time"}
 """Digests whose names would not tell a reader what changed."""
 
 
 def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
-    """Return who runs where, with digests that tell what the next change restarts."""
+    """Return who runs where, with digests that tell what the next change restarts: plain JSON.
+
+    `{nodes: [{name, address, gpus, services: {NAME: {PART: DIGEST}}}], engines, flows, generation,
+    maxUnavailable}`.
+    """
     rendered = manifests(plan, addresses)
     return {
         "nodes": [
@@ -37,19 +36,21 @@ def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
         ],
         "engines": [_engine(engine) for engine in plan.engines],
         "flows": [asdict(flow) for flow in plan.flows],
+        "generation": plan.generation,
+        "maxUnavailable": plan.settings.rollout.max_unavailable,
     }
 
 
 def restarts(before: Topology | None, after: Topology) -> list[str]:
-    """Return one line a service that starts, stops or restarts, and one for each role that is interrupted.
+    """Return one line a service that starts, stops or restarts, and how the members of each role change.
 
     Nothing when the stack was not there before.
     """
     if before is None:
         return []
-    old, new = _services(before), _services(after)
+    old, new = services(before), services(after)
     lines = [_line(key, old.get(key), new.get(key)) for key in sorted(old | new)]
-    return [line for line in lines if line] + list(_interruptions(old, new))
+    return [line for line in lines if line] + list(interruptions(before, after))
 
 
 def _engine(engine: Engine) -> dict[str, Any]:
@@ -74,12 +75,6 @@ def _digests(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
     }
 
 
-def _services(of: Topology) -> _Services:
-    return {
-        (node["name"], name): digests for node in of["nodes"] for name, digests in node["services"].items()
-    }
-
-
 def _line(key: tuple[str, str], old: Mapping[str, str] | None, new: Mapping[str, str] | None) -> str | None:
     node, name = key
     if old is None:
@@ -88,31 +83,3 @@ def _line(key: tuple[str, str], old: Mapping[str, str] | None, new: Mapping[str,
         return f"{name} on {node} stops"
     changed = [_WORDS.get(part, part) for part in {**old, **new} if old.get(part) != new.get(part)]
     return f"{name} on {node} restarts: {' and '.join(changed)} changed" if changed else None
-
-
-def _interruptions(old: _Services, new: _Services) -> Iterator[str]:
-    """Find what no other replica covers: several members of a role change one after another."""
-    every = {"frontend", "balancer"}
-    worked, works = _roles(old) - every, _roles(new) - every
-    if worked and not worked & works:
-        yield "interrupts serving: the pattern changes, every worker is replaced"
-    for role in sorted(_roles(old) & _roles(new)):
-        parts = {key: digests for key, digests in new.items() if _role(key) == role}
-        if 1 in (_members(old, role), _members(new, role)) and any(
-            old.get(key) != digests for key, digests in parts.items()
-        ):
-            what = role if role in every else f"{role} worker"
-            yield f"interrupts serving: the only {what} restarts"
-
-
-def _members(services: _Services, role: str) -> int:
-    """Count the frontends or engines of a role; the further ranks of an engine are none of their own."""
-    return sum(_role(key) == role and "-rank-" not in key[1] for key in services)
-
-
-def _roles(services: _Services) -> set[str]:
-    return {_role(key) for key in services} - {"nats", "etcd"}
-
-
-def _role(key: tuple[str, str]) -> str:
-    return key[1].split("-")[0]

@@ -79,6 +79,13 @@ def test_a_second_frontend_restarts_the_first() -> None:
     assert "interrupts serving: the only frontend restarts" in lines
 
 
+def test_another_pattern_is_said_to_interrupt_although_the_balancer_stays() -> None:
+    roles = {"prefill": {"replicas": 1}, "decode": {"replicas": 2}, "frontend": {"replicas": 2}}
+    before, after = plan(behind(2)), plan(settings("disagg", roles))
+    lines = restarts(topology(before, addresses(before)), topology(after, addresses(after)))
+    assert "interrupts serving: the pattern changes, every worker is replaced" in lines
+
+
 def test_a_program_of_the_machine_gets_its_short_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "find", lambda name: f"/usr/sbin/{name}")
     folders = Folders(Path("/env"), Path("/node/data"), Path("/models"))

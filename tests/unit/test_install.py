@@ -1,5 +1,6 @@
 """Installing on a node: what is refused, what is made once, and what survives a kill. A fake uv stands in."""
 
+import ctypes
 import hashlib
 import json
 import os
@@ -14,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from nodectl import install, libraries, tinymodel
+from nodectl import install, tinymodel
 from nodectl.errors import NodectlError
 
 pytestmark = pytest.mark.timeout(60)
@@ -233,8 +234,21 @@ def test_a_full_disk_is_refused_before_anything_is_downloaded(
 ) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0.3e9))
-    with pytest.raises(NodectlError, match=r"mocker environment takes 0\.6 GB .* has 0\.3 GB free"):
+    with pytest.raises(NodectlError, match=r"mocker environment takes 0\.8 GB .* has 0\.3 GB free"):
         install.install(SPEC)
+
+
+def test_a_machine_without_libnuma_is_told_before_vllm_is_installed_for_its_cpu(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def absent(name: str) -> None:
+        raise OSError(f"{name}: cannot open shared object file")
+
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(ctypes, "CDLL", absent)
+    with pytest.raises(NodectlError, match="`apt install libnuma1`"):
+        install.install({**SPEC, "variant": "cpu"})
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_python_without_pip_is_told_what_to_install(tmp_path: Path) -> None:
@@ -287,12 +301,3 @@ def test_a_host_that_got_another_python_keeps_the_environment_that_it_has(host_c
     other.rename(mine.with_name("elsewhere"))
     with pytest.raises(NodectlError, match="`nodectl install` makes it"):
         install.installed_python("mocker")
-
-
-def test_a_library_that_the_system_lacks_is_named_with_its_package(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(
-        libraries, "NEEDED", {"cpu": {"libmissing.so.1": "libmissing1", "libc.so.6": "libc6"}}
-    )
-    with pytest.raises(NodectlError, match=r"needs libmissing\.so\.1, .*install libmissing1 \(Debian"):
-        libraries.check("cpu")
-    libraries.check("mocker")
