@@ -20,7 +20,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nodectl import tinymodel
+from nodectl import programs, tinymodel
 from nodectl.converge import say
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.layout import HOST_CACHE
@@ -54,6 +54,8 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     """
     _check(spec)
     deadline = time.monotonic() + LIMIT_SECONDS
+    for program in spec.get("programs", ()):
+        programs.ensure(program)
     cached = _ensure_environment(spec["variant"], deadline)
     model, model_cached = _ensure_model(spec, deadline)
     if _on_host():

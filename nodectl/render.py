@@ -1,7 +1,7 @@
 """From a node's manifest to how each of its services is started."""
 
 from nodectl import install
-from nodectl.argv import Folders, argv
+from nodectl.argv import Folders, argv, filled
 from nodectl.errors import BadInputError
 from nodectl.interface import with_interface
 from nodectl.launch import Launch
@@ -28,6 +28,9 @@ def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
             after=service.after,
             stop_seconds=service.stop.seconds,
             gang=None if service.gang is None else service.gang.model_dump(),
+            gate=None if service.gate is None else service.gate.model_dump(),
+            files={file: str(filled(text, folders)) for file, text in service.files.items()},
+            reload=service.reload,
         )
         for name, service in manifest.services.items()
     }

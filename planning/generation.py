@@ -21,5 +21,5 @@ def generation(settings: Settings, runtime: RuntimeSpec) -> str:
         for name in PAIRING_FLAGS
         if name in role.flags
     }
-    body = [settings.pattern, runtime.model_dump(mode="json"), pairing]
+    body = [settings.pattern, runtime.model_dump(mode="json", exclude={"programs"}), pairing]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]

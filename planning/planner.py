@@ -10,7 +10,6 @@ from planning.placement import Demand, NoRoomError, place
 from planning.roles import engine_kind, gpus_of, runtime, worker_roles
 from planning.services import planned_services
 from planning.values import Engine, Node, Plan
-from planning.words import counted
 from settings.models import HostsTarget, LocalTarget, Settings
 from settings.problems import StackFileError
 
@@ -35,7 +34,12 @@ def plan(settings: Settings) -> Plan:
         nodes=nodes,
         engines=engines,
         services=tuple(planned_services(settings, nodes, engines)),
-        flows=flows(engines, vllm=engine_kind(settings) == "vllm", local=settings.target.kind == "local"),
+        flows=flows(
+            engines,
+            frontends=settings.roles.frontend.replicas,
+            vllm=engine_kind(settings) == "vllm",
+            local=settings.target.kind == "local",
+        ),
         notes=tuple(_notes(settings)),
     )
 
@@ -80,6 +84,3 @@ def _notes(settings: Settings) -> Iterator[str]:
     for name, role in worker_roles(settings):
         if role.replicas == 1:
             yield f"{name} has one worker: a change of it interrupts serving"
-    frontends = settings.roles.frontend.replicas
-    if frontends > 1:
-        yield f"{counted(frontends, 'frontend')} without a balancer: `endpoint` is the first, clients choose"

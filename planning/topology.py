@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, Final
 
-from nodectl.manifest import RuntimeSpec, Service
+from nodectl.manifest import MACHINE_PROGRAMS, RuntimeSpec, Service
 from planning.interruptions import Topology, interruptions, services
 from planning.rollout import digest
 from planning.services import manifests
@@ -59,13 +59,18 @@ def _engine(engine: Engine) -> dict[str, Any]:
 
 def _digests(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
     """Return what a node restarts the service for (`nodectl.launch.Launch`), each part apart."""
+    few = {
+        "files": service.files if service.reload is None else {},
+        "gate": service.gate and service.gate.model_dump(),
+        "runtime": [] if service.module in MACHINE_PROGRAMS else [runtime.variant, runtime.lock],
+    }
     return {
         "flags": digest([service.module, service.flags]),
         "env": digest(service.env),
         "secrets": digest(service.secrets),
         "stop": digest(service.stop.seconds),
         "gang": digest(service.gang and service.gang.model_dump()),
-        "runtime": digest([runtime.variant, runtime.lock]),
+        **{part: digest(value) for part, value in few.items() if value},
     }
 
 
@@ -75,5 +80,5 @@ def _line(key: tuple[str, str], old: Mapping[str, str] | None, new: Mapping[str,
         return f"{name} on {node} starts"
     if new is None:
         return f"{name} on {node} stops"
-    changed = [_WORDS.get(part, part) for part in new if old.get(part) != new[part]]
+    changed = [_WORDS.get(part, part) for part in {**old, **new} if old.get(part) != new.get(part)]
     return f"{name} on {node} restarts: {' and '.join(changed)} changed" if changed else None
