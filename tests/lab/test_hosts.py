@@ -14,12 +14,18 @@ from tests.lab.stacks import AGG, LARGE, LabStacks, disagg
 
 @pytest.fixture(scope="module")
 def stacks(lab: Callable[[int], Lab], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStacks]:
-    """Four hosts as new, and a checkout that brings stacks up on them."""
+    """Four hosts as new, and a checkout that brings stacks up on them, in a folder that needs quotes."""
     lab(1).down()
-    made = LabStacks.make(tmp_path_factory.mktemp("checkout"), lab(4))
+    path = tmp_path_factory.mktemp("checkout") / HOSTILE
+    path.mkdir()
+    made = LabStacks.make(path, lab(4))
     yield made
     for path in (made.checkout.path / "stacks").glob("Pulumi.on-*.yaml"):
         made.checkout.run("scripts/down", path.name.split(".")[1], check=False)
+
+
+HOSTILE = 'it\'s "$(touch owned)" `touch owned` ünï'
+"""Harmless wherever it is a value, and a file named `owned` where a shell reads it."""
 
 
 def pictures(lab: Lab) -> dict[str, set[str]]:
@@ -62,6 +68,24 @@ def test_replicas_come_and_go_in_one_up_each(stacks: LabStacks) -> None:
     stacks.write("on-scaled", disagg(1, 1), hosts=4)
     assert "1 of 1 prefill, 1 of 1 decode workers" in stacks.up("on-scaled")
     stacks.down("on-scaled")
+
+
+def test_names_and_values_that_a_shell_would_run_are_only_values(stacks: LabStacks) -> None:
+    model = {"name": "tiny", "source": "generated", "servedName": HOSTILE}
+    role = {"replicas": 2, "env": {"SAID": HOSTILE + " ${HOME} %n \\"}}
+    shape = {"pattern": "agg", "model": model, "roles": {"aggregated": role}}
+    stacks.write("on-odd", shape, hosts=2)
+    assert "FAIL" not in stacks.up("on-odd")
+    outputs = stacks.checkout.outputs("on-odd")
+    assert complete(outputs)["model"] == HOSTILE
+    pid = stacks.services("on-odd", "lab-2")["aggregated-1"]["pid"]
+    environment = stacks.lab.host("lab-2").exec(["cat", f"/proc/{pid}/environ"], check=True).stdout
+    assert f"SAID={HOSTILE} ${{HOME}} %n \\" in environment.split("\0")
+    stacks.down("on-odd")
+    for host in stacks.lab.hosts:
+        found = host.exec(["find", "/", "-xdev", "-name", "owned", "-not", "-path", "/proc/*"]).stdout
+        assert found == ""
+    assert not list(stacks.checkout.path.rglob("owned"))
 
 
 @pytest.fixture(scope="module")

@@ -3,11 +3,13 @@
 import os
 import re
 import signal
+from typing import Any
 
 import psutil
 import pytest
 
 from tests.engine.deployment.checkout import Checkout, answers, eventually
+from tests.load import Load, wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
@@ -17,6 +19,29 @@ UP_SECONDS = 1200
 def checks(outputs: dict[str, dict[str, list[dict[str, str]]]]) -> dict[str, str]:
     """Return what each check of the proof saw."""
     return {check["name"]: check["seen"] for check in outputs["proof"]["checks"]}
+
+
+def test_a_changed_flag_rolls_over_two_workers_and_no_request_fails(checkout: Checkout) -> None:
+    """One worker after the other; on 2 cores the one that starts leaves little to the one that serves."""
+    stack = "rolling-vllm"
+    checkout.copy_stack("local-vllm", stack)
+    checkout.run("scripts/up", stack, seconds=UP_SECONDS)
+    outputs = checkout.outputs(stack)
+    before = checkout.pids(stack)
+
+    def fewer_at_once(config: dict[str, Any]) -> None:
+        config["dynamo:roles"]["aggregated"]["flags"]["max-num-seqs"] = 32
+
+    with Load(outputs["endpoint"], "tiny", per_second=10, tokens=4, stream_tokens=60) as load:
+        wait_for(lambda: load.streaming, seconds=120, what="a stream was answered in full")
+        checkout.edit(stack, fewer_at_once)
+        checkout.run("scripts/up", stack, seconds=UP_SECONDS)
+    print(load.report.row("real vLLM: a flag of 2 aggregated workers"))
+    after = checkout.pids(stack)
+    changed = {name for name in before if before[name] != after[name]}
+    assert changed == {"node-1/aggregated-0", "node-2/aggregated-1"}
+    assert load.report.failures == []
+    checkout.run("scripts/down", stack)
 
 
 @pytest.mark.parametrize("stack", ["local-vllm", "local-vllm-disagg"])
