@@ -11,7 +11,7 @@ from components.proof import Proof, ProofArgs
 from components.runtime import NodeRuntime, NodeRuntimeArgs
 from components.secrets import NodeSecrets, NodeSecretsArgs
 from components.services import NodeServices, NodeServicesArgs
-from nodectl.manifest import Manifest
+from nodectl.manifest import Manifest, RuntimeSpec
 from planning.values import Plan
 
 
@@ -48,7 +48,7 @@ class Deployment(pulumi.ComponentResource):
         """Bring one node to its manifest; nothing here waits for another node."""
         child = pulumi.ResourceOptions(parent=self)
         before: list[pulumi.Resource] = [
-            NodeRuntime(node.name, NodeRuntimeArgs(node, args.plan.runtime, args.secrets), child)
+            NodeRuntime(node.name, NodeRuntimeArgs(node, _runtime(args.plan, node), args.secrets), child)
         ]
         if args.secrets:
             before.append(NodeSecrets(node.name, NodeSecretsArgs(node, args.secrets), child))
@@ -58,6 +58,10 @@ class Deployment(pulumi.ComponentResource):
             NodeServicesArgs(node, manifest),
             pulumi.ResourceOptions(parent=self, depends_on=before),
         )
+
+
+def _runtime(plan: Plan, node: Node) -> RuntimeSpec:
+    return planning.runtime_of(plan.runtime, head=node.name == plan.head)
 
 
 def _identified(

@@ -50,9 +50,9 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     launch file changes: one that runs was started from the file that is there, whenever nodectl was killed.
     """
     wanted = render.launches(manifest, layout)
-    python = install.python_path(manifest.runtime.variant)
+    python = install.python_path(manifest.runtime.environment)
     if not python.exists():
-        raise BadInputError(f"runtime.variant: {python} is not installed; run `nodectl install` first")
+        raise BadInputError(f"runtime: {python} is not installed; run `nodectl install` first")
     layout.make()
     known = launch.read_all(layout)
     if supervisor.pid() is None:

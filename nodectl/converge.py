@@ -3,6 +3,7 @@
 import sys
 from collections.abc import Collection, Mapping
 
+from nodectl import container
 from nodectl.launch import Launch
 from nodectl.layout import Layout
 from nodectl.supervisor import Supervisor
@@ -20,6 +21,7 @@ def stop(supervisor: Supervisor, services: Collection[str], launches: Mapping[st
         if wave:
             say(f"stopping {', '.join(sorted(wave))}")
             supervisor.stop(wave)
+            container.remove(launches[service].container for service in wave if service in launches)
 
 
 def start_idle(supervisor: Supervisor, layout: Layout) -> set[str]:

@@ -22,7 +22,7 @@ from typing import Final
 
 import psutil
 
-from nodectl import launch
+from nodectl import container, launch
 from nodectl.launch import Launch
 from nodectl.layout import Layout
 from nodectl.manifest import Gang
@@ -95,7 +95,7 @@ def _run(started: Launch, layout: Layout, meeting: Meeting, epoch: int) -> None:
     """Run the rank; return when nothing of it is left. Whatever ends this process ends the rank."""
     _LIBC.prctl(_SET_CHILD_SUBREAPER, 1)
     rank = subprocess.Popen(
-        started.argv,
+        launch.command(started),
         env=launch.environment(started, layout, os.environ),
         cwd=layout.data,
         preexec_fn=lambda: _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL),  # noqa: PLW1509 - no threads
@@ -106,6 +106,7 @@ def _run(started: Launch, layout: Layout, meeting: Meeting, epoch: int) -> None:
         patience = _BREAK_UP_SECONDS
     finally:
         _end(rank, patience)
+        container.remove([started.container])
 
 
 def _watch(rank: "subprocess.Popen[bytes]", meeting: Meeting, epoch: int) -> str:

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from nodectl import container
 from nodectl.errors import NodectlError
 from nodectl.files import read_if_there
 from nodectl.layout import Layout
@@ -26,6 +27,8 @@ class Launch:
     after: list[str]
     stop_seconds: int
     gang: dict[str, Any] | None
+    container: dict[str, Any] | None = None
+    """What `nodectl.container` runs `argv` in: `program`, `name`, `image`, `options`."""
 
     def text(self) -> str:
         """Return the file's text: the same for the same launch, so that a difference means a restart."""
@@ -49,14 +52,24 @@ def read_all(layout: Layout) -> dict[str, Launch]:
     return found
 
 
+def command(launch: Launch) -> list[str]:
+    """Return what is executed: the service itself, or what runs it in its container."""
+    if launch.container is None:
+        return launch.argv
+    return container.command(launch.container, launch.argv, launch.env, launch.secrets)
+
+
 def environment(launch: Launch, layout: Layout, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a service: `base` without nodectl's own import path, its values, its secrets.
 
-    The programs of its Python environment come first on PATH, as in an activated one.
+    The programs of its Python environment come first on PATH, as in an activated one. What runs a container
+    gets the secrets to hand on; the values are in its arguments, so that none of them changes what it does.
     """
     kept = {name: value for name, value in base.items() if name != "PYTHONPATH"}
-    path = {"PATH": f"{Path(launch.argv[0]).parent}{os.pathsep}{base.get('PATH', os.defpath)}"}
     secrets = {name: _secret(layout, name) for name in launch.secrets}
+    if launch.container is not None:
+        return {**kept, **secrets}
+    path = {"PATH": f"{Path(launch.argv[0]).parent}{os.pathsep}{base.get('PATH', os.defpath)}"}
     return {**kept, **path, **launch.env, **secrets}
 
 

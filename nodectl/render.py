@@ -1,14 +1,16 @@
 """From a node's manifest to how each of its services is started."""
 
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-from nodectl import install
-from nodectl.argv import Folders, argv
+from nodectl import container, install, models, preinstalled, stores
+from nodectl.argv import PROGRAMS, Folders, argv, is_own
+from nodectl.container import Mount
 from nodectl.errors import BadInputError
 from nodectl.launch import Launch
-from nodectl.layout import Layout
-from nodectl.manifest import Manifest, Service
+from nodectl.layout import MARKER, Layout
+from nodectl.manifest import ContainerEngine, Manifest, PreinstalledEngine, RuntimeSpec, Service
 
 CODE: Final = Path(__file__).parents[1]
 """The folder that the package `nodectl` is imported from."""
@@ -17,23 +19,11 @@ CODE: Final = Path(__file__).parents[1]
 def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
     """Return how each service of `manifest` is started on this node.
 
-    Raises `BadInputError` where a value cannot be passed to a process at all.
+    Raises `BadInputError` where a value cannot be passed to a process at all, or a program is not here.
     """
-    folders = Folders(
-        environment=install.environment_path(manifest.runtime.variant),
-        data=layout.data,
-        models=install.generated_models_path(),
-    )
-    gpus = manifest.runtime.variant == "gpu"
+    folders = _folders(manifest.runtime, layout)
     rendered = {
-        name: Launch(
-            argv=argv(service, folders),
-            env=_env(service, gpus=gpus),
-            secrets=sorted(service.secrets),
-            after=service.after,
-            stop_seconds=service.stop.seconds,
-            gang=None if service.gang is None else service.gang.model_dump(),
-        )
+        name: _launch(name, service, manifest.runtime, folders, layout)
         for name, service in manifest.services.items()
     }
     for name, launch in rendered.items():
@@ -42,8 +32,77 @@ def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
     return rendered
 
 
-def _env(service: Service, *, gpus: bool) -> dict[str, str]:
+def _launch(name: str, service: Service, runtime: RuntimeSpec, folders: Folders, layout: Layout) -> Launch:
+    contained = None
+    if isinstance(runtime.engine, ContainerEngine) and not is_own(service) and service.module not in PROGRAMS:
+        contained = _container(name, service, runtime, runtime.engine, layout)
+    return Launch(
+        argv=argv(service, folders),
+        env=_contained_env(service, runtime, layout) if contained else _env(service, runtime),
+        secrets=sorted(service.secrets),
+        after=service.after,
+        stop_seconds=service.stop.seconds,
+        gang=None if service.gang is None else service.gang.model_dump(),
+        container=contained,
+    )
+
+
+def _folders(runtime: RuntimeSpec, layout: Layout) -> Folders:
+    environment = install.environment_path(runtime.environment)
+    match runtime.engine:
+        case ContainerEngine():
+            engine = container.PYTHON
+        case PreinstalledEngine() as found:
+            engine = str(preinstalled.python_path(found.path))
+        case _:
+            engine = str(environment / "bin" / "python")
+    sources = None if runtime.stores is None else runtime.stores.model_dump()
+    return Folders(
+        environment=environment,
+        engine=engine,
+        stores={} if sources is None else stores.program_paths(sources, install.stores_path(), environment),
+        data=layout.data,
+        models=install.generated_models_path(),
+    )
+
+
+def _env(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
     """Return the service's own environment: no GPU variant, no GPUs to choose."""
-    devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, service.gpus))} if gpus and service.gpus else {}
-    imports = {"PYTHONPATH": str(CODE)} if service.module.startswith("nodectl.") else {}
+    gpus = service.gpus if runtime.variant == "gpu" else []
+    devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else {}
+    imports = {"PYTHONPATH": str(CODE)} if is_own(service) else {}
     return imports | devices | service.env
+
+
+def _contained_env(service: Service, runtime: RuntimeSpec, layout: Layout) -> dict[str, str]:
+    """Return the environment within a container: its GPUs are all that it sees, the model is a mount."""
+    hub = models.hub_cache(runtime.model.model_dump(), install.models_path())
+    cache = {} if hub is None else {"HF_HUB_CACHE": str(hub)}
+    return {MARKER: str(layout.root)} | cache | service.env
+
+
+def _container(
+    name: str, service: Service, runtime: RuntimeSpec, engine: ContainerEngine, layout: Layout
+) -> dict[str, Any]:
+    program = container.find(engine.program)
+    gpus = service.gpus if runtime.variant == "gpu" else []
+    called = container.name(layout.root, name)
+    options = container.options(
+        program, called, gpus=gpus, mounts=_mounts(runtime, layout), stop_seconds=service.stop.seconds
+    )
+    if gpus:
+        options += container.fabric()
+    return {"program": program, "name": called, "image": engine.image, "options": options}
+
+
+def _mounts(runtime: RuntimeSpec, layout: Layout) -> Iterator[Mount]:
+    yield Mount(layout.data, writable=True)
+    match runtime.model.kind:
+        case "generated":
+            yield Mount(install.generated_models_path())
+        case "path":
+            yield Mount(Path(runtime.model.name))
+        case "hub":
+            hub = models.hub_cache(runtime.model.model_dump(), install.models_path())
+            if hub is not None:
+                yield Mount(hub)

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
-from nodectl import launch, registration
+from nodectl import container, launch, registration
 from nodectl.layout import MARKER, Layout
 from nodectl.leftovers import end_leftovers
 
@@ -36,13 +36,15 @@ def main(argv: Sequence[str]) -> int:
             print(f"nodectl: ended process {pid}, left by a service that died", flush=True)
     for endpoint in started.after:
         wait_for(endpoint)
+    container.remove([started.container])  # a client that was killed left it running
     _deregister(started)
     if started.gang is not None:
         gang = [sys.executable, "-P", "-m", "nodectl", "gang", "--root", str(layout.root)]
         os.execv(sys.executable, [*gang, "--service", options.service])  # noqa: S606 - no shell is the point
     env = launch.environment(started, layout, os.environ)
     os.chdir(layout.data)
-    os.execvpe(started.argv[0], started.argv, env)  # noqa: S606 - no shell is the point
+    command = launch.command(started)
+    os.execvpe(command[0], command, env)  # noqa: S606 - no shell is the point
 
 
 def _deregister(started: launch.Launch) -> None:

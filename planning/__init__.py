@@ -3,7 +3,8 @@
 from planning.describe import describe
 from planning.planner import plan
 from planning.proofs import proof_spec
+from planning.runtimes import runtime_of
 from planning.services import manifests
 from planning.topology import restarts, topology
 
-__all__ = ["describe", "manifests", "plan", "proof_spec", "restarts", "topology"]
+__all__ = ["describe", "manifests", "plan", "proof_spec", "restarts", "runtime_of", "topology"]

@@ -7,6 +7,7 @@ from nodectl.manifest import Gang, Manifest, Ready, Service, Stop
 from planning import commands, ports
 from planning.commands import Command, Site
 from planning.roles import worker_roles
+from planning.runtimes import runtime_of
 from planning.values import Engine, Node, Plan, PlannedService
 from settings.models import Settings
 
@@ -44,7 +45,7 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
         node.name: Manifest(
             node=node.name,
             identity="",
-            runtime=plan.runtime,
+            runtime=runtime_of(plan.runtime, head=node.head),
             generation=plan.generation,
             services={service.name: _service(site, service) for service in plan.services_on(node.name)},
         )

@@ -2,11 +2,12 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from nodectl.manifest import RuntimeSpec, Service
+from planning.runtimes import engine_part, stores_part
 from planning.services import manifests
 from planning.values import Engine, Plan
 
@@ -16,6 +17,7 @@ Topology = Mapping[str, Any]
 _Services = dict[tuple[str, str], Mapping[str, str]]
 """(node, service) -> digests of what it was started with."""
 
+_STORES: Final = {"nats", "etcd"}
 _WORDS: Final = {"env": "environment", "stop": "stop time"}
 """Digests whose names would not tell a reader what changed."""
 
@@ -30,7 +32,7 @@ def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
                 "address": addresses[node.name],
                 "gpus": node.gpus,
                 "services": {
-                    name: _digests(service, plan.runtime)
+                    name: _digests(service, _runtime(name, plan.runtime))
                     for name, service in rendered[node.name].services.items()
                 },
             }
@@ -58,7 +60,11 @@ def _engine(engine: Engine) -> dict[str, Any]:
     return {"role": engine.role, "index": engine.index, "ranks": ranks}
 
 
-def _digests(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
+def _runtime(service: str, spec: RuntimeSpec) -> list[object]:
+    return stores_part(spec) if service in _STORES else engine_part(spec)
+
+
+def _digests(service: Service, runtime: Sequence[object]) -> dict[str, str]:
     """Return what a node restarts the service for (`nodectl.launch.Launch`), each part apart."""
     return {
         "flags": _digest([service.module, service.flags]),
@@ -66,7 +72,7 @@ def _digests(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
         "secrets": _digest(service.secrets),
         "stop": _digest(service.stop.seconds),
         "gang": _digest(service.gang and service.gang.model_dump()),
-        "runtime": _digest([runtime.variant, runtime.lock]),
+        "runtime": _digest(runtime),
     }
 
 
@@ -104,7 +110,7 @@ def _interruptions(old: _Services, new: _Services) -> Iterator[str]:
 
 
 def _roles(services: _Services) -> set[str]:
-    return {_role(key) for key in services} - {"nats", "etcd"}
+    return {_role(key) for key in services} - _STORES
 
 
 def _role(key: tuple[str, str]) -> str:

@@ -9,19 +9,18 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 
 from nodectl.manifest import FlagValue
+from settings.runtime import Runtime, VenvRuntime
+from settings.section import Argument, Folder, Section
+from settings.section import wrong as _wrong
 
 Role = Literal["frontend", "aggregated", "prefill", "decode"]
 Pattern = Literal["agg", "disagg"]
@@ -34,11 +33,6 @@ _FLAG_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _HUB_ID: Final = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 _FOLDER_NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
 _INSTANCE_TYPE: Final = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")
-
-
-def _wrong(remedy: str) -> PydanticCustomError:
-    """Return the error of a rule of ours; its text reaches the user as it is."""
-    return PydanticCustomError("rule", "{remedy}", {"remedy": remedy})
 
 
 def _env_name(name: str) -> str:
@@ -55,22 +49,10 @@ def _flag_name(name: str) -> str:
     return name
 
 
-def _argument(text: str) -> str:
-    if text.startswith("-") or text != text.strip():
-        raise _wrong("expected text without a leading dash and without spaces around it")
-    return text
-
-
 def _instance_type(name: str) -> str:
     if not _INSTANCE_TYPE.fullmatch(name):
         raise _wrong("expected an EC2 instance type such as p5.48xlarge")
     return name
-
-
-def _folder(path: str) -> str:
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise _wrong("expected an absolute path without `..`, such as /models/llama")
-    return path
 
 
 def _no_data_parallelism(size: int) -> int:
@@ -87,7 +69,6 @@ def _no_expert_parallelism(wanted: bool) -> bool:
 
 Count = Annotated[int, Field(ge=1, le=1024)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
-Argument = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_argument)]
 Flags = dict[Annotated[str, AfterValidator(_flag_name)], FlagValue]
 Environment = dict[Annotated[str, AfterValidator(_env_name)], str]
 Secret = Annotated[
@@ -102,14 +83,6 @@ Secret = Annotated[
     ),
 ]
 """Encrypted in the stack file (`{secure: …}`), readable only where Pulumi decrypted it."""
-
-
-class Section(BaseModel):
-    """Base of every part of the stack file: frozen, camelCase, unknown keys refused, no silent conversion."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
-    )
 
 
 class Parallelism(Section):
@@ -181,7 +154,7 @@ class ModelSettings(Section):
     revision: Argument | None = Field(
         default=None, description="hub revision, so that every node has the same"
     )
-    path: Annotated[Argument, AfterValidator(_folder)] | None = Field(
+    path: Folder | None = Field(
         default=None, validate_default=True, description="folder on every node, for `source: path`"
     )
 
@@ -287,6 +260,11 @@ class Settings(Section):
     )
     rollout: RolloutSettings = Field(
         default=RolloutSettings(), description="how changes reach running workers"
+    )
+    runtime: Runtime = Field(
+        default=VenvRuntime(kind="venv"),
+        description="where Dynamo, vLLM, NATS and etcd come from on the nodes; each kind has keys of its own",
+        examples=[{"kind": "container"}],
     )
     proof_seconds: Seconds | None = Field(
         default=None, description="bound on the proof, in seconds; default by engine"

@@ -1,0 +1,82 @@
+"""Programs that a machine itself must have, since no package index carries them.
+
+Standard library only: `nodectl install` runs on a bare Python.
+"""
+
+import os
+import shutil
+import subprocess
+from typing import Final
+
+from nodectl.errors import BadInputError, NodectlError
+from nodectl.steps import say
+
+_FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
+"""Where such programs lie that an ordinary user's PATH does not name."""
+
+_INSTALL_SECONDS: Final = 300
+_SHOWN: Final = 40
+"""Words of apt's complaint that are shown: its last ones."""
+
+
+def find(program: str, package: str | None = None) -> str:
+    """Return the path of `program`; `package` is Debian's name for it, where it differs.
+
+    Raises `BadInputError`, with the remedy, where there is none.
+    """
+    found = look(program)
+    if found is None:
+        raise BadInputError(
+            f"{program} is not on this machine: `apt install {package or program}`, or the same of another "
+            "distribution"
+        )
+    return found
+
+
+def look(program: str) -> str | None:
+    """Return the path of `program`, None where there is none."""
+    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_FOLDERS]))
+
+
+def ensure(program: str, package: str | None = None) -> bool:
+    """See that `program` is there; root on Debian and the like gets the distribution's package.
+
+    Returns whether it was. Raises `BadInputError` where it is missing and this may not install it,
+    `NodectlError` where apt fails.
+    """
+    if look(program) is not None:
+        return True
+    apt = look("apt-get")
+    if os.geteuid() == 0 and apt is not None:
+        _install(apt, package or program)
+    find(program, package)
+    return False
+
+
+def _install(apt: str, package: str) -> None:
+    say(f"installing the package {package}")
+    done = _run([apt, "install", "-y", "-qq", "--no-install-recommends", package])
+    if done.returncode:  # a machine that never asked for the lists of packages
+        _run([apt, "update", "-qq"])
+        done = _run([apt, "install", "-y", "-qq", "--no-install-recommends", package])
+    if done.returncode:
+        last = " ".join(done.stderr.split()[-_SHOWN:])
+        raise NodectlError(f"apt-get install {package} failed; install {package} yourself: {last}")
+    for unit in {package, package.removesuffix("-server")}:  # the package starts a service of its own
+        if systemctl := look("systemctl"):
+            _run([systemctl, "disable", "--now", f"{unit}.service"])
+
+
+def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(
+            command,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=_INSTALL_SECONDS,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NodectlError(f"{' '.join(command)}: took more than {_INSTALL_SECONDS} s") from error
