@@ -9,7 +9,7 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from nodectl import converge, identity, install, launch, processes, reading, render
+from nodectl import collect, converge, identity, install, launch, processes, reading, render
 from nodectl.errors import BadInputError
 from nodectl.files import write_atomically
 from nodectl.launch import Launch
@@ -28,6 +28,9 @@ def main(argv: Sequence[str]) -> int:
     manifest = read_manifest(sys.stdin.read())
     with locked(layout):
         done = apply(manifest, layout, Supervisord(layout))
+    collect.record(layout, install.environment_path(manifest.runtime.environment))
+    for name in collect.collect():
+        converge.say(f"removed the environment {name}, which no node uses any more")
     print(json.dumps(done))
     return 0
 
