@@ -34,7 +34,8 @@ def check(engine: Mapping[str, Any], variant: str) -> None:
 
     With `any_versions` it need only have Dynamo.
     """
-    wanted = {name: version for name, version in pins(variant).items() if name in COMPARED}
+    locked = pins(variant)
+    wanted = {name: locked[name] for name in COMPARED if name in locked}
     found = _versions(python_path(engine["path"]), list(wanted))
     if engine.get("any_versions") and NEEDED in found:
         return
