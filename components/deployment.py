@@ -32,7 +32,7 @@ class Deployment(pulumi.ComponentResource):
         addresses = {node.name: node.address for node in args.nodes}
         manifests = _identified(planning.manifests(args.plan, addresses), args.nodes)
         services = [self._converge(node, args, manifests) for node in args.nodes]
-        roots = {node.name: node.root for node in args.nodes if node.connection is None}
+        roots = {node.name: node.root for node in args.nodes if node.here}
         spec = manifests.apply(
             lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update={"node_roots": roots})
         )

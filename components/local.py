@@ -6,6 +6,7 @@ import pulumi
 
 from components.loopback import addresses, first_address, keep
 from components.node import Node
+from components.nodectl import PYTHON
 from nodectl.identity import local_identity
 from planning.ports import LOCAL_PROBES
 from planning.values import Plan
@@ -26,4 +27,5 @@ def local_nodes(plan: Plan) -> list[Node]:
 
 def _node(root: Path, address: str) -> Node:
     identity = local_identity(root)
-    return Node(root.name, address, connection=None, identity=identity, root=str(root))
+    nodectl = (PYTHON, "-m", "nodectl")
+    return Node(root.name, address, nodectl, nodectl, identity, root=str(root), here=True)

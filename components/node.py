@@ -3,7 +3,6 @@
 from typing import NamedTuple
 
 import pulumi
-import pulumi_command as command
 
 
 class Node(NamedTuple):
@@ -12,9 +11,13 @@ class Node(NamedTuple):
     name: str
     address: str
     """Address that the other nodes reach it at; planned, so a plain value already at preview."""
-    connection: command.remote.ConnectionArgs | None
-    """How to reach it over SSH; None: it is this machine."""
+    nodectl: tuple[str, ...]
+    """Command, run in the project folder, that a verb of nodectl and its options are added to."""
+    undo: tuple[str, ...]
+    """The same for what takes something back: it succeeds where the machine is no more."""
     identity: pulumi.Input[str]
     """Tells this machine from a successor at the same address; a new one sets the node up anew."""
     root: str
     """Folder on the node that nodectl keeps everything in."""
+    here: bool
+    """Whether the node is this machine."""

@@ -31,8 +31,8 @@ def nodectl(
     identity = pulumi.Output.from_input(node.identity)
     return command.local.Command(
         name,
-        create=_shell(verb, node),
-        delete=None if delete is None else identity.apply(lambda i: _shell(delete, node, "--identity", i)),
+        create=shlex.join([*node.nodectl, verb, *_root(verb, node)]),
+        delete=None if delete is None else identity.apply(lambda i: _undo(node, delete, i)),
         stdin=stdin,
         triggers=[identity],
         logging=command.local.Logging.STDERR,
@@ -40,6 +40,9 @@ def nodectl(
     )
 
 
-def _shell(verb: str, node: Node, *flags: str) -> str:
-    root = [] if verb in MACHINE_VERBS else ["--root", node.root]
-    return shlex.join([PYTHON, "-m", "nodectl", verb, *root, *flags])
+def _undo(node: Node, verb: str, identity: str) -> str:
+    return shlex.join([*node.undo, verb, *_root(verb, node), "--identity", identity])
+
+
+def _root(verb: str, node: Node) -> list[str]:
+    return [] if verb in MACHINE_VERBS else ["--root", node.root]

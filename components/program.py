@@ -6,16 +6,18 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 import planning
+from components.hosts import host_nodes
 from components.local import local_nodes
 from components.loopback import PortsTakenError
 from components.node import Node
 from planning.values import Plan
 from planning.words import not_yet
+from reach.known import UnknownHostsError
 from settings import Settings
 from settings.problems import StackFileError
 from settings.reading import from_config
 
-NODE_SOURCES: Mapping[str, Callable[[Plan], list[Node]]] = {"local": local_nodes}
+NODE_SOURCES: Mapping[str, Callable[[Plan], list[Node]]] = {"local": local_nodes, "hosts": host_nodes}
 """Target kind -> how its nodes come to be."""
 
 
@@ -42,8 +44,8 @@ def make_nodes(settings: Settings, plan: Plan) -> list[Node]:
         raise pulumi.RunError(not_yet(kind, NODE_SOURCES, stack))
     try:
         return NODE_SOURCES[kind](plan)
-    except PortsTakenError as error:
-        raise pulumi.RunError(f"{error}. Nothing was created.") from None
+    except (PortsTakenError, UnknownHostsError) as error:
+        raise pulumi.RunError(f"{error}\nNothing was created.") from None
 
 
 def secrets(settings: Settings) -> dict[str, str]:

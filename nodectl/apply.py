@@ -1,6 +1,5 @@
 """`nodectl apply`: converges a node to the manifest on standard input."""
 
-import argparse
 import json
 import shutil
 import sys
@@ -9,7 +8,18 @@ from pathlib import Path
 
 from pydantic import TypeAdapter
 
-from nodectl import collect, converge, identity, install, launch, processes, reading, render
+from nodectl import (
+    collect,
+    converge,
+    identity,
+    install,
+    launch,
+    options,
+    processes,
+    reading,
+    render,
+    supervision,
+)
 from nodectl.errors import BadInputError
 from nodectl.files import write_atomically
 from nodectl.launch import Launch
@@ -17,17 +27,15 @@ from nodectl.layout import Layout
 from nodectl.lock import locked
 from nodectl.manifest import SCHEMA, Manifest
 from nodectl.supervisor import Supervisor, Unit
-from nodectl.supervisord import Supervisord
 
 
 def main(argv: Sequence[str]) -> int:
     """Start, restart and remove just what differs from the manifest on standard input."""
-    parser = argparse.ArgumentParser(prog="nodectl apply", description=main.__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
-    layout = Layout.at(parser.parse_args(argv).root)
+    layout = Layout.at(options.parser("apply", main.__doc__).parse_args(argv).root)
     manifest = read_manifest(sys.stdin.read())
     with locked(layout):
-        done = apply(manifest, layout, Supervisord(layout))
+        done = apply(manifest, layout, supervision.supervisor(layout))
+        supervision.tidy(layout)
     collect.record(layout, install.environment_path(manifest.runtime.environment))
     for name in collect.collect():
         converge.say(f"removed the environment {name}, which no node uses any more")
@@ -56,7 +64,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     python = install.python_path(manifest.runtime.environment)
     if not python.exists():
         raise BadInputError(f"runtime: {python} is not installed; run `nodectl install` first")
-    layout.make()
+    supervision.prepare(layout)
     known = launch.read_all(layout)
     if supervisor.pid() is None:
         processes.end_orphans(layout, known)
@@ -69,7 +77,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     write_atomically(layout.manifest, manifest.model_dump_json(indent=1) + "\n")
     pid = supervisor.load({name: _unit(name, one, python) for name, one in wanted.items()}, python)
     identity.record(layout, manifest.identity, pid)
-    begun = converge.start_idle(supervisor, layout)
+    begun = converge.start_idle(supervisor)
     ran = {name for name, state in before.items() if not state.idle}
     return {
         "started": sorted(begun - ran),
@@ -87,9 +95,9 @@ def _write(layout: Layout, wanted: Mapping[str, Launch], known: Mapping[str, Lau
             path.unlink()
     for name, one in wanted.items():
         if known.get(name) != one:
-            write_atomically(layout.launch(name), one.text(), mode=0o600)
+            write_atomically(layout.launch(name), one.text(), mode=0o640)
 
 
 def _unit(name: str, launch: Launch, python: Path) -> Unit:
     wait = (str(python), "-P", "-m", "nodectl", "wait", "--root", ".", "--service", name)
-    return Unit(wait, launch.stop_seconds)
+    return Unit(wait, launch.stop_seconds, contained=launch.container is not None)

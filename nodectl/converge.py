@@ -5,7 +5,6 @@ from collections.abc import Collection, Mapping
 
 from nodectl import container
 from nodectl.launch import Launch
-from nodectl.layout import Layout
 from nodectl.supervisor import Supervisor
 
 
@@ -24,11 +23,9 @@ def stop(supervisor: Supervisor, services: Collection[str], launches: Mapping[st
             container.remove(launches[service].container for service in wave if service in launches)
 
 
-def start_idle(supervisor: Supervisor, layout: Layout) -> set[str]:
+def start_idle(supervisor: Supervisor) -> set[str]:
     """Start every loaded service that does not run, such as one that a killed nodectl had stopped."""
     idle = {service for service, state in supervisor.states().items() if state.idle}
-    for service in idle:
-        layout.started(service).unlink(missing_ok=True)
     if idle:
         say(f"starting {', '.join(sorted(idle))}")
         supervisor.start(idle)

@@ -4,6 +4,7 @@ Standard library only: `nodectl install` runs on a bare Python.
 """
 
 import contextlib
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -18,8 +19,8 @@ from nodectl.errors import BadInputError, NodectlError
 from nodectl.steps import Steps, say
 from nodectl.versions import NODE, lock_digest, lock_file
 
-SIZES: Final = {NODE: "0.1 GB", "mocker": "0.6 GB", "cpu": "7 GB", "gpu": "9 GB"}
-"""Variant -> what its environment takes on disk."""
+SIZES: Final = {NODE: 0.2, "mocker": 0.6, "cpu": 7.0, "gpu": 9.0}
+"""Variant -> what its environment takes on disk, in GB."""
 
 
 def ensure(variant: str, folder: Path, packages: Mapping[str, Any], deadline: float) -> bool:
@@ -35,11 +36,14 @@ def ensure(variant: str, folder: Path, packages: Mapping[str, Any], deadline: fl
     with steps.locked(folder, deadline) as step:
         if is_complete(folder):
             return True
-        say(f"installing the {variant} environment ({SIZES[variant]}; a minute or more when not cached)")
+        _check_room(folder.parent, variant)
+        say(f"installing the {variant} environment ({SIZES[variant]} GB; a minute or more when not cached)")
         started = time.monotonic()
         uv = _uv(folder.parents[1], step, origin)
         step.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)])
-        sync = [uv, "pip", "sync", "--require-hashes", *origin, "--python", str(folder / "bin" / "python")]
+        sync = [uv, "pip", "sync", "--require-hashes", "--compile-bytecode", *origin]
+        sync += ["--python", str(folder / "bin" / "python")]
+        # compiled now: services of hosts cannot write there
         step.run([*sync, str(lock_file(variant))], tell=f"still installing the {variant} environment")
         if variant == "cpu":
             _let_nixl_rest(folder)
@@ -59,6 +63,16 @@ def marker(environment: Path) -> Path:
     It is as old as the last time that the environment was asked for.
     """
     return environment / ".complete"
+
+
+def _check_room(folder: Path, variant: str) -> None:
+    """Refuse at once what the disk has no room for, rather than fill it for minutes and fail."""
+    takes, free = SIZES[variant], shutil.disk_usage(folder).free / 1e9
+    if free < takes:
+        raise NodectlError(
+            f"{folder}: the {variant} environment takes {takes} GB and the disk has {free:.1f} GB free;"
+            " make room, or have the folder on a larger disk"
+        )
 
 
 def _origin(packages: Mapping[str, Any]) -> list[str]:
@@ -81,6 +95,12 @@ def _uv(cache: Path, step: Steps, origin: list[str]) -> str:
     folder = cache / "uv" / lock_digest("uv")
     program = folder / "bin" / "uv"
     if not program.is_file():
+        if importlib.util.find_spec("pip") is None:
+            version = f"{sys.version_info.major}.{sys.version_info.minor}"
+            raise NodectlError(
+                f"{sys.executable} has no pip, and there is no uv; install one of them on this machine:"
+                f" `apt install python3-pip`, `dnf install python{version}-pip`, or uv"
+            )
         say("installing uv")
         pip = [sys.executable, "-m", "pip", "install", "--quiet", *origin, "--require-hashes"]
         step.run([*pip, "--requirement", str(lock_file("uv")), "--upgrade", "--target", str(folder)])

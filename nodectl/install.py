@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from nodectl import container, environments, models, preinstalled, stores
-from nodectl.errors import BadInputError
+from nodectl.errors import BadInputError, NodectlError
 from nodectl.steps import LIMIT_SECONDS
 from nodectl.versions import NODE, lock_digest
 
@@ -64,10 +64,25 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def environment_path(variant: str) -> Path:
-    """Return the folder of `variant`'s environment for the Python that runs this, installed or not."""
-    python = f"py{sys.version_info.major}.{sys.version_info.minor}"
-    return environments_path() / f"{variant}-{python}-{lock_digest(variant)}"
+def environment_path(variant: str, python: tuple[int, int] = sys.version_info[:2]) -> Path:
+    """Return the folder of `variant`'s environment for a Python, that which runs this; installed or not."""
+    return environments_path() / f"{variant}-py{python[0]}.{python[1]}-{lock_digest(variant)}"
+
+
+def installed_python(variant: str) -> Path:
+    """Return the Python of an environment of `variant` that is complete.
+
+    That is rather the one for the Python that runs this, but a host may have got another Python since.
+    Raises `BadInputError` for an unknown variant, `NodectlError` where there is none.
+    """
+    if variant not in environments.SIZES:
+        raise BadInputError(f"variant: {variant!r} is unknown; use one of {', '.join(environments.SIZES)}")
+    for python in dict.fromkeys([sys.version_info[:2], *reversed(PYTHONS)]):
+        if environments.is_complete(environment_path(variant, python)):
+            return environment_path(variant, python) / "bin" / "python"
+    raise NodectlError(
+        f"{environment_path(variant)}: the {variant} environment is not here; `nodectl install` makes it"
+    )
 
 
 def python_path(variant: str) -> Path:

@@ -60,12 +60,14 @@ def command(launch: Launch) -> list[str]:
 
 
 def environment(launch: Launch, layout: Layout, base: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment of a service: `base` without nodectl's own import path, its values, its secrets.
+    """Return the environment of a service: `base`, its values, its secrets.
 
-    The programs of its Python environment come first on PATH, as in an activated one. What runs a container
-    gets the secrets to hand on; the values are in its arguments, so that none of them changes what it does.
+    Only a module of nodectl keeps nodectl's import path, which is no part of the launch file: another release
+    restarts nothing. The programs of the Python environment come first on PATH, as in an activated one. What
+    runs a container gets the secrets to hand on, and no value of the service: those are in its arguments.
     """
-    kept = {name: value for name, value in base.items() if name != "PYTHONPATH"}
+    own = launch.argv[1:2] == ["-m"] and launch.argv[2].startswith("nodectl.")
+    kept = {name: value for name, value in base.items() if own or name != "PYTHONPATH"}
     secrets = {name: _secret(layout, name) for name in launch.secrets}
     if launch.container is not None:
         return {**kept, **secrets}

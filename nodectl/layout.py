@@ -7,6 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+CODE: Final = Path(__file__).parents[1]
+"""The folder that the package `nodectl` is imported from."""
+
+HOST_ROOTS: Final = Path("/var/lib/dynamo-multinode")
+"""Nodes below it, at STACK/NODE, are hosts: root converges them, systemd and a user of their own run them."""
+
 MARKER: Final = "DYNAMO_MULTINODE_NODE"
 """Environment name that every process of a node carries, with the node's root as its value."""
 
@@ -21,6 +27,11 @@ class Layout:
     def at(cls, root: str | Path) -> "Layout":
         """Return the layout of the node whose folder is `root`, which need not exist."""
         return cls(Path(root).resolve())
+
+    @property
+    def on_host(self) -> bool:
+        """Whether the node is a host of its own rather than one of several on an operator's machine."""
+        return self.root.parent.parent == HOST_ROOTS.resolve()
 
     @property
     def lock(self) -> Path:
@@ -57,13 +68,23 @@ class Layout:
         return self.root / "starts"
 
     def started(self, service: str) -> Path:
-        """How often the service was started since nodectl last did it."""
+        """How often the service was started since nodectl last did it; systemd counts itself."""
         return self.starts / service
 
     @property
     def data(self) -> Path:
         """What services keep: `${data}` in a manifest's flags, and every service's working folder."""
         return self.root / "data"
+
+    @property
+    def home(self) -> Path:
+        """Home folder of a host's service user."""
+        return self.root / "home"
+
+    @property
+    def service_user(self) -> int:
+        """Return the number of the user whom services run as: theirs is the folder that they write in."""
+        return self.data.stat().st_uid
 
     @property
     def secrets(self) -> Path:
@@ -73,7 +94,7 @@ class Layout:
         return self.secrets / name
 
     def make(self) -> None:
-        """Make the folders; only the node's own user may look inside."""
+        """Make the folders of a node that is no host; only the node's own user may look inside."""
         self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
         for folder in (self.launches, self.logs, self.starts, self.data, self.secrets):
             folder.mkdir(mode=0o700, exist_ok=True)

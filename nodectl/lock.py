@@ -36,8 +36,11 @@ def _acquire(layout: Layout) -> int:
     deadline = time.monotonic() + PATIENCE
     told = False
     while time.monotonic() < deadline:
-        layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
-        descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        try:
+            layout.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            descriptor = os.open(layout.lock, os.O_RDWR | os.O_CREAT, 0o600)
+        except FileNotFoundError:  # a `remove` took the folder, or the one above, away meanwhile
+            continue
         if _take(descriptor) and _still_there(layout, descriptor):
             return descriptor
         os.close(descriptor)

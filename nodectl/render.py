@@ -2,18 +2,16 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from nodectl import container, install, models, preinstalled, stores
 from nodectl.argv import PROGRAMS, Folders, argv, is_own
 from nodectl.container import Mount
 from nodectl.errors import BadInputError
+from nodectl.interface import with_interface
 from nodectl.launch import Launch
 from nodectl.layout import MARKER, Layout
 from nodectl.manifest import ContainerEngine, Manifest, PreinstalledEngine, RuntimeSpec, Service
-
-CODE: Final = Path(__file__).parents[1]
-"""The folder that the package `nodectl` is imported from."""
 
 
 def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
@@ -70,15 +68,18 @@ def _env(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
     """Return the service's own environment: no GPU variant, no GPUs to choose."""
     gpus = service.gpus if runtime.variant == "gpu" else []
     devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else {}
-    imports = {"PYTHONPATH": str(CODE)} if is_own(service) else {}
-    return imports | devices | service.env
+    return devices | _values(service)
 
 
 def _contained_env(service: Service, runtime: RuntimeSpec, layout: Layout) -> dict[str, str]:
     """Return the environment within a container: its GPUs are all that it sees, the model is a mount."""
     hub = models.hub_cache(runtime.model.model_dump(), install.models_path())
     cache = {} if hub is None else {"HF_HUB_CACHE": str(hub)}
-    return {MARKER: str(layout.root)} | cache | service.env
+    return {MARKER: str(layout.root)} | cache | _values(service)
+
+
+def _values(service: Service) -> dict[str, str]:
+    return {name: with_interface(value, service.env) for name, value in service.env.items()}
 
 
 def _container(

@@ -1,21 +1,18 @@
 """`nodectl secrets`: keeps the secrets on standard input as files that only the node's own user can read."""
 
-import argparse
 import json
 import sys
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Annotated, Final
 
 from pydantic import Field, TypeAdapter
 
-from nodectl import converge, launch, reading
+from nodectl import converge, launch, options, reading, supervision
 from nodectl.files import read_if_there, write_atomically
 from nodectl.layout import Layout
 from nodectl.lock import locked
 from nodectl.manifest import EnvName
 from nodectl.supervisor import Supervisor
-from nodectl.supervisord import Supervisord
 
 _VALUES: Final = TypeAdapter(dict[EnvName, Annotated[str, Field(pattern=r"^[^\x00]+$")]])
 _WHAT: Final = "a JSON object of environment names and their values"
@@ -23,12 +20,10 @@ _WHAT: Final = "a JSON object of environment names and their values"
 
 def main(argv: Sequence[str]) -> int:
     """Make the JSON object on standard input (environment name: value) the node's secrets."""
-    parser = argparse.ArgumentParser(prog="nodectl secrets", description=main.__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
-    layout = Layout.at(parser.parse_args(argv).root)
+    layout = Layout.at(options.parser("secrets", main.__doc__).parse_args(argv).root)
     values = reading.checked(_VALUES, reading.document(sys.stdin.read(), _WHAT), _WHAT)
     with locked(layout):
-        restarted = keep(values, layout, Supervisord(layout))
+        restarted = keep(values, layout, supervision.supervisor(layout))
     print(json.dumps({"secrets": sorted(values), "restarted": sorted(restarted)}))
     return 0
 
@@ -38,7 +33,7 @@ def keep(values: Mapping[str, str], layout: Layout, supervisor: Supervisor) -> s
 
     Services that use one that changes are stopped before, so that none ever runs with an old one unnoticed.
     """
-    layout.make()
+    supervision.prepare(layout)
     kept = {path.name for path in layout.secrets.iterdir()}
     changed = {name for name, value in values.items() if read_if_there(layout.secret(name)) != value}
     changed |= kept - values.keys()
@@ -48,5 +43,5 @@ def keep(values: Mapping[str, str], layout: Layout, supervisor: Supervisor) -> s
     for name in kept - values.keys():
         layout.secret(name).unlink()
     for name in changed & values.keys():
-        write_atomically(layout.secret(name), values[name], mode=0o600)
-    return converge.start_idle(supervisor, layout)
+        write_atomically(layout.secret(name), values[name], mode=0o600, owner=layout.service_user)
+    return converge.start_idle(supervisor)

@@ -1,27 +1,26 @@
 """`nodectl status`: what every service of a node does."""
 
-import argparse
 import http.client
 import json
 import socket
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Final
 from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
+from nodectl import supervision
 from nodectl.errors import NodectlError
 from nodectl.files import read_if_there
 from nodectl.layout import Layout
 from nodectl.manifest import Manifest, Ready
+from nodectl.options import parser as node_parser
 from nodectl.supervisor import State
-from nodectl.supervisord import Supervisord
 
 _PROBE_SECONDS: Final = 2.0
-_ABSENT: Final = State("stopped", None, None)
+_ABSENT: Final = State("stopped")
 
 
 @dataclass(frozen=True)
@@ -37,8 +36,7 @@ class ServiceStatus:
 
 def main(argv: Sequence[str]) -> int:
     """Print what every service does. Exit code 0: all are ready."""
-    parser = argparse.ArgumentParser(prog="nodectl status", description=main.__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
+    parser = node_parser("status", main.__doc__)
     parser.add_argument("--human", action="store_true", help="print a table instead of JSON")
     options = parser.parse_args(argv)
     layout = Layout.at(options.root)
@@ -51,7 +49,7 @@ def main(argv: Sequence[str]) -> int:
         raise NodectlError(
             f"{layout.manifest}: of another release of this project; run `pulumi up`"
         ) from None
-    services = status(manifest, layout, Supervisord(layout).states())
+    services = status(manifest, supervision.supervisor(layout).states())
     if options.human:
         print(_table(services))
     else:
@@ -59,14 +57,13 @@ def main(argv: Sequence[str]) -> int:
     return 0 if all(service.ready for service in services.values()) else 1
 
 
-def status(manifest: Manifest, layout: Layout, states: Mapping[str, State]) -> dict[str, ServiceStatus]:
+def status(manifest: Manifest, states: Mapping[str, State]) -> dict[str, ServiceStatus]:
     """Return the status of each service of the manifest, all probed at the same time."""
 
     def one(name: str) -> ServiceStatus:
         state = states.get(name, _ABSENT)
         ready = state.pid is not None and _is_ready(manifest.services[name].ready)
-        starts = int(read_if_there(layout.started(name)) or 0)
-        return ServiceStatus(state.name, state.pid, state.uptime, ready, max(starts - 1, 0))
+        return ServiceStatus(state.name, state.pid, state.uptime, ready, state.restarts)
 
     names = sorted(manifest.services)
     with ThreadPoolExecutor(max_workers=len(names) or 1) as pool:

@@ -1,9 +1,11 @@
 """What nodectl asks of whatever keeps a node's services running."""
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
+
+from nodectl.launch import Launch
 
 
 @dataclass(frozen=True)
@@ -12,15 +14,22 @@ class Unit:
 
     command: tuple[str, ...]
     stop_seconds: int
+    contained: bool = False
+    """Whether the command runs a container, which keeps the service apart instead of the supervisor."""
 
 
 @dataclass(frozen=True)
 class State:
-    """What a service is doing. `pid` and `uptime` (seconds) are None while it has no process."""
+    """What a service is doing. `pid` and `uptime` (seconds) are None while it has no process.
+
+    `name` is one of running, starting, backoff, stopping, stopped, fatal. `restarts` counts the supervisor's
+    own since nodectl started it.
+    """
 
     name: str
-    pid: int | None
-    uptime: int | None
+    pid: int | None = None
+    uptime: int | None = None
+    restarts: int = 0
 
     @property
     def idle(self) -> bool:
@@ -51,11 +60,17 @@ class Supervisor(Protocol):
     def load(self, units: Mapping[str, Unit], python: Path) -> int:
         """Make `units` all that is loaded, starting the supervisor with `python` when it does not run.
 
-        Services that left or differ are stopped; none is started. Returns the supervisor's process.
+        Services that left are stopped, none is started. Returns the supervisor's process.
         """
 
     def start(self, services: Collection[str]) -> None:
         """Start loaded services that do not run; returns before they are ready."""
 
-    def shut_down(self) -> None:
-        """End the supervisor, whose services were stopped."""
+    def shut_down(self, launches: Mapping[str, Launch]) -> None:
+        """Stop all services, started by `launches`; nothing of the node is left with the supervisor."""
+
+    def logged(self) -> Collection[str]:
+        """Return the services that have a log."""
+
+    def log_command(self, service: str, *, lines: int, follow: bool) -> Sequence[str]:
+        """Return the command that prints a service's last `lines` lines, and those that come to `follow`."""

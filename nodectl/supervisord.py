@@ -12,7 +12,7 @@ import socket
 import subprocess
 import time
 import xmlrpc.client
-from collections.abc import Callable, Collection, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
@@ -20,12 +20,12 @@ from typing import Any, Final
 import psutil
 from supervisor.xmlrpc import Faults
 
-from nodectl import processes
+from nodectl import converge, processes
 from nodectl.errors import NodectlError, TimedOutError
-from nodectl.files import write_atomically
-from nodectl.layout import MARKER, Layout
+from nodectl.files import read_if_there, write_atomically
+from nodectl.launch import Launch
+from nodectl.layout import CODE, MARKER, Layout
 from nodectl.leftovers import end_leftovers
-from nodectl.render import CODE
 from nodectl.supervisor import State, Unit
 
 _CONFIGURATION: Final = "supervisord.conf"
@@ -96,7 +96,7 @@ class Supervisord:
     def states(self) -> dict[str, State]:
         try:
             with self._calls() as calls:
-                return {info["name"]: _state(info) for info in calls.getAllProcessInfo()}
+                return {info["name"]: self._state(info) for info in calls.getAllProcessInfo()}
         except _NotRunningError:
             return {}
 
@@ -133,9 +133,24 @@ class Supervisord:
     def start(self, services: Collection[str]) -> None:
         with self._calls() as calls:
             for name in services:
+                self._layout.started(name).unlink(missing_ok=True)
                 _tolerating(Faults.ALREADY_STARTED, calls.startProcess, name)
 
-    def shut_down(self) -> None:
+    def shut_down(self, launches: Mapping[str, Launch]) -> None:
+        try:
+            converge.stop(self, self.states().keys(), launches)
+            self._end()
+        except NodectlError as error:
+            converge.say(f"the supervisor does not stop its services: {error}")
+        processes.end_orphans(self._layout, launches)
+
+    def logged(self) -> set[str]:
+        return {path.stem for path in self._layout.logs.glob("*.log")}
+
+    def log_command(self, service: str, *, lines: int, follow: bool) -> Sequence[str]:
+        return ["tail", "-n", str(lines), *(["-F"] if follow else []), "--", str(self._layout.log(service))]
+
+    def _end(self) -> None:
         pid = self.pid()
         if pid is None:
             return
@@ -144,6 +159,16 @@ class Supervisord:
             calls.shutdown()
         if not processes.ended([supervisord], _KILL_SECONDS):
             raise TimedOutError(f"supervisord (process {pid}) does not end")
+
+    def _state(self, info: Mapping[str, Any]) -> State:
+        runs = info["pid"] != 0
+        starts = int(read_if_there(self._layout.started(info["name"])) or 0)
+        return State(
+            name=info["statename"].lower(),
+            pid=info["pid"] if runs else None,
+            uptime=info["now"] - info["start"] if runs else None,
+            restarts=max(starts - 1, 0),
+        )
 
     def _active(self, services: Collection[str]) -> dict[str, State]:
         return {n: state for n, state in self.states().items() if n in services and not state.idle}
@@ -214,15 +239,6 @@ class _UnixConnection(http.client.HTTPConnection):
         self.sock = socket.socket(socket.AF_UNIX)
         self.sock.settimeout(self.timeout)
         self.sock.connect(self._path)
-
-
-def _state(info: Mapping[str, Any]) -> State:
-    runs = info["pid"] != 0
-    return State(
-        name=info["statename"].lower(),
-        pid=info["pid"] if runs else None,
-        uptime=info["now"] - info["start"] if runs else None,
-    )
 
 
 def _tolerating(fault: int, call: Callable[[str, bool], object], service: str) -> None:

@@ -30,7 +30,8 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     layout = Layout.at(options.root)
     started = launch.read(layout, options.service)
-    _count(layout.started(options.service))
+    if layout.starts.is_dir():  # systemd counts itself
+        _count(layout.started(options.service))
     if os.environ.get(MARKER) == str(layout.root):  # not where a user tries it in a shell's session
         for pid in end_leftovers(os.getsid(0)):
             print(f"nodectl: ended process {pid}, left by a service that died", flush=True)

@@ -14,7 +14,7 @@ from planning.runtimes import problems as runtime_problems
 from planning.values import Node
 from planning.words import counted
 from settings.messages import shown
-from settings.models import AwsTarget, FrontendSettings, LocalTarget, RoleSettings, Settings
+from settings.models import AwsTarget, FrontendSettings, HostsTarget, LocalTarget, RoleSettings, Settings
 from settings.problems import Problem
 
 MAX_NODES = 256
@@ -44,14 +44,18 @@ def too_many_nodes(demands: Sequence[Demand], machine: Machine) -> Problem | Non
     )
 
 
-def no_room(nodes: int, demands: Sequence[Demand], machine: Machine) -> Problem:
+def no_room(
+    target: LocalTarget | HostsTarget | AwsTarget, nodes: int, demands: Sequence[Demand], machine: Machine
+) -> Problem:
     """Return what to say when the given number of nodes does not hold the engines."""
     total = sum(demand.replicas * demand.gpus for demand in demands)
     enough = sum(demand.nodes(machine.gpus) for demand in demands)
+    hosts = isinstance(target, HostsTarget)
+    remedy = f"list {enough} machines" if hosts else f"write {enough}"
     return Problem(
-        "target.nodes",
+        "target.inventory" if hosts else "target.nodes",
         f"cannot hold {_wanted(demands)}: {total} of {nodes} x {machine.gpus} = "
-        f"{counted(nodes * machine.gpus, 'GPU')}; write {enough}, or lower `replicas`",
+        f"{counted(nodes * machine.gpus, 'GPU')}; {remedy}, or lower `replicas`",
         str(nodes),
     )
 
@@ -84,7 +88,7 @@ def after_placement(settings: Settings, nodes: Sequence[Node]) -> Iterator[Probl
         )
 
 
-def _machine(target: LocalTarget | AwsTarget) -> Iterator[Problem]:
+def _machine(target: LocalTarget | HostsTarget | AwsTarget) -> Iterator[Problem]:
     if isinstance(target, AwsTarget):
         if target.instance_type not in INSTANCES:
             known = ", ".join(INSTANCES)
@@ -97,7 +101,7 @@ def _machine(target: LocalTarget | AwsTarget) -> Iterator[Problem]:
             f"expected at most {MAX_GPUS_PER_NODE}: every GPU may need ports of its own; use more `nodes`",
             str(target.gpus_per_node),
         )
-    elif (target.nodes or 1) > MAX_NODES:
+    elif isinstance(target, LocalTarget) and (target.nodes or 1) > MAX_NODES:
         yield Problem("target.nodes", f"expected at most {MAX_NODES}", str(target.nodes))
 
 

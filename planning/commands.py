@@ -43,7 +43,8 @@ DEFAULT_CPU_ENV: Final[Env] = {
     "OMP_NUM_THREADS": "1",
 }
 
-DEFAULT_LOCAL_ENV: Final[Env] = {"GLOO_SOCKET_IFNAME": "lo"}
+DEFAULT_VLLM_ENV: Final[Env] = {"GLOO_SOCKET_IFNAME": "${interface}", "NCCL_SOCKET_IFNAME": "${interface}"}
+"""Gloo and NCCL otherwise pick an interface themselves, and meet nobody where a node has several."""
 
 PAIRING_FLAGS: Final = ("attention-backend", "dtype", "hf-overrides", "kv-cache-dtype", "quantization")
 """vLLM flags that decide what NIXL compares before it moves KV blocks from one worker to another."""
@@ -189,8 +190,8 @@ def _dynamo_env(site: Site, address: str) -> Env:
 
 def _worker_defaults(site: Site) -> Env:
     cpu = DEFAULT_CPU_ENV if site.plan.runtime.variant == "cpu" else {}
-    local = DEFAULT_LOCAL_ENV if site.local and site.plan.engine == "vllm" else {}
-    return DEFAULT_ENV | cpu | local
+    vllm = DEFAULT_VLLM_ENV if site.plan.engine == "vllm" else {}
+    return DEFAULT_ENV | cpu | vllm
 
 
 def _worker_env(site: Site, engine: Engine, rank: int) -> Env:

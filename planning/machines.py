@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from planning.words import counted
-from settings.models import AwsTarget, LocalTarget
+from settings.models import AwsTarget, HostsTarget, LocalTarget
 
 
 @dataclass(frozen=True)
@@ -39,8 +39,10 @@ _INSTANCES: Final = (
 INSTANCES: Final = {machine.name: machine for machine in _INSTANCES}
 
 
-def machine(target: LocalTarget | AwsTarget) -> Machine | None:
+def machine(target: LocalTarget | HostsTarget | AwsTarget) -> Machine | None:
     """Return what each node of `target` has; None for an instance type that is not in the table."""
     if isinstance(target, LocalTarget):
         return Machine("node", target.gpus_per_node)
+    if isinstance(target, HostsTarget):
+        return Machine("host", target.gpus_per_node)
     return INSTANCES.get(target.instance_type)

@@ -43,19 +43,21 @@ def fits(gpus: int, per_node: int) -> bool:
     return gpus <= per_node or gpus % per_node == 0
 
 
-def place(demands: Sequence[Demand], per_node: int, nodes: int | None) -> tuple[Engine, ...]:
+def place(demands: Sequence[Demand], per_node: int, nodes: Sequence[str] | None) -> tuple[Engine, ...]:
     """Place the engines of each role, on as few nodes as possible, or spread over the `nodes` given.
 
-    Every engine must fit (`fits`). Raises `NoRoomError`.
+    Every engine must fit (`fits`). Nodes that were not given are node-1, node-2 and so on. Raises
+    `NoRoomError`.
     """
     needed = [demand.nodes(per_node) for demand in demands]
-    count = nodes or sum(needed)
+    count = len(nodes) if nodes else sum(needed)
+    names = nodes or [f"node-{number}" for number in range(1, count + 1)]
     apart = count >= sum(needed)
-    free = {number: tuple(range(per_node)) for number in range(1, count + 1)}
+    free = {name: tuple(range(per_node)) for name in names}
     first = list(free)[: count - sum(needed[1:]) if apart else count]
     engines = _place_role(demands[0], first, free, per_node, spread=nodes is not None)
     for demand in demands[1:]:
-        region = [number for number, gpus in free.items() if len(gpus) == per_node or not apart]
+        region = [name for name, gpus in free.items() if len(gpus) == per_node or not apart]
         if nodes is not None:
             region.reverse()
         engines += _place_role(demand, region, free, per_node, spread=nodes is not None, top=not apart)
@@ -64,8 +66,8 @@ def place(demands: Sequence[Demand], per_node: int, nodes: int | None) -> tuple[
 
 def _place_role(
     demand: Demand,
-    region: Sequence[int],
-    free: dict[int, tuple[int, ...]],
+    region: Sequence[str],
+    free: dict[str, tuple[int, ...]],
     per_node: int,
     *,
     spread: bool,
@@ -74,18 +76,19 @@ def _place_role(
     """Place one role's engines on the nodes of `region`, in its order, and take their GPUs from `free`."""
     share, span = demand.share(per_node), demand.span(per_node)
     load = dict.fromkeys(region, 0)
+    order = list(free)
     engines = []
     for index in range(demand.replicas):
-        room = [number for number in region if len(free[number]) >= share]
+        room = [name for name in region if len(free[name]) >= share]
         if spread:
             room.sort(key=load.__getitem__)
         if len(room) < span:
             raise NoRoomError
         ranks = []
-        for number in sorted(room[:span]):
-            gpus = free[number][-share:] if top else free[number][:share]
-            free[number] = tuple(gpu for gpu in free[number] if gpu not in gpus)
-            load[number] += 1
-            ranks.append(Rank(f"node-{number}", gpus))
+        for name in sorted(room[:span], key=order.index):
+            gpus = free[name][-share:] if top else free[name][:share]
+            free[name] = tuple(gpu for gpu in free[name] if gpu not in gpus)
+            load[name] += 1
+            ranks.append(Rank(name, gpus))
         engines.append(Engine(demand.role, index, tuple(ranks)))
     return engines

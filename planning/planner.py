@@ -13,7 +13,7 @@ from planning.runtimes import runtime
 from planning.services import planned_services
 from planning.values import Engine, Node, Plan
 from planning.words import counted
-from settings.models import LocalTarget, Settings
+from settings.models import HostsTarget, LocalTarget, Settings
 from settings.problems import StackFileError
 
 
@@ -46,24 +46,36 @@ def _engines(settings: Settings, each: Machine) -> tuple[Engine, ...]:
     demands = [Demand(name, role.replicas, gpus_of(role)) for name, role in worker_roles(settings)]
     if problem := checks.too_many_nodes(demands, each):
         raise StackFileError([problem])
+    given = _given_workers(settings)
     try:
-        return place(demands, each.gpus, _given_nodes(settings))
+        return place(demands, each.gpus, given)
     except NoRoomError:
-        raise StackFileError([checks.no_room(_given_nodes(settings) or 0, demands, each)]) from None
+        raise StackFileError([checks.no_room(settings.target, len(given or ()), demands, each)]) from None
 
 
-def _given_nodes(settings: Settings) -> int | None:
-    return settings.target.nodes if isinstance(settings.target, LocalTarget) else None
+def _given_workers(settings: Settings) -> list[str] | None:
+    """Return the worker nodes that the stack file names or counts; None: as many as the engines need."""
+    target = settings.target
+    if isinstance(target, HostsTarget):
+        names = [entry.name for entry in target.inventory]
+        return names if settings.head.placement == "colocated" else names[1:]
+    count = target.nodes if isinstance(target, LocalTarget) else None
+    return [f"node-{number}" for number in range(1, count + 1)] if count else None
 
 
 def _nodes(settings: Settings, each: Machine, engines: Sequence[Engine]) -> Iterator[Node]:
     """Yield a dedicated head, if any, and then every worker node: what comes later is what comes and goes."""
-    used = max(int(rank.node.split("-")[1]) for engine in engines for rank in engine.ranks)
     colocated = settings.head.placement == "colocated"
     if not colocated:
-        yield Node("head", gpus=0, head=True)
-    for number in range(1, (_given_nodes(settings) or used) + 1):
-        yield Node(f"node-{number}", each.gpus, head=colocated and number == settings.head.node)
+        target = settings.target
+        name = target.inventory[0].name if isinstance(target, HostsTarget) else "head"
+        yield Node(name, gpus=0, head=True)
+    workers = _given_workers(settings)
+    if workers is None:
+        used = max(int(rank.node.split("-")[1]) for engine in engines for rank in engine.ranks)
+        workers = [f"node-{number}" for number in range(1, used + 1)]
+    for number, name in enumerate(workers, 1):
+        yield Node(name, each.gpus, head=colocated and number == settings.head.node)
 
 
 def _notes(settings: Settings) -> Iterator[str]:

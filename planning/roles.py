@@ -37,4 +37,4 @@ def variant(settings: Settings) -> Variant:
     if engine_kind(settings) == "mocker":
         return "mocker"
     target = settings.target
-    return "cpu" if target.kind == "local" and target.device == "cpu" else "gpu"
+    return "cpu" if target.kind != "aws" and target.device == "cpu" else "gpu"

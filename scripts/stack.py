@@ -11,6 +11,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,9 +22,13 @@ import yaml
 
 from planning.rehearsal import rehearsal
 from planning.words import not_yet
+from scripts import nodes
 from scripts.toolchain.shell import PASSPHRASE
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
+
+BUILT = ("local", "hosts")
+"""Targets that can be brought up (`components.program.NODE_SOURCES`, which would load Pulumi)."""
 
 PROJECT = "dynamo"
 """Name of the Pulumi project, as Pulumi.yaml says."""
@@ -66,11 +71,19 @@ def _runs(pid: int, locked: datetime) -> bool:
         return False
 
 
-def proof_spec(deployment: Mapping[str, Any]) -> str | None:
+@dataclass(frozen=True)
+class Proved:
+    """What the last `up` proved: the command that did it, and its standard input."""
+
+    command: str
+    spec: str
+
+
+def proved(deployment: Mapping[str, Any]) -> Proved | None:
     """Return what the last `up` proved, from an exported stack; None when nothing was proved."""
     for resource in deployment["deployment"].get("resources", []):
         if resource["urn"].endswith("Command::proof"):
-            return str(resource["inputs"]["stdin"])
+            return Proved(str(resource["inputs"]["create"]), str(resource["inputs"]["stdin"]))
     return None
 
 
@@ -106,8 +119,8 @@ def unlock(stack: str) -> int:
 def create(stack: str) -> int:
     """Make the stack unless it is there; one that cannot be brought up leaves no trace of the try."""
     kind = read_stack_file(stack_file(stack)).target.kind
-    if kind != "local":
-        raise StackError(not_yet(kind, ["local"], stack))
+    if kind not in BUILT:
+        raise StackError(not_yet(kind, BUILT, stack))
     _check_passphrase(stack)
     select = ["pulumi", "stack", "select", "--create", "--stack", stack]
     subprocess.run(select, stdout=subprocess.DEVNULL, check=True)
@@ -127,13 +140,14 @@ def _check_passphrase(stack: str) -> None:
 
 def prove(stack: str) -> int:
     """Prove the stack again, live."""
-    proof = [sys.executable, "-m", "nodectl", "proof", "--human"]
-    return subprocess.run(proof, input=_proved(stack), text=True, check=False).returncode
+    last = _proved(stack)
+    proof = [*shlex.split(last.command), "--human"]
+    return subprocess.run(proof, input=last.spec, text=True, check=False).returncode
 
 
 def ready(stack: str) -> int:
     """Say where the model answers, how to try it and how to undo it."""
-    spec = json.loads(_proved(stack))
+    spec = json.loads(_proved(stack).spec)
     request = {"model": spec["model"], "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
     url = f"{spec['endpoint']}/v1/chat/completions"
     curl = ["curl", "-s", url, "-H", "Content-Type: application/json", "-d", json.dumps(request)]
@@ -163,17 +177,17 @@ def down(stack: str) -> int:
     return _forget(stack)
 
 
-def _proved(stack: str) -> str:
+def _proved(stack: str) -> Proved:
     """Return what the stack's last `up` proved; raise StackError when that was nothing."""
-    spec = proof_spec(_exported(stack) or {"deployment": {}})
-    if spec is None:
+    last = proved(_exported(stack) or {"deployment": {}})
+    if last is None:
         raise StackError(f"stack {stack}: nothing was proved yet; bring it up with `scripts/up {stack}`")
-    return spec
+    return last
 
 
-def _exported(stack: str) -> dict[str, Any] | None:
+def _exported(stack: str, *options: str) -> dict[str, Any] | None:
     """Return the stack as Pulumi keeps it; None when there is no such stack."""
-    export = ["pulumi", "stack", "export", "--stack", stack]
+    export = ["pulumi", "stack", "export", "--stack", stack, *options]
     done = subprocess.run(export, capture_output=True, text=True, check=False)
     if done.returncode == _NO_SUCH_STACK:
         return None
@@ -209,9 +223,25 @@ def rehearse(stack: str) -> int:
     return 0
 
 
-COMMANDS: Mapping[str, Callable[[str], int]] = {
+def mend(stack: str) -> int:
+    """Set up again the machines that lost what the last `up` put there, such as one that was re-imaged."""
+    return nodes.mend(_exported(stack, "--show-secrets"))
+
+
+def node(stack: str, name: str, verb: str, *arguments: str) -> int:
+    """Run a verb of nodectl on one node of the stack."""
+    found = nodes.of(_exported(stack))
+    if name not in found:
+        known = ", ".join(found) or f"none: bring it up with `scripts/up {stack}`"
+        raise StackError(f"stack {stack} has no node {name}; it has {known}")
+    return subprocess.run(found[name].running(verb, *arguments), check=False).returncode
+
+
+COMMANDS: Mapping[str, Callable[..., int]] = {
     "unlock": unlock,
     "create": create,
+    "mend": mend,
+    "node": node,
     "prove": prove,
     "ready": ready,
     "down": down,
@@ -219,11 +249,11 @@ COMMANDS: Mapping[str, Callable[[str], int]] = {
 }
 
 
-def main(command: str, stack: str) -> int:
+def main(command: str, stack: str, *arguments: str) -> int:
     """Run one command; whatever fails is one message. Pulumi has said itself what went wrong with it."""
     try:
         stack_file(stack)
-        return COMMANDS[command](stack)
+        return COMMANDS[command](stack, *arguments)
     except StackFileError as error:
         print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
         return 2

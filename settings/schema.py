@@ -60,7 +60,8 @@ def at(path: Sequence[int | str]) -> Schema:
         elif union and part in union["mapping"]:
             schema = {"$ref": union["mapping"][part]}
         else:
-            schema = properties(schema).get(str(part)) or schema.get("additionalProperties") or schema
+            inner = schema.get("items") if isinstance(part, int) else schema.get("additionalProperties")
+            schema = properties(schema).get(str(part)) or inner or schema
     return schema
 
 

@@ -42,14 +42,17 @@ def ensure(folder: Path, image: Path, address: str, network: Network, public_key
         for bound in bindings():
             # its parents, too, so that no service user stands before a closed home folder
             (partial / UPPER / bound.relative_to("/")).mkdir(parents=True, exist_ok=True)
+        (partial / UPPER / "root").chmod(0o711)
         cache = partial / UPPER / MACHINE_CACHE.relative_to("/")
         if user_cache() != MACHINE_CACHE:
             cache.parent.mkdir(parents=True, exist_ok=True)
             cache.symlink_to(user_cache())
         if own_python():
-            python = partial / UPPER / "usr/local/bin/python3"
-            python.parent.mkdir(parents=True)
-            python.symlink_to(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))
+            versioned = f"python3.{sys.version_info.minor}"
+            programs = partial / UPPER / "usr/local/bin"
+            programs.mkdir(parents=True)
+            for name in ("python3", versioned):
+                (programs / name).symlink_to(Path(sys.base_prefix, "bin", versioned))
 
 
 def bindings() -> Mapping[Path, Path]:

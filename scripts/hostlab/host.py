@@ -79,6 +79,7 @@ class Host:
         """Give it power, unless it has; `wait_until_ready` waits for the boot."""
         if self.running:
             return
+        self.network.unplug(self.name)
         Path("/run/systemd/nspawn").mkdir(parents=True, exist_ok=True)
         binds = [f"--bind-ro={_escaped(here)}:{_escaped(seen)}" for seen, here in disk.bindings().items()]
         nspawn = ["systemd-nspawn", "--quiet", f"--directory={disk.ROOT}", f"--machine={self.name}", *binds]

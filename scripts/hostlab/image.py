@@ -16,7 +16,9 @@ PROGRAMS = {"ip": "iproute2", "mmdebstrap": "mmdebstrap", "systemd-nspawn": "sys
 PACKAGES = (
     "ca-certificates",
     "dbus",
+    "haproxy",
     "iproute2",
+    "netcat-openbsd",
     "nftables",
     "openssh-server",
     "procps",
@@ -34,6 +36,8 @@ RECIPE = (
     # hosts that share their keys are not told apart
     '--customize-hook=rm "$1"/etc/ssh/ssh_host_*',
     '--customize-hook=systemctl --root="$1" enable systemd-networkd',
+    # a host that is to balance runs it by a unit of its own
+    '--customize-hook=systemctl --root="$1" disable haproxy',
     # work by the clock would take the processors of all hosts at once
     f'--customize-hook=systemctl --root="$1" mask console-getty {" ".join(TIMERS)}',
     "bookworm",

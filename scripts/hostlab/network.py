@@ -80,6 +80,11 @@ class Network:
         for what in (["link", "delete", self.name], ["netns", "delete", self.name]):
             subprocess.run(["ip", *what], capture_output=True, check=False)
 
+    def unplug(self, host: str) -> None:
+        """Remove the plug of a host that has no power: the kernel may keep a killed host's for a while."""
+        stale = ["ip", "-netns", self.name, "link", "delete", f"vb-{host}"]
+        subprocess.run(stale, capture_output=True, check=False)
+
     def _recorded_owner(self) -> Path | None:
         try:
             alias = Path("/sys/class/net", self.name, "ifalias").read_text(encoding="utf-8").strip()

@@ -173,7 +173,7 @@ def test_defaults_give_way_to_the_stack_file() -> None:
     ids=["disagg", "large", "simulated agg", "simulated disagg", "cpu"],
 )
 def test_whatever_planning_sets_is_either_a_default_or_refused_in_a_stack_file(file: Settings) -> None:
-    defaults = commands.DEFAULT_ENV | commands.DEFAULT_CPU_ENV | commands.DEFAULT_LOCAL_ENV
+    defaults = commands.DEFAULT_ENV | commands.DEFAULT_CPU_ENV | commands.DEFAULT_VLLM_ENV
     for service in services(file).values():
         if service.module not in owned.FLAGS:
             continue

@@ -14,11 +14,12 @@ ALLOWED = {
     "nodectl": {"nodectl"},
     "settings": {"settings", "nodectl.manifest"},
     "planning": {"planning", "settings", "nodectl.manifest", "nodectl.versions"},
-    "components": {"components", "planning", "settings", "nodectl"},
+    "reach": {"reach"},
+    "components": {"components", "planning", "settings", "nodectl", "reach"},
 }
 """Layer -> what of this project it may import."""
 
-NO_PULUMI = {"nodectl", "settings", "planning"}
+NO_PULUMI = {"nodectl", "settings", "planning", "reach"}
 
 
 def imports(folder: str) -> Iterator[tuple[Path, str]]:

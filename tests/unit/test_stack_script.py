@@ -13,7 +13,7 @@ import psutil
 import pytest
 
 from scripts import stack as stack_script
-from scripts.stack import COMMANDS, abandoned, main, proof_spec, stale_locks
+from scripts.stack import COMMANDS, Proved, abandoned, main, proved, stale_locks
 
 HOST = os.uname().nodename
 STACKS = Path(__file__).parents[2] / "stacks"
@@ -99,9 +99,9 @@ def test_a_program_whose_engine_runs_is_left_alone(tmp_path: Path, program: list
 def test_the_proof_of_the_last_up_is_found_in_the_exported_stack() -> None:
     urn = "urn:pulumi:local::dynamo::dynamo:index:Deployment$dynamo:index:Proof$command:local:Command::proof"
     other = {"urn": urn.replace("::proof", "::node-1-apply"), "inputs": {"stdin": "{}"}}
-    exported = {"deployment": {"resources": [other, {"urn": urn, "inputs": {"stdin": '{"digest": "d"}'}}]}}
-    assert proof_spec(exported) == '{"digest": "d"}'
-    assert proof_spec({"deployment": {}}) is None
+    exported = {"deployment": {"resources": [other, {"urn": urn, "inputs": {"create": "c", "stdin": "{}"}}]}}
+    assert proved(exported) == Proved("c", "{}")
+    assert proved({"deployment": {}}) is None
 
 
 @pytest.fixture

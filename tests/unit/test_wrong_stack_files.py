@@ -97,7 +97,7 @@ CASES = {
         "`pattern: agg`",
     ),
     "missing model name": wrong(stack(model="{}"), "model.name", "missing", "for example `name: "),
-    "missing kind": wrong(stack(target="{nodes: 2}"), "target.kind", "missing", "aws or local"),
+    "missing kind": wrong(stack(target="{nodes: 2}"), "target.kind", "missing", "aws or hosts or local"),
     "missing instance type": wrong(stack(target="{kind: aws}"), "target.instanceType", "p5.48xlarge"),
     "null": wrong(stack(engine=""), "engine", "is empty", "remove the key"),
     "null role": wrong(role(""), "roles.aggregated", "is empty", "write a value"),
@@ -105,7 +105,7 @@ CASES = {
     "unknown pattern": wrong(stack(pattern="aggg"), "pattern", '"aggg"', "expected agg or disagg"),
     "list for a word": wrong(stack(pattern="[agg]"), "pattern", "[…]", "expected agg or disagg"),
     "unknown engine": wrong(stack(engine="sglang"), "engine", '"sglang"', "vllm or mocker"),
-    "unknown kind": wrong(stack(target="{kind: gcp}"), "target.kind", '"gcp"', "aws or local"),
+    "unknown kind": wrong(stack(target="{kind: gcp}"), "target.kind", '"gcp"', "aws or hosts or local"),
     "word for a target": wrong(stack(target="local"), "target", '"local"', "a mapping", "`target: {kind: "),
     "unknown head": wrong(stack(head="dedicatd"), "head", '"dedicatd"', "colocated or dedicated"),
     "unknown device": wrong(

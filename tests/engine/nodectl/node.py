@@ -109,7 +109,7 @@ class Node:
     def status(self) -> dict[str, ServiceStatus]:
         """Return what `nodectl status` would print, without the cost of a process: for use in loops."""
         manifest = Manifest.model_validate_json(self.layout.manifest.read_text())
-        return status(manifest, self.layout, Supervisord(self.layout).states())
+        return status(manifest, Supervisord(self.layout).states())
 
     def report_file(self, service: str) -> Path:
         return self.cache.parent / f"{self.root.name}-{service}.json"

@@ -1,0 +1,66 @@
+"""Nodes of `target: hosts`: the machines of an inventory, each reached over SSH."""
+
+from pathlib import Path
+
+import pulumi
+
+from components.node import Node
+from components.nodectl import PYTHON
+from planning.values import Plan
+from reach import known, release
+from reach.host import Host
+from settings.models import HostEntry, HostsTarget
+
+ROOT = "/var/lib/dynamo-multinode"
+"""Folder of all stacks on a host; nodectl keeps services below it with systemd."""
+
+
+def host_nodes(plan: Plan) -> list[Node]:
+    """Return the plan's nodes on the machines of the inventory.
+
+    On `up`, a host whose key is neither given nor recorded is connected to first, so that its key is part of
+    its identity from the start.
+    """
+    target = plan.settings.target
+    if not isinstance(target, HostsTarget):
+        raise TypeError(f"not hosts: {target.kind}")
+    hosts = {entry.name: _host(target, entry) for entry in target.inventory}
+    if not pulumi.runtime.is_dry_run():
+        known.record(hosts.values())
+    return [
+        _node(hosts[node.name], entry.address, plan)
+        for node in plan.nodes
+        for entry in target.inventory
+        if entry.name == node.name
+    ]
+
+
+def known_hosts(stack: str) -> Path:
+    """Return the file of the host keys that were recorded for a stack; it belongs into version control."""
+    return Path("stacks", f"known_hosts.{stack}")
+
+
+def _host(target: HostsTarget, entry: HostEntry) -> Host:
+    return Host(
+        name=entry.name,
+        host=entry.host or entry.address,
+        user=entry.user or target.user,
+        port=entry.port or target.port,
+        bastion=entry.bastion or target.bastion,
+        host_key=entry.host_key,
+        known_hosts=known_hosts(pulumi.get_stack()),
+    )
+
+
+def _node(host: Host, address: str, plan: Plan) -> Node:
+    reach = (PYTHON, "-m", "reach", *host.arguments())
+    variant = plan.runtime.environment
+    return Node(
+        host.name,
+        address,
+        nodectl=(*reach, "--release", release.digest(), "--", variant),
+        undo=(*reach, "--gone-is-fine", "--", variant),
+        identity=f"{address} {known.key(host) or 'any key'}",
+        root=f"{ROOT}/{pulumi.get_stack()}/{host.name}",
+        here=False,
+    )

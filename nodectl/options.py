@@ -1,0 +1,35 @@
+"""The options that verbs share, and whether whoever asks may undo a node. Standard library only."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+from nodectl import identity
+from nodectl.layout import Layout
+
+
+class Undoing(NamedTuple):
+    """What is to be undone: the node, and the identity that it was set up as; None: whatever it is."""
+
+    layout: Layout
+    identity: str | None
+
+    def is_due(self) -> bool:
+        """Return whether the node is still that one: not where a successor is recorded by now."""
+        return self.identity is None or identity.recorded(self.layout) in (None, self.identity)
+
+
+def parser(verb: str, description: str | None) -> argparse.ArgumentParser:
+    """Return a parser of the options that all verbs of a node have."""
+    made = argparse.ArgumentParser(prog=f"nodectl {verb}", description=description)
+    made.add_argument("--root", type=Path, required=True, help="the node's folder")
+    return made
+
+
+def undoing(verb: str, description: str | None, argv: Sequence[str]) -> Undoing:
+    """Read the command line of a verb that undoes what another did."""
+    made = parser(verb, description)
+    made.add_argument("--identity", help="do so only while this identity is recorded, or none")
+    options = made.parse_args(argv)
+    return Undoing(Layout.at(options.root), options.identity)

@@ -1,0 +1,62 @@
+"""The releases of nodectl on a host, `/opt/dynamo-multinode/DIGEST/nodectl`: those that nothing uses go.
+
+Standard library only.
+"""
+
+import contextlib
+import shutil
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+from nodectl.layout import CODE
+from nodectl.unitfile import unit_files
+
+FOLDER: Final = Path("/opt/dynamo-multinode")
+
+_SETTLED_SECONDS: Final = 3600
+"""A release that is younger may have been put there for an `up` that is about to use it."""
+
+_LEAVING: Final = {b"remove", b"forget"}
+"""Verbs that are done with the host: what they run from need not outlive them."""
+
+
+def collect(*, leaving: bool = False, nodes: bool = True) -> None:
+    """Remove the releases that no unit names and no process runs.
+
+    The one that runs this goes only when it is `leaving`. Without `nodes` on the host, young ones go as well.
+    """
+    if CODE.parent != FOLDER.resolve() or not FOLDER.is_dir():
+        return  # this runs from somewhere else, such as a checkout
+    used = {CODE} - ({CODE} if leaving else set()) | set(_named()) | set(_running())
+    for release in FOLDER.resolve().iterdir():
+        settled = not nodes or release == CODE or time.time() - release.lstat().st_ctime > _SETTLED_SECONDS
+        if release not in used and settled:
+            shutil.rmtree(release, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        FOLDER.rmdir()
+
+
+def _named() -> Iterator[Path]:
+    """Yield the releases that units start services from."""
+    texts = [unit.read_text(encoding="utf-8") for unit in unit_files()]
+    yield from (
+        release for release in FOLDER.resolve().iterdir() if any(str(release) in text for text in texts)
+    )
+
+
+def _running() -> Iterator[Path]:
+    """Yield the releases that other processes import nodectl from."""
+    for process in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            arguments = (process / "cmdline").read_bytes().split(b"\0")
+            if _LEAVING.isdisjoint(arguments[:6]):
+                yield from _imported_by((process / "environ").read_bytes())
+
+
+def _imported_by(environment: bytes) -> Iterator[Path]:
+    for entry in environment.split(b"\0"):
+        name, _, value = entry.partition(b"=")
+        if name == b"PYTHONPATH":
+            yield Path(value.decode(errors="replace"))

@@ -1,0 +1,39 @@
+"""What keeps a node's services running: systemd on hosts, a supervisord of its own anywhere else.
+
+Everything in which a host's node differs from one on an operator's machine is decided here.
+"""
+
+from nodectl import host
+from nodectl.layout import Layout
+from nodectl.supervisor import Supervisor
+
+
+def supervisor(layout: Layout) -> Supervisor:
+    """Return what keeps the services of the node at `layout` running."""
+    if layout.on_host:
+        from nodectl.systemd import Systemd  # noqa: PLC0415 - either may lack what the other needs
+
+        return Systemd(layout)
+    from nodectl.supervisord import Supervisord  # noqa: PLC0415 - as above
+
+    return Supervisord(layout)
+
+
+def prepare(layout: Layout) -> None:
+    """Make the node's folders and, on a host, the user whom services run as."""
+    if layout.on_host:
+        host.prepare(layout)
+    else:
+        layout.make()
+
+
+def tidy(layout: Layout) -> None:
+    """Take away what an earlier apply needed and nothing needs any more."""
+    if layout.on_host:
+        host.tidy()
+
+
+def leave(layout: Layout) -> None:
+    """Take away what only nodes need that are gone: the folder of this one was just removed."""
+    if layout.on_host:
+        host.leave(layout)

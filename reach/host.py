@@ -1,0 +1,114 @@
+"""A machine as SSH reaches it, and the options that every connection to it is made with."""
+
+import os
+import shlex
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+KEY_FILE: Final = "DYNAMO_MULTINODE_SSH_KEY"
+"""Environment name: a private key file of the operator's; otherwise the agent and ~/.ssh are asked."""
+
+CONNECT_SECONDS: Final = 10
+ALIVE_SECONDS: Final = 5
+ALIVE_COUNT: Final = 6
+"""A host that says nothing for 30 s, in the middle of a command too, counts as lost."""
+
+
+@dataclass(frozen=True)
+class Host:
+    """Where a host is, who logs in, through which bastion, and by which key it shows who it is.
+
+    None leaves a choice to the operator's SSH configuration, as for plain `ssh HOST`.
+    """
+
+    name: str
+    host: str
+    user: str | None = None
+    port: int | None = None
+    bastion: str | None = None
+    """`[user@]host[:port]`."""
+    host_key: str | None = None
+    """Type and key; None: recorded in `known_hosts` at the first connection."""
+    known_hosts: Path | None = None
+
+    def arguments(self) -> list[str]:
+        """Return the options of `python -m reach` that stand for this host."""
+        given = {
+            "name": self.name,
+            "host": self.host,
+            "user": self.user,
+            "port": self.port,
+            "bastion": self.bastion,
+            "host-key": self.host_key,
+            "known-hosts": None if self.host_key and not self.bastion else self.known_hosts,
+        }
+        return [
+            text for key, value in given.items() if value is not None for text in (f"--{key}", str(value))
+        ]
+
+    @property
+    def place(self) -> str:
+        """Return how the host is named in messages."""
+        return f"{self.name} ({self.host}{f':{self.port}' if self.port else ''})"
+
+    def ssh(self, given_keys: Path) -> list[str]:
+        """Return the `ssh` command up to, and without, what runs on the host.
+
+        `given_keys` is a known_hosts file with the key that was given, used when there is one.
+        """
+        options = _options(given_keys if self.host_key else self.known_hosts, strict=bool(self.host_key))
+        command = ["ssh", *options]
+        if self.user:
+            command += ["-l", self.user]
+        if self.port:
+            command += ["-p", str(self.port)]
+        if self.bastion and not self._is_bastion:
+            command.append(f"-oProxyCommand={self._proxy()}")
+        return [*command, "--", self.host]
+
+    @property
+    def known_name(self) -> str:
+        """Return the host's name in a known_hosts file."""
+        return self.host if self.port in (None, 22) else f"[{self.host}]:{self.port}"
+
+    @property
+    def _is_bastion(self) -> bool:
+        """Whether the host is the bastion itself, which is reached directly."""
+        return self.bastion is not None and self.bastion_host == self.host
+
+    @property
+    def bastion_host(self) -> str:
+        """Return the bastion without user and port; nothing where there is none."""
+        return _parts(self.bastion or "")[1]
+
+    def _proxy(self) -> str:
+        """Return the command that reaches the host through the bastion, for a shell and with % escaped.
+
+        `ssh -J` would hand none of our options on to the connection with the bastion.
+        """
+        user, host, port = _parts(self.bastion or "")
+        command = ["ssh", *_options(self.known_hosts, strict=False)]
+        command += ["-l", user] if user else []
+        command += ["-p", port] if port else []
+        text = shlex.join(command).replace("%", "%%")
+        return f"{text} -W '[%h]:%p' -- {shlex.quote(host).replace('%', '%%')}"
+
+
+def _options(known_hosts: Path | None, *, strict: bool) -> Iterator[str]:
+    yield from ("-oBatchMode=yes", f"-oConnectTimeout={CONNECT_SECONDS}", "-oConnectionAttempts=1")
+    yield from (f"-oServerAliveInterval={ALIVE_SECONDS}", f"-oServerAliveCountMax={ALIVE_COUNT}")
+    yield from ("-oLogLevel=ERROR", "-oRequestTTY=no", "-oForwardAgent=no", "-oClearAllForwardings=yes")
+    yield f"-oStrictHostKeyChecking={'yes' if strict else 'accept-new'}"
+    if known_hosts is not None:
+        yield from (f'-oUserKnownHostsFile="{known_hosts}"', "-oHashKnownHosts=no", "-oUpdateHostKeys=no")
+        yield "-oGlobalKnownHostsFile=/dev/null"
+    if key := os.environ.get(KEY_FILE):
+        yield from ("-i", key)
+
+
+def _parts(bastion: str) -> Sequence[str]:
+    user, _, place = bastion.rpartition("@")
+    host, _, port = place.partition(":")
+    return user, host, port

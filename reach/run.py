@@ -1,0 +1,185 @@
+"""Runs nodectl on a host: brings its code there when it is missing, hands on input, output and progress."""
+
+import contextlib
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from reach import diagnosis, release
+from reach.host import Host
+from reach.quoting import remote
+
+BEGUN: Final = "dynamo-multinode: begun"
+"""Line on standard error by which the host says that SSH's own part is over."""
+
+SSH_FAILED: Final = 255
+NO_RELEASE: Final = 93
+NO_RIGHTS: Final = 94
+WRONG_SYSTEM: Final = 95
+
+RETRY_SECONDS: Final = 20.0
+"""How long a host may refuse connections: one that boots, or an sshd with too many logins at once."""
+
+_PAUSE: Final = 1.0
+_LAST_LINES: Final = 12
+
+_BECOME_ROOT: Final = f"""\
+echo '{BEGUN}' >&2
+as=
+if [ "$(id -u)" != 0 ]; then
+    as='sudo -n'
+    sudo -n true </dev/null 2>/dev/null || exit {NO_RIGHTS}
+fi
+"""
+
+RUN: Final = f"""{_BECOME_ROOT}
+[ -x "$1" ] || exit {NO_RELEASE}
+exec $as "$@"
+"""
+
+UPLOAD: Final = f"""{_BECOME_ROOT}
+[ "$(uname -sm)" = 'Linux x86_64' ] || {{ uname -sm >&2; exit {WRONG_SYSTEM}; }}
+exec $as sh -c '
+set -e
+umask 022
+mkdir -p "$1"
+partial=$(mktemp -d "$1/.partial.XXXXXX")
+trap '"'"'rm -rf "$partial"'"'"' EXIT
+tar -xzf - -C "$partial"
+chmod 755 "$partial"
+mv -T "$partial" "$1/$2" 2>/dev/null || [ -d "$1/$2" ]
+' upload "$@"
+"""
+"""Unpacks the archive on standard input as one step: a folder of that name is whole."""
+
+
+class ReachError(Exception):
+    """A command could not be run on a host; the text says why and what to do. `gone`: it may be no more."""
+
+    def __init__(self, text: str, *, gone: bool = False) -> None:
+        super().__init__(text)
+        self.gone = gone
+
+
+@dataclass(frozen=True)
+class Done:
+    """How a command on a host ended."""
+
+    code: int
+    stdout: bytes
+    errors: list[str]
+
+
+def nodectl(host: Host, arguments: Sequence[str], stdin: bytes) -> Done:
+    """Run `nodectl` of this release on the host as root; its standard error goes on to ours, line by line.
+
+    Raises ReachError where the host cannot be reached, is lost on the way, or cannot run nodectl.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        keys = Path(folder, "known_hosts")
+        keys.write_text(f"{host.known_name} {host.host_key}\n" if host.host_key else "", encoding="utf-8")
+        ssh = host.ssh(keys)
+        command = [release.program(), *arguments]
+        done = _connected(host, [*ssh, remote(RUN, "nodectl", command)], stdin)
+        if done.code == NO_RELEASE:
+            print(f"{host.name}: bringing nodectl there", file=sys.stderr, flush=True)
+            where = [release.HOME, release.digest()]
+            sent = _connected(host, [*ssh, remote(UPLOAD, "upload", where)], release.archive())
+            if sent.code:
+                raise ReachError(_not_brought(host, sent))
+            done = _connected(host, [*ssh, remote(RUN, "nodectl", command)], stdin)
+    if done.code == NO_RIGHTS:
+        raise ReachError(_no_rights(host))
+    if done.code == NO_RELEASE:
+        raise ReachError(
+            f"{host.place} does not run what was brought to {release.HOME}: is it mounted noexec?"
+        )
+    return done
+
+
+def greet(host: Host) -> None:
+    """Log in to the host and leave again. Raises ReachError where that is not possible."""
+    with tempfile.TemporaryDirectory() as folder:
+        done = _connected(host, [*host.ssh(Path(folder, "unused")), remote(_BECOME_ROOT, "greet", [])], b"")
+    if done.code == NO_RIGHTS:
+        raise ReachError(_no_rights(host))
+
+
+def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
+    """Run one `ssh` command, again while the host only does not take connections yet."""
+    deadline = time.monotonic() + RETRY_SECONDS
+    while True:
+        started = time.monotonic()
+        done, begun = _once(command, stdin)
+        if done.code != SSH_FAILED and begun:
+            return done
+        if done.code != SSH_FAILED:
+            last = next(reversed(done.errors), "") or done.stdout.decode(errors="replace").strip()
+            raise ReachError(f"{host.place} lets you in, but its login shell runs nothing: {last}")
+        if begun:
+            raise ReachError(diagnosis.lost(host, time.monotonic() - started))
+        if not diagnosis.passes(done.errors) or time.monotonic() > deadline:
+            raise ReachError(diagnosis.unreachable(host, done.errors), gone=diagnosis.gone(done.errors))
+        time.sleep(_PAUSE)
+
+
+def _once(command: Sequence[str], stdin: bytes) -> tuple[Done, bool]:
+    """Run `ssh` once; return how it ended and whether the host's own part began."""
+    errors: list[str] = []
+    begun = threading.Event()
+
+    def hand_on() -> None:
+        for raw in process.stderr or ():
+            line = raw.decode(errors="replace").rstrip("\r\n")
+            if line == BEGUN:
+                begun.set()
+                errors.clear()
+            elif begun.is_set():
+                print(line, file=sys.stderr, flush=True)
+                errors.append(line)
+                del errors[:-_LAST_LINES]
+            else:
+                errors.append(line)
+
+    def feed() -> None:
+        # one that ends without reading says why by its exit code
+        with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # type: ignore[union-attr]
+            pipe.write(stdin)
+
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        threads = [threading.Thread(target=work, daemon=True) for work in (hand_on, feed)]
+        for thread in threads:
+            thread.start()
+        stdout = process.stdout.read() if process.stdout else b""
+        code = process.wait()
+        for thread in threads:
+            thread.join()
+    return Done(code, stdout, errors), begun.is_set()
+
+
+def _no_rights(host: Host) -> str:
+    who = f"user {host.user}" if host.user else "the user who logs in"
+    return (
+        f"{host.place}: {who} may not use sudo without a password: add a line such as "
+        f"`{host.user or 'USER'} ALL=(ALL) NOPASSWD: ALL` to /etc/sudoers.d there, or correct `user` in "
+        "`target.inventory`"
+    )
+
+
+def _not_brought(host: Host, sent: Done) -> str:
+    if sent.code == NO_RIGHTS:
+        return _no_rights(host)
+    last = sent.errors[-1].strip() if sent.errors else f"exit code {sent.code}"
+    if sent.code == WRONG_SYSTEM:
+        return f"{host.place} runs {last}, expected Linux on x86_64: take it out of `target.inventory`"
+    if "No space left" in "\n".join(sent.errors):
+        return f"{host.place} has no room left on the disk that holds {release.HOME}: make room there"
+    return f"{host.place} does not take nodectl's code: {last}"

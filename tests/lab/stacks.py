@@ -1,0 +1,68 @@
+"""Stacks on the hosts of the lab, brought up from a scratch checkout as an operator does."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from reach.host import KEY_FILE
+from scripts.hostlab.lab import Lab
+from scripts.stack import SALT
+from tests.engine.deployment.checkout import Checkout
+
+
+@dataclass(frozen=True)
+class LabStacks:
+    """A checkout whose stacks run on the hosts of a lab."""
+
+    checkout: Checkout
+    lab: Lab
+
+    @classmethod
+    def make(cls, path: Path, lab: Lab) -> "LabStacks":
+        made = cls(Checkout.make(path), lab)
+        made.checkout.env[KEY_FILE] = str(lab.key)
+        return made
+
+    def write(self, stack: str, shape: Mapping[str, Any], *, hosts: int, gpus: int = 1) -> None:
+        """Write a stack file over the lab's first hosts; `shape` is what lies below `dynamo:`."""
+        target = self.lab.target()
+        target |= {"inventory": target["inventory"][:hosts], "gpusPerNode": gpus}
+        common = {"target": target, "engine": "mocker", "model": {"name": "tiny", "source": "generated"}}
+        config = {f"dynamo:{key}": value for key, value in (common | dict(shape)).items()}
+        document = {"encryptionsalt": SALT, "config": config}
+        path = self.checkout.path / "stacks" / f"Pulumi.{stack}.yaml"
+        path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+
+    def up(self, stack: str, *options: str) -> str:
+        """Bring a stack up as users do, with the proof at the end; return what was printed."""
+        done = self.checkout.run("scripts/up", stack, *options)
+        return done.stdout + done.stderr
+
+    def down(self, stack: str) -> str:
+        done = self.checkout.run("scripts/down", stack)
+        return done.stdout + done.stderr
+
+    def services(self, stack: str, host: str) -> dict[str, dict[str, Any]]:
+        """Return what `nodectl status` says of a host's services."""
+        printed = self.checkout.run("scripts/node", stack, host, "status", check=False).stdout
+        found: dict[str, dict[str, Any]] = json.loads(printed)["services"]
+        return found
+
+
+AGG: Mapping[str, Any] = {"pattern": "agg", "roles": {"aggregated": {"replicas": 4}}}
+
+
+def disagg(prefill: int, decode: int) -> Mapping[str, Any]:
+    """Return the shape of a disaggregated deployment."""
+    roles = {"prefill": {"replicas": prefill}, "decode": {"replicas": decode}}
+    return {"pattern": "disagg", "roles": roles}
+
+
+LARGE: Mapping[str, Any] = {
+    "pattern": "agg",
+    "roles": {"aggregated": {"replicas": 1, "parallelism": {"tensor": 4}}},
+}

@@ -1,0 +1,123 @@
+"""Deployments on existing machines, from `up` to `destroy`, through what happens to machines."""
+
+import shutil
+from collections.abc import Callable, Iterator
+
+import pytest
+
+from scripts.hostlab.host import Host
+from scripts.hostlab.lab import Lab
+from tests.engine.deployment.checkout import answers, complete, eventually, listed
+from tests.lab.picture import picture
+from tests.lab.stacks import AGG, LARGE, LabStacks, disagg
+
+
+@pytest.fixture(scope="module")
+def stacks(lab: Callable[[int], Lab], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStacks]:
+    """Four hosts as new, and a checkout that brings stacks up on them."""
+    lab(1).down()
+    made = LabStacks.make(tmp_path_factory.mktemp("checkout"), lab(4))
+    yield made
+    for path in (made.checkout.path / "stacks").glob("Pulumi.on-*.yaml"):
+        made.checkout.run("scripts/down", path.name.split(".")[1], check=False)
+
+
+def pictures(lab: Lab) -> dict[str, set[str]]:
+    return {host.name: picture(host) for host in lab.hosts}
+
+
+def serves(stacks: LabStacks, stack: str, workers: int) -> None:
+    """Wait until every worker is listed once and requests are answered."""
+    outputs = stacks.checkout.outputs(stack)
+
+    def there() -> bool:
+        found = listed(outputs)
+        return len(set(found)) == len(found) == workers and answers(outputs)
+
+    eventually(there, seconds=60, what=f"{workers} workers serve")
+
+
+def test_every_pattern_is_proved_and_destroy_leaves_the_hosts_as_they_were(stacks: LabStacks) -> None:
+    before = pictures(stacks.lab)
+    for stack, shape, hosts, gpus in (
+        ("on-agg", AGG, 4, 1),
+        ("on-disagg", disagg(1, 2), 3, 1),
+        ("on-large", LARGE, 2, 2),
+    ):
+        stacks.write(stack, shape, hosts=hosts, gpus=gpus)
+        assert "FAIL" not in stacks.up(stack)
+        assert complete(stacks.checkout.outputs(stack))["usage"]["completion_tokens"] == 8
+        stacks.checkout.unchanged(stack)
+        stacks.down(stack)
+        assert {name: found ^ before[name] for name, found in pictures(stacks.lab).items()} == {
+            name: set() for name in before
+        }, stack
+
+
+def test_replicas_come_and_go_in_one_up_each(stacks: LabStacks) -> None:
+    stacks.write("on-scaled", disagg(1, 2), hosts=4)
+    stacks.up("on-scaled")
+    stacks.write("on-scaled", disagg(2, 2), hosts=4)
+    assert "2 of 2 prefill, 2 of 2 decode workers" in stacks.up("on-scaled", "--parallel", "1")
+    stacks.write("on-scaled", disagg(1, 1), hosts=4)
+    assert "1 of 1 prefill, 1 of 1 decode workers" in stacks.up("on-scaled")
+    stacks.down("on-scaled")
+
+
+@pytest.fixture(scope="module")
+def serving(stacks: LabStacks) -> Iterator[LabStacks]:
+    """The stack `on-agg` that serves on four hosts, from here to the end of the file."""
+    stacks.write("on-agg", AGG, hosts=4)
+    stacks.up("on-agg")
+    yield stacks
+    stacks.down("on-agg")
+
+
+@pytest.fixture
+def worker_host(serving: LabStacks) -> Host:
+    return serving.lab.host("lab-3")
+
+
+def test_a_host_that_loses_power_comes_back_by_itself(serving: LabStacks, worker_host: Host) -> None:
+    worker_host.kill()
+    worker_host.start()
+    serves(serving, "on-agg", 4)
+
+
+def test_all_hosts_that_lose_power_at_once_come_back_by_themselves(serving: LabStacks) -> None:
+    for host in serving.lab.hosts:
+        host.kill()
+    for host in reversed(serving.lab.hosts):
+        host.power_on()
+    for host in serving.lab.hosts:
+        host.wait_until_ready()
+    serves(serving, "on-agg", 4)
+
+
+def test_the_head_rebooted_keeps_the_workers(serving: LabStacks) -> None:
+    serving.lab.host("lab-1").reboot()
+    serves(serving, "on-agg", 4)
+
+
+def test_a_host_that_was_set_up_anew_serves_after_the_next_up(serving: LabStacks) -> None:
+    anew = serving.lab.host("lab-3")
+    anew.kill()
+    shutil.rmtree(anew.folder)
+    serving.lab.up(4)
+    assert "4 of 4 aggregated workers" in serving.up("on-agg")
+    serves(serving, "on-agg", 4)
+
+
+def test_a_host_that_is_lost_for_good_is_taken_out_by_one_up(serving: LabStacks) -> None:
+    serving.lab.host("lab-4").kill()
+    serving.write("on-agg", {"pattern": "agg", "roles": {"aggregated": {"replicas": 3}}}, hosts=3)
+    said = serving.up("on-agg")
+    assert "3 of 3 aggregated workers" in said
+    assert "lab-4 (10.78.0.14) does not answer" in said
+    serving.lab.host("lab-4").start()
+
+
+def test_destroy_ends_within_a_bound_when_a_host_is_gone(serving: LabStacks) -> None:
+    serving.lab.host("lab-2").kill()
+    assert "lab-2 (10.78.0.12) does not answer" in serving.down("on-agg")
+    serving.lab.host("lab-2").start()
