@@ -6,12 +6,13 @@ from dataclasses import dataclass
 import pulumi
 
 import planning
+from components.members import Members, MembersArgs
 from components.node import Node
 from components.proof import Proof, ProofArgs
 from components.runtime import NodeRuntime, NodeRuntimeArgs
 from components.secrets import NodeSecrets, NodeSecretsArgs
 from components.services import NodeServices, NodeServicesArgs
-from nodectl.manifest import Manifest, RuntimeSpec
+from nodectl.manifest import Manifest, Rollout, RuntimeSpec
 from planning.values import Plan
 
 
@@ -31,24 +32,41 @@ class Deployment(pulumi.ComponentResource):
         super().__init__("dynamo:index:Deployment", name, None, opts)
         addresses = {node.name: node.address for node in args.nodes}
         manifests = _identified(planning.manifests(args.plan, addresses), args.nodes)
-        services = [self._converge(node, args, manifests) for node in args.nodes]
+        services = self._converge(args, manifests)
         roots = {node.name: node.root for node in args.nodes if node.here}
         spec = manifests.apply(
             lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update={"node_roots": roots})
         )
         head = next(node for node in args.nodes if node.name == args.plan.head)
-        proven = pulumi.ResourceOptions(parent=self, depends_on=services)
+        members = MembersArgs(head, planning.members(args.plan, addresses))
+        served = pulumi.ResourceOptions(parent=self, depends_on=services)
+        proven = pulumi.ResourceOptions(parent=self, depends_on=Members("members", members, served))
         self.proof = Proof("proof", ProofArgs(head, spec), proven).result
         self.endpoint = spec.apply(lambda s: s.endpoint)
         self.register_outputs({"endpoint": self.endpoint, "proof": self.proof})
 
     def _converge(
-        self, node: Node, args: DeploymentArgs, manifests: pulumi.Output[dict[str, Manifest]]
+        self, args: DeploymentArgs, manifests: pulumi.Output[dict[str, Manifest]]
+    ) -> list[NodeServices]:
+        """Bring each node to its manifest. Only the first node of an engine waits for the engine's others."""
+        services: dict[str, NodeServices] = {}
+        others = planning.followers(args.plan)
+        for node in sorted(args.nodes, key=lambda node: len(others[node.name])):
+            after = [services[other] for other in others[node.name]]
+            services[node.name] = self._services(node, args, manifests, after)
+        return list(services.values())
+
+    def _services(
+        self,
+        node: Node,
+        args: DeploymentArgs,
+        manifests: pulumi.Output[dict[str, Manifest]],
+        after: Sequence[pulumi.Resource],
     ) -> NodeServices:
-        """Bring one node to its manifest; nothing here waits for another node."""
         child = pulumi.ResourceOptions(parent=self)
         before: list[pulumi.Resource] = [
-            NodeRuntime(node.name, NodeRuntimeArgs(node, _runtime(args.plan, node), args.secrets), child)
+            NodeRuntime(node.name, NodeRuntimeArgs(node, _runtime(args.plan, node), args.secrets), child),
+            *after,
         ]
         if args.secrets:
             before.append(NodeSecrets(node.name, NodeSecretsArgs(node, args.secrets), child))
@@ -67,11 +85,17 @@ def _runtime(plan: Plan, node: Node) -> RuntimeSpec:
 def _identified(
     manifests: Mapping[str, Manifest], nodes: Sequence[Node]
 ) -> pulumi.Output[dict[str, Manifest]]:
-    """Write into each manifest the identity of the machine that it is for."""
+    """Write into each manifest the identity of the machine that it is for, and the stack's name."""
     identities = pulumi.Output.all(**{node.name: node.identity for node in nodes})
     return identities.apply(
         lambda found: {
-            name: manifest.model_copy(update={"identity": found[name]})
+            name: manifest.model_copy(
+                update={"identity": found[name], "rollout": _of_this_stack(manifest.rollout)}
+            )
             for name, manifest in manifests.items()
         }
     )
+
+
+def _of_this_stack(rollout: Rollout | None) -> Rollout | None:
+    return rollout and rollout.model_copy(update={"stack": pulumi.get_stack()})

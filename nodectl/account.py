@@ -30,11 +30,9 @@ class Account(NamedTuple):
 def ensure() -> Account:
     """Return the user, made if need be, and in the groups of the host's devices."""
     if _find() is None:
-        _run(
-            "useradd",
-            *("--system", "--user-group", "--no-create-home", "--home-dir", "/nonexistent"),
-            *("--shell", "/usr/sbin/nologin", "--comment", _COMMENT, NAME),
-        )
+        group = ["--gid", NAME] if _group_exists() else ["--user-group"]
+        nowhere = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
+        _run("useradd", "--system", *group, *nowhere, "--comment", _COMMENT, NAME)
     if missing := _groups_without_it():
         _run("usermod", "--append", "--groups", ",".join(sorted(missing)), NAME)
     found = _find()
@@ -48,6 +46,8 @@ def remove() -> None:
     found = _find()
     if found is not None and found.pw_gecos == _COMMENT:
         _run("userdel", NAME)
+    if _find() is None and _group_exists():  # userdel was cut off, or did not make it
+        _run("groupdel", NAME)
 
 
 def _find() -> pwd.struct_passwd | None:
@@ -55,6 +55,14 @@ def _find() -> pwd.struct_passwd | None:
         return pwd.getpwnam(NAME)
     except KeyError:
         return None
+
+
+def _group_exists() -> bool:
+    try:
+        grp.getgrnam(NAME)
+    except KeyError:
+        return False
+    return True
 
 
 def _groups_without_it() -> Collection[str]:

@@ -1,14 +1,16 @@
 """`nodectl apply`: converges a node to the manifest on standard input."""
 
 import json
-import shutil
 import sys
-from collections.abc import Mapping, Sequence
-from pathlib import Path
+import time
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Final
 
 from pydantic import TypeAdapter
 
 from nodectl import (
+    changes,
     collect,
     converge,
     identity,
@@ -22,11 +24,14 @@ from nodectl import (
 )
 from nodectl.errors import BadInputError
 from nodectl.files import write_atomically
-from nodectl.launch import Launch
+from nodectl.launchfiles import LaunchFiles
 from nodectl.layout import Layout
 from nodectl.lock import locked
 from nodectl.manifest import SCHEMA, Manifest
-from nodectl.supervisor import Supervisor, Unit
+from nodectl.status import is_ready
+from nodectl.supervisor import Supervisor
+
+_POLL: Final = 0.1
 
 
 def main(argv: Sequence[str]) -> int:
@@ -57,8 +62,10 @@ def read_manifest(text: str) -> Manifest:
 def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[str, list[str]]:
     """Converge the node; return the names of the services `started`, `restarted`, `removed`, `unchanged`.
 
-    Nothing waits for readiness, since no node's apply may wait for another's. A service is stopped before its
-    launch file changes: one that runs was started from the file that is there, whenever nodectl was killed.
+    Services that others can stand in for change in their turn (`nodectl.rollout`); nothing else waits for
+    readiness, since no node's apply may wait for another's. A service is stopped before its launch file
+    changes: one that runs was started from the file that is there, whenever nodectl was killed. The headless
+    ranks of an engine are the exception: they restart with its rank 0, whose file changes last.
     """
     wanted = render.launches(manifest, layout)
     python = install.python_path(manifest.runtime.environment)
@@ -69,35 +76,46 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     if supervisor.pid() is None:
         processes.end_orphans(layout, known)
     before = supervisor.states()
-    changed = {name for name, launch in wanted.items() if known.get(name) != launch}
-    failing = {name for name, state in before.items() if state.failing}
-    leaving = before.keys() - wanted.keys()
-    converge.stop(supervisor, before.keys() & (changed | failing | leaving), known)
-    _write(layout, wanted, known)
+    plan = changes.plan(manifest, wanted, known, before)
+    files = LaunchFiles(layout, supervisor, python, known)
+    converge.stop(supervisor, plan.at_once & before.keys(), known)
     write_atomically(layout.manifest, manifest.model_dump_json(indent=1) + "\n")
-    pid = supervisor.load({name: _unit(name, one, python) for name, one in wanted.items()}, python)
+    kept = {name: known[name] for name in (*plan.in_turn, *plan.last)}
+    pid = files.become({**wanted, **kept})
     identity.record(layout, manifest.identity, pid)
     begun = converge.start_idle(supervisor)
+    if plan.in_turn:
+        _await([name for name in begun if not wanted[name].after], manifest)
+        restarts = {name: partial(files.restart, name, wanted[name]) for name in plan.in_turn}
+        _change_in_turn(manifest, supervisor, restarts)
+    if plan.last:
+        converge.stop(supervisor, plan.last, known)
+        files.become(wanted)
+    begun |= {*plan.in_turn, *plan.staged}
     ran = {name for name, state in before.items() if not state.idle}
     return {
         "started": sorted(begun - ran),
         "restarted": sorted(begun & ran),
-        "removed": sorted(leaving),
+        "removed": sorted(before.keys() - wanted.keys()),
         "unchanged": sorted(wanted.keys() - begun),
     }
 
 
-def _write(layout: Layout, wanted: Mapping[str, Launch], known: Mapping[str, Launch]) -> None:
-    """Make the launch files those of `wanted`; a service that left takes its data along."""
-    for path in layout.launches.iterdir():
-        if path.stem not in wanted:
-            shutil.rmtree(layout.data / path.stem, ignore_errors=True)
-            path.unlink()
-    for name, one in wanted.items():
-        if known.get(name) != one:
-            write_atomically(layout.launch(name), one.text(), mode=0o640)
+def _change_in_turn(
+    manifest: Manifest, supervisor: Supervisor, restarts: Mapping[str, Callable[[], None]]
+) -> None:
+    from nodectl.rollout.turns import Turns  # noqa: PLC0415 - its clients take as long to load as all else
+
+    assert manifest.rollout  # noqa: S101 - without it nothing changes in turn
+    turns = Turns(manifest, manifest.rollout, supervisor)
+    for name, restart in restarts.items():
+        turns.change(name, restart)
 
 
-def _unit(name: str, launch: Launch, python: Path) -> Unit:
-    wait = (str(python), "-P", "-m", "nodectl", "wait", "--root", ".", "--service", name)
-    return Unit(wait, launch.stop_seconds, contained=launch.container is not None)
+def _await(stores: Sequence[str], manifest: Manifest) -> None:
+    """Wait for etcd and NATS to be back before anything that needs them is changed, each for its time."""
+    for name in stores:
+        ready = manifest.services[name].ready
+        deadline = time.monotonic() + ready.seconds
+        while not is_ready(ready) and time.monotonic() < deadline:
+            time.sleep(_POLL)

@@ -1,20 +1,24 @@
 """`python3 -P -m nodectl.enter VARIANT VERB ARGUMENTS…`: runs a verb on a host, whose own Python runs this.
 
-Standard library only. `install` runs as it is; any other verb runs in the variant's environment, which
-`install` made.
+Standard library only. `install`, which makes the variant's environment, and what undoes a node run as they
+are; any other verb runs in that environment.
 """
 
 import os
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from nodectl import __main__ as nodectl
 from nodectl import environments, install
 from nodectl.errors import NodectlError
 
+_BARE: Final = ("install", "remove", "forget")
+"""Verbs that need nothing but the standard library: a host can be cleared whose environment was lost."""
+
 
 def main(argv: Sequence[str]) -> int:  # noqa: RET503 - exec does not come back
-    """Run a verb, and do not come back unless it is `install` or cannot be."""
+    """Run a verb, here or by becoming the environment's Python."""
     if len(argv) < 2:
         print(
             f"usage: run VARIANT VERB [OPTIONS], with VARIANT one of {', '.join(environments.SIZES)}",
@@ -22,7 +26,7 @@ def main(argv: Sequence[str]) -> int:  # noqa: RET503 - exec does not come back
         )
         return 2
     variant, verb, *rest = argv
-    if verb == "install":
+    if verb in _BARE:
         return nodectl.main([verb, *rest])
     try:
         python = str(install.installed_python(variant))

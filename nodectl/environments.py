@@ -19,14 +19,17 @@ from nodectl.errors import BadInputError, NodectlError
 from nodectl.steps import Steps, say
 from nodectl.versions import NODE, lock_digest, lock_file
 
-SIZES: Final = {NODE: 0.2, "mocker": 0.6, "cpu": 7.0, "gpu": 9.0}
+SIZES: Final = {NODE: 0.2, "mocker": 0.8, "cpu": 7.0, "gpu": 9.0}
 """Variant -> what its environment takes on disk, in GB."""
 
 
-def ensure(variant: str, folder: Path, packages: Mapping[str, Any], deadline: float) -> bool:
+def ensure(
+    variant: str, folder: Path, packages: Mapping[str, Any], deadline: float, *, compiled: bool = False
+) -> bool:
     """Install `variant` in `folder` unless it is there; return whether it was.
 
-    `packages` is `nodectl.manifest.Packages`. Raises `BadInputError` for a wheel folder that is not there.
+    `packages` is `nodectl.manifest.Packages`; `compiled` is for those who run it and cannot write there.
+    Raises `BadInputError` for a wheel folder that is not there.
     """
     if is_complete(folder):
         with contextlib.suppress(OSError):  # a cache that is only readable
@@ -41,9 +44,8 @@ def ensure(variant: str, folder: Path, packages: Mapping[str, Any], deadline: fl
         started = time.monotonic()
         uv = _uv(folder.parents[1], step, origin)
         step.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)])
-        sync = [uv, "pip", "sync", "--require-hashes", "--compile-bytecode", *origin]
+        sync = [uv, "pip", "sync", "--require-hashes", *(["--compile-bytecode"] if compiled else []), *origin]
         sync += ["--python", str(folder / "bin" / "python")]
-        # compiled now: services of hosts cannot write there
         step.run([*sync, str(lock_file(variant))], tell=f"still installing the {variant} environment")
         if variant == "cpu":
             _let_nixl_rest(folder)

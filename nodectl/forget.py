@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from nodectl import options, supervision
 from nodectl.lock import locked
 from nodectl.remove import remove_folder
-from nodectl.secrets import keep
+from nodectl.secretfiles import keep
 
 
 def main(argv: Sequence[str]) -> int:

@@ -23,10 +23,11 @@ from typing import Final
 import psutil
 
 from nodectl import container, launch
+from nodectl.etcd import AwayError
 from nodectl.launch import Launch
 from nodectl.layout import Layout
 from nodectl.manifest import Gang
-from nodectl.meeting import AwayError, Meeting
+from nodectl.meeting import Meeting
 
 _POLL: Final = 0.5
 

@@ -20,6 +20,7 @@ def prepare(layout: Layout) -> None:
     """Make the services' user and the node's folders: services read most and write in two."""
     with _alone():
         user = account.ensure()
+        releases.share()
         layout.root.parent.mkdir(parents=True, exist_ok=True)
         _make(layout.root, 0o750, 0, user.group)
         for folder in (layout.launches, layout.secrets):

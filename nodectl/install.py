@@ -9,6 +9,7 @@ another set of versions is another environment; `models/` the models; `stores/` 
 import argparse
 import json
 import os
+import stat
 import sys
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +18,7 @@ from typing import Any, Final
 
 from nodectl import container, environments, models, preinstalled, stores
 from nodectl.errors import BadInputError, NodectlError
+from nodectl.layout import HOST_CACHE
 from nodectl.steps import LIMIT_SECONDS
 from nodectl.versions import NODE, lock_digest
 
@@ -47,7 +49,11 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     deadline = time.monotonic() + LIMIT_SECONDS
     engine = _engine(spec)
     own = NODE if engine["kind"] in ("preinstalled", "container") else spec["variant"]
-    cached = [environments.ensure(own, environment_path(own), spec.get("packages") or {}, deadline)]
+    cached = [
+        environments.ensure(
+            own, environment_path(own), spec.get("packages") or {}, deadline, compiled=_on_host()
+        )
+    ]
     if engine["kind"] == "preinstalled":
         preinstalled.check(engine, spec["variant"])
     elif engine["kind"] == "container":
@@ -56,6 +62,9 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     model, there = models.ensure(
         spec["model"], models_path(), python_path(own), spec.get("secrets", {}), deadline
     )
+    if _on_host():
+        for needed in _read_by_services(own, engine, model):
+            _check_open(needed)
     return {
         "python": str(python_path(own)),
         "variant": spec["variant"],
@@ -114,6 +123,31 @@ def cache_folder() -> Path:
     """Return the folder that holds everything that an install makes."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "dynamo-multinode"
+
+
+def _on_host() -> bool:
+    """Return whether this installs for a host, whose services run as a user of their own."""
+    return cache_folder() == HOST_CACHE
+
+
+def _read_by_services(own: str, engine: Mapping[str, Any], model: str) -> list[Path]:
+    """Return one file of each folder that services of a host need; root runs what is in containers."""
+    if engine["kind"] == "container":
+        return [python_path(own)]
+    golden = [preinstalled.python_path(engine["path"])] if engine["kind"] == "preinstalled" else []
+    return [python_path(own), *golden, Path(model, "config.json")]
+
+
+def _check_open(path: Path) -> None:
+    """Refuse what root of a host can read and its services cannot: each of their starts would fail."""
+    for link in (path, path.resolve()):
+        for part in reversed((link, *link.parents)):
+            mode = part.stat().st_mode
+            if not mode & (stat.S_IXOTH if part.is_dir() else stat.S_IROTH):
+                raise NodectlError(
+                    f"{path}: services cannot read it, since {part} is closed to other users"
+                    f" (mode {stat.S_IMODE(mode):03o}); open it, or have the file elsewhere"
+                )
 
 
 def _engine(spec: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -29,6 +29,8 @@ class Launch:
     gang: dict[str, Any] | None
     container: dict[str, Any] | None = None
     """What `nodectl.container` runs `argv` in: `program`, `name`, `image`, `options`."""
+    python: str | None = None
+    """nodectl's own, where that is not the one beside the program: it waits for what the service needs."""
 
     def text(self) -> str:
         """Return the file's text: the same for the same launch, so that a difference means a restart."""

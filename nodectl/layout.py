@@ -13,6 +13,9 @@ CODE: Final = Path(__file__).parents[1]
 HOST_ROOTS: Final = Path("/var/lib/dynamo-multinode")
 """Nodes below it, at STACK/NODE, are hosts: root converges them, systemd and a user of their own run them."""
 
+HOST_CACHE: Final = Path("/var/cache/dynamo-multinode")
+"""Environments and models of a host, which outlive its nodes."""
+
 MARKER: Final = "DYNAMO_MULTINODE_NODE"
 """Environment name that every process of a node carries, with the node's root as its value."""
 

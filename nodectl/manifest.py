@@ -60,6 +60,7 @@ class Gang(Wire):
     size: int = Field(gt=1)
     master: HostPort = Field(description="`host:port` of rank 0's rendezvous, free before rank 0 starts")
     etcd: HostPort = Field(description="`host:port` of the etcd that holds the gang's epoch")
+    revision: str = Field(default="", description="digest of how every rank is started: they change together")
 
 
 class Service(Wire):
@@ -150,6 +151,26 @@ class RuntimeSpec(Wire):
         return self.variant if self.engine.kind == "venv" else NODE
 
 
+class RolloutService(Wire):
+    """A service of this node that others of its role can stand in for while it changes."""
+
+    role: Literal["frontend", "aggregated", "prefill", "decode"]
+    address: HostPort = Field(description="where it answers; workers are listed under it by the frontends")
+    revision: str = Field(description="the same for all of the role; what failed once is not tried elsewhere")
+
+
+class Rollout(Wire):
+    """How a change reaches services that run: one after another, so that no request is lost."""
+
+    stack: str = Field(default="", description="keeps deployments apart; who knows the stack writes it in")
+    etcd: HostPort = Field(description="`host:port` of the etcd that holds the locks")
+    frontends: list[str] = Field(description="base URLs")
+    model: str = Field(description="served name")
+    namespace: str = Field(description="Dynamo namespace that this generation's workers register under")
+    max_unavailable: int = Field(gt=0, description="how many of a role may be down for a change at once")
+    services: dict[ServiceName, RolloutService]
+
+
 class Manifest(Wire):
     """All services of one node."""
 
@@ -159,8 +180,19 @@ class Manifest(Wire):
     runtime: RuntimeSpec
     generation: str = Field(description="workers of different generations never pair")
     services: dict[ServiceName, Service]
+    rollout: Rollout | None = Field(default=None, description="without it every change is made at once")
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class MembersSpec(Wire):
+    """Who belongs to the deployment: workers elsewhere get no more requests once these serve."""
+
+    etcd: HostPort
+    frontends: list[str] = Field(description="base URLs")
+    model: str = Field(description="served name")
+    workers: dict[ServiceName, HostPort] = Field(description="worker -> where it is listed")
+    seconds: int = Field(gt=0, description="how long the members may take to serve")
 
 
 class ProofInstance(Wire):

@@ -1,33 +1,19 @@
 """Where the ranks of a gang agree: a few keys in etcd (`nodectl.gang` says what they are for)."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Final
-
-import etcd3gw
-import requests
-from etcd3gw.exceptions import Etcd3Exception
-
+from nodectl import etcd
 from nodectl.manifest import Gang
-
-_CALL_SECONDS: Final = 2.0
-
-
-class AwayError(Exception):
-    """etcd does not answer."""
 
 
 class Meeting:
     """The gang's keys in etcd: its epoch, and the epoch in which each rank was started last."""
 
     def __init__(self, gang: Gang) -> None:
-        host, _, port = gang.etcd.rpartition(":")
-        self._etcd = etcd3gw.Etcd3Client(host, int(port), timeout=_CALL_SECONDS)
+        self._etcd = etcd.client(gang.etcd)
         self._folder = f"/dynamo-multinode/gangs/{gang.id}"
 
     def epoch(self) -> int:
         """Return the gang's epoch; where etcd knows none, at first or after it lost its data, 1 begins."""
-        with _away():
+        with etcd.away():
             epoch = self._number("epoch")
             if epoch is None:
                 self._etcd.create(f"{self._folder}/epoch", "1")
@@ -36,27 +22,19 @@ class Meeting:
 
     def raise_epoch(self, epoch: int) -> None:
         """Begin the epoch after `epoch`, unless another rank did."""
-        with _away():
+        with etcd.away():
             self._etcd.replace(f"{self._folder}/epoch", str(epoch), str(epoch + 1))
 
     def started(self, rank: int) -> int | None:
         """Return the epoch in which `rank` was started last."""
-        with _away():
+        with etcd.away():
             return self._number(f"started/{rank}")
 
     def start(self, rank: int, epoch: int) -> None:
         """Say that `rank` starts in `epoch`."""
-        with _away():
+        with etcd.away():
             self._etcd.put(f"{self._folder}/started/{rank}", str(epoch))
 
     def _number(self, key: str) -> int | None:
         found = self._etcd.get(f"{self._folder}/{key}")
         return int(found[0]) if found else None
-
-
-@contextmanager
-def _away() -> Iterator[None]:
-    try:
-        yield
-    except (Etcd3Exception, requests.RequestException) as error:
-        raise AwayError(f"etcd does not answer: {error}") from error

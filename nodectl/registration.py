@@ -7,7 +7,10 @@ import base64
 import http.client
 import json
 from collections.abc import Mapping
-from typing import Any, Final
+from typing import Any, Final, NamedTuple
+
+COMPONENTS: Final = ("backend", "prefill")
+"""What workers register as in Dynamo 1.6."""
 
 _INSTANCES: Final = "v1/instances/"
 _AFTER_INSTANCES: Final = "v1/instances0"  # the first key that does not begin so: 0 follows /
@@ -24,17 +27,40 @@ def revoke_predecessors(env: Mapping[str, str]) -> int:
     store, host, port = (env.get(name) for name in ("ETCD_ENDPOINTS", "DYN_TCP_RPC_HOST", "DYN_TCP_RPC_PORT"))
     if not (store and host and port):
         return 0
-    found = _ask(store, "kv/range", key=_encoded(_INSTANCES), range_end=_encoded(_AFTER_INSTANCES))
-    entries = [entry for entry in found.get("kvs", []) if _is_at(f"{host}:{port}/", entry["value"])]
-    leases = {entry["lease"] for entry in entries if "lease" in entry}
+    leases = {one.lease for one in registered(store) if one.address == f"{host}:{port}" and one.lease}
     for lease in leases:
         _ask(store, "lease/revoke", ID=lease)
     return len(leases)
 
 
-def _is_at(place: str, value: str) -> bool:
-    transport = json.loads(base64.b64decode(value)).get("transport", {})
-    return any(str(address).startswith(place) for address in transport.values())
+class Registered(NamedTuple):
+    """An endpoint in the registry. `address` is the request plane's, `lease` etcd's number of it."""
+
+    key: str
+    address: str
+    component: str
+    lease: str | None
+
+
+def registered(store: str) -> list[Registered]:
+    """Return all that is in the registry of the etcd at `store`; raises as `revoke_predecessors` does."""
+    found = _ask(store, "kv/range", key=_encoded(_INSTANCES), range_end=_encoded(_AFTER_INSTANCES))
+    return [_entry(entry) for entry in found.get("kvs", [])]
+
+
+def withdraw(store: str, key: str) -> None:
+    """Take an endpoint out of the registry: it gets no more requests, and ends those that it has.
+
+    Its lease is left alone: a worker that loses it exits.
+    """
+    _ask(store, "kv/deleterange", key=_encoded(key))
+
+
+def _entry(entry: Mapping[str, str]) -> Registered:
+    body = json.loads(base64.b64decode(entry["value"]))
+    address = str(body.get("transport", {}).get("tcp", "")).partition("/")[0]
+    key = base64.b64decode(entry["key"]).decode()
+    return Registered(key, address, str(body.get("component")), entry.get("lease"))
 
 
 def _ask(store: str, call: str, **body: str) -> dict[str, Any]:

@@ -5,6 +5,7 @@ Standard library only.
 
 import contextlib
 import shutil
+import stat
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +23,16 @@ _LEAVING: Final = {b"remove", b"forget"}
 """Verbs that are done with the host: what they run from need not outlive them."""
 
 
+def share() -> None:
+    """Let the services' user read this release, with whatever modes it was put here."""
+    if CODE.parent == FOLDER.resolve():
+        for path in (CODE.parent, CODE, *CODE.rglob("*")):
+            mode = path.stat().st_mode
+            needed = 0o055 if mode & stat.S_IXUSR else 0o044
+            if mode & needed != needed:
+                path.chmod(stat.S_IMODE(mode) | needed)
+
+
 def collect(*, leaving: bool = False, nodes: bool = True) -> None:
     """Remove the releases that no unit names and no process runs.
 
@@ -29,13 +40,16 @@ def collect(*, leaving: bool = False, nodes: bool = True) -> None:
     """
     if CODE.parent != FOLDER.resolve() or not FOLDER.is_dir():
         return  # this runs from somewhere else, such as a checkout
-    used = {CODE} - ({CODE} if leaving else set()) | set(_named()) | set(_running())
+    used = {*_named(), *_running(), *([] if leaving else [CODE])}
     for release in FOLDER.resolve().iterdir():
-        settled = not nodes or release == CODE or time.time() - release.lstat().st_ctime > _SETTLED_SECONDS
-        if release not in used and settled:
+        if release not in used and (not nodes or release == CODE or _is_settled(release)):
             shutil.rmtree(release, ignore_errors=True)
     with contextlib.suppress(OSError):
         FOLDER.rmdir()
+
+
+def _is_settled(release: Path) -> bool:
+    return time.time() - release.lstat().st_ctime > _SETTLED_SECONDS
 
 
 def _named() -> Iterator[Path]:

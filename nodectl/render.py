@@ -34,14 +34,16 @@ def _launch(name: str, service: Service, runtime: RuntimeSpec, folders: Folders,
     contained = None
     if isinstance(runtime.engine, ContainerEngine) and not is_own(service) and service.module not in PROGRAMS:
         contained = _container(name, service, runtime, runtime.engine, layout)
+    command, own = argv(service, folders), folders.environment / "bin"
     return Launch(
-        argv=argv(service, folders),
+        argv=command,
         env=_contained_env(service, runtime, layout) if contained else _env(service, runtime),
         secrets=sorted(service.secrets),
         after=service.after,
         stop_seconds=service.stop.seconds,
         gang=None if service.gang is None else service.gang.model_dump(),
         container=contained,
+        python=None if Path(command[0]).parent == own else str(own / "python"),
     )
 
 

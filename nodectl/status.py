@@ -62,7 +62,7 @@ def status(manifest: Manifest, states: Mapping[str, State]) -> dict[str, Service
 
     def one(name: str) -> ServiceStatus:
         state = states.get(name, _ABSENT)
-        ready = state.pid is not None and _is_ready(manifest.services[name].ready)
+        ready = state.pid is not None and is_ready(manifest.services[name].ready)
         return ServiceStatus(state.name, state.pid, state.uptime, ready, state.restarts)
 
     names = sorted(manifest.services)
@@ -70,7 +70,8 @@ def status(manifest: Manifest, states: Mapping[str, State]) -> dict[str, Service
         return dict(zip(names, pool.map(one, names), strict=True))
 
 
-def _is_ready(ready: Ready) -> bool:
+def is_ready(ready: Ready) -> bool:
+    """Return whether a service shows that it is ready; the supervisor knows whether its process lives."""
     try:
         if ready.http is not None:
             return _answers(ready.http)

@@ -10,10 +10,15 @@ from nodectl.launch import Launch
 
 @dataclass(frozen=True)
 class Unit:
-    """A service as its supervisor sees it: a command, and how long it may take to stop."""
+    """A service as its supervisor sees it: a command, and how long it may take to stop.
+
+    What is `dependent` waits for other services, of this node or another: a supervisor that ends with its
+    machine stops it before those that are not.
+    """
 
     command: tuple[str, ...]
     stop_seconds: int
+    dependent: bool = False
     contained: bool = False
     """Whether the command runs a container, which keeps the service apart instead of the supervisor."""
 

@@ -24,6 +24,11 @@ _CALL_SECONDS: Final = 60.0
 _KILL_SECONDS: Final = 15.0
 """How long the end may take after SIGKILL: a process that holds a GPU frees its memory first."""
 
+_START_SECONDS: Final = 5.0
+"""How long a start may look as if nobody had asked for it."""
+
+_POLL: Final = 0.05
+
 _PROPERTIES: Final = (
     "Id",
     "LoadState",
@@ -90,7 +95,7 @@ class Systemd:
 
     def load(self, units: Mapping[str, Unit], python: Path) -> int:  # noqa: ARG002 - systemd needs none
         self._discard(self.states().keys() - units.keys())
-        texts = {name: unitfile.text(self._owner, name, unit) for name, unit in units.items()}
+        texts = unitfile.texts(self._owner, units)
         differing = {name for name, text in texts.items() if read_if_there(self._file(name)) != text}
         for name in differing:
             write_atomically(self._file(name), texts[name])
@@ -102,8 +107,11 @@ class Systemd:
         return self.pid()
 
     def start(self, services: Collection[str]) -> None:
-        # no waiting: a unit may come after network-online.target, which a host can take minutes to reach
+        # no waiting for the end: a unit may come after network-online.target, which can take minutes to reach
         _systemctl("start", "--no-block", "--", *self._units(services))
+        deadline = time.monotonic() + _START_SECONDS
+        while any(self.states()[name].idle for name in services) and time.monotonic() < deadline:
+            time.sleep(_POLL)
 
     def shut_down(self, launches: Mapping[str, Launch]) -> None:
         states = self.states()

@@ -66,8 +66,18 @@ def unit_files() -> Iterator[Path]:
     return FOLDER.glob(f"{PREFIX}.*.service")
 
 
-def text(owner: Owner, service: str, unit: Unit) -> str:
-    """Return the unit file of a service.
+def texts(owner: Owner, units: Mapping[str, Unit]) -> dict[str, str]:
+    """Return the unit file of each service of a node.
+
+    Those that depend on others come after those that do not, so that workers deregister from a living etcd
+    when the host shuts down. It delays no start: `Type=exec` is up as soon as its process runs.
+    """
+    first = sorted(owner.unit(name) for name, unit in units.items() if not unit.dependent)
+    return {name: text(owner, name, unit, first if unit.dependent else ()) for name, unit in units.items()}
+
+
+def text(owner: Owner, service: str, unit: Unit, after: Sequence[str] = ()) -> str:
+    """Return the unit file of a service that comes `after` other units.
 
     `KillMode=mixed`: SIGTERM reaches the main process alone, since vLLM's engine aborts at once on one of its
     own, and what is left after the stop time is killed. `OOMPolicy=kill`: an engine that lost a process for
@@ -83,7 +93,7 @@ def text(owner: Owner, service: str, unit: Unit) -> str:
 [Unit]
 Description={_plain(f"{service} of {owner.node} in {owner.stack} (dynamo-multinode)")}
 Wants=network-online.target
-After=network-online.target
+After={" ".join(["network-online.target", *after])}
 StartLimitIntervalSec=0
 
 [Service]

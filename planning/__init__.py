@@ -2,9 +2,20 @@
 
 from planning.describe import describe
 from planning.planner import plan
-from planning.proofs import proof_spec
+from planning.proofs import members, proof_spec
+from planning.rollout import followers
 from planning.runtimes import runtime_of
 from planning.services import manifests
 from planning.topology import restarts, topology
 
-__all__ = ["describe", "manifests", "plan", "proof_spec", "restarts", "runtime_of", "topology"]
+__all__ = [
+    "describe",
+    "followers",
+    "manifests",
+    "members",
+    "plan",
+    "proof_spec",
+    "restarts",
+    "runtime_of",
+    "topology",
+]

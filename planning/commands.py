@@ -41,6 +41,7 @@ DEFAULT_CPU_ENV: Final[Env] = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB
     "VLLM_CPU_OMP_THREADS_BIND": "nobind",  # engines share the cores
     "OMP_NUM_THREADS": "1",
+    "TORCH_COMPILE_DISABLE": "1",  # vLLM's sampler would need a C++ compiler on every node
 }
 
 DEFAULT_VLLM_ENV: Final[Env] = {"GLOO_SOCKET_IFNAME": "${interface}", "NCCL_SOCKET_IFNAME": "${interface}"}

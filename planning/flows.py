@@ -19,7 +19,7 @@ def _head() -> Iterator[Flow]:
     yield _flow("client", "frontend", ports.FRONTEND, "requests")
     yield _flow("node", "head", ports.NATS, "events: which KV blocks are held, which requests are active")
     yield _flow("node", "head", ports.ETCD, "registry of workers, leases, locks")
-    yield _flow("head", "frontend", ports.FRONTEND, "proof")
+    yield _flow("node", "frontend", ports.FRONTEND, "proof; whether a changed worker serves again")
     yield _flow("worker", "frontend", ports.FRONTEND_RESPONSE_STREAM, "tokens back, a connection per request")
 
 

@@ -1,12 +1,14 @@
 """Which services run on which node, and the manifest of each node."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
 from typing import Final
 
 from nodectl.manifest import Gang, Manifest, Ready, Service, Stop
 from planning import commands, ports
 from planning.commands import Command, Site
 from planning.roles import worker_roles
+from planning.rollout import digest, rollout
 from planning.runtimes import runtime_of
 from planning.values import Engine, Node, Plan, PlannedService
 from settings.models import Settings
@@ -48,6 +50,7 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
             runtime=runtime_of(plan.runtime, head=node.head),
             generation=plan.generation,
             services={service.name: _service(site, service) for service in plan.services_on(node.name)},
+            rollout=rollout(site, node.name),
         )
         for node in plan.nodes
     }
@@ -108,7 +111,16 @@ def _gang(site: Site, engine: Engine, number: int) -> Gang | None:
         return None
     master = commands.rendezvous(site, engine)
     store = f"{site.head}:{ports.ETCD}"
-    return Gang(id=engine.name, rank=number, size=len(engine.ranks), master=master, etcd=store)
+    role = dict(worker_roles(site.settings))[engine.role]
+    ranks = [asdict(commands.worker(site, engine, rank, role)) for rank in range(len(engine.ranks))]
+    return Gang(
+        id=engine.name,
+        rank=number,
+        size=len(engine.ranks),
+        master=master,
+        etcd=store,
+        revision=digest(ranks),
+    )
 
 
 def _stop(settings: Settings) -> Stop:

@@ -340,7 +340,7 @@ class RolloutSettings(Section):
 
     max_unavailable: Count = Field(
         default=1,
-        description="workers of a role that may restart at once; not yet applied: on this machine all do",
+        description="workers of a role, or frontends, that may be down for a change at once",
     )
     drain_seconds: Seconds = Field(default=60, description="how long requests in flight may take to end")
 

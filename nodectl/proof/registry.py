@@ -3,10 +3,12 @@
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
 
 from nodectl.manifest import ProofInstance
 
-_COMPONENTS = {"aggregated": "backend", "prefill": "prefill", "decode": "backend"}  # Dynamo 1.6's names
+COMPONENTS: Final = {"aggregated": "backend", "prefill": "prefill", "decode": "backend"}
+"""Role -> the component that it registers as: Dynamo 1.6's names."""
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def compare(planned: Iterable[ProofInstance], namespace: str, listed: Iterable[L
     ids: dict[str, int] = {}
     elsewhere: dict[str, str] = {}
     for instance in planned:
-        path = f"{namespace}/{_COMPONENTS[instance.role]}"
+        path = f"{namespace}/{COMPONENTS[instance.role]}"
         here = [worker for worker in listed if worker.address == instance.request_plane]
         fitting = [worker.id for worker in here if worker.path == path]
         if fitting:

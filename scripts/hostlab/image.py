@@ -18,6 +18,7 @@ PACKAGES = (
     "dbus",
     "haproxy",
     "iproute2",
+    "libnuma1",  # vLLM on the CPU
     "netcat-openbsd",
     "nftables",
     "openssh-server",

@@ -27,19 +27,31 @@ class LabStacks:
         made.checkout.env[KEY_FILE] = str(lab.key)
         return made
 
-    def write(self, stack: str, shape: Mapping[str, Any], *, hosts: int, gpus: int = 1) -> None:
-        """Write a stack file over the lab's first hosts; `shape` is what lies below `dynamo:`."""
+    def write(
+        self,
+        stack: str,
+        shape: Mapping[str, Any],
+        *,
+        hosts: int,
+        gpus: int = 1,
+        others: Mapping[str, Mapping[str, Any]] | None = None,
+    ) -> None:
+        """Write a stack file over the lab's first hosts; `shape` is what lies below `dynamo:`.
+
+        `others` has other keys for entries of the inventory, by name.
+        """
         target = self.lab.target()
-        target |= {"inventory": target["inventory"][:hosts], "gpusPerNode": gpus}
+        inventory = [entry | dict((others or {}).get(entry["name"], {})) for entry in target["inventory"]]
+        target |= {"inventory": inventory[:hosts], "gpusPerNode": gpus}
         common = {"target": target, "engine": "mocker", "model": {"name": "tiny", "source": "generated"}}
         config = {f"dynamo:{key}": value for key, value in (common | dict(shape)).items()}
-        document = {"encryptionsalt": SALT, "config": config}
+        document = json.loads(json.dumps({"encryptionsalt": SALT, "config": config}))  # without YAML aliases
         path = self.checkout.path / "stacks" / f"Pulumi.{stack}.yaml"
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 
-    def up(self, stack: str, *options: str) -> str:
+    def up(self, stack: str, *options: str, seconds: float = 300) -> str:
         """Bring a stack up as users do, with the proof at the end; return what was printed."""
-        done = self.checkout.run("scripts/up", stack, *options)
+        done = self.checkout.run("scripts/up", stack, *options, seconds=seconds)
         return done.stdout + done.stderr
 
     def down(self, stack: str) -> str:

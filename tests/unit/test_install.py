@@ -3,14 +3,19 @@
 import hashlib
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from nodectl import tinymodel
+from nodectl import install, tinymodel
+from nodectl.errors import NodectlError
 
 pytestmark = pytest.mark.timeout(60)
 
@@ -36,6 +41,7 @@ esac
 
 FAKE_HUB = """
 import os
+import shutil
 def snapshot_download(name, **options):
     assert os.environ["HF_TOKEN"] == "hf_planted"
     return os.path.dirname(__file__)
@@ -220,3 +226,64 @@ def test_the_hub_token_reaches_the_download_and_is_written_nowhere(
     assert "hf_planted" not in told
     written = [path for path in tmp_path.rglob("*") if path.is_file() and path.suffix != ".py"]
     assert not [path for path in written if b"hf_planted" in path.read_bytes()]
+
+
+def test_a_full_disk_is_refused_before_anything_is_downloaded(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0.3e9))
+    with pytest.raises(NodectlError, match=r"mocker environment takes 0\.8 GB .* has 0\.3 GB free"):
+        install.install(SPEC)
+
+
+def test_a_python_without_pip_is_told_what_to_install(tmp_path: Path) -> None:
+    ran = subprocess.run(
+        [sys.executable, "-S", "-m", "nodectl", "install"],  # without site packages, so without pip
+        cwd=PROJECT,
+        env={"PATH": "/nowhere", "XDG_CACHE_HOME": str(tmp_path)},
+        input=json.dumps(SPEC),
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ran.returncode == 1
+    assert "has no pip, and there is no uv; install one of them" in ran.stderr
+    assert "Traceback" not in ran.stderr
+
+
+@pytest.fixture
+def host_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """A host's cache, open to all users as pytest's folders are not; it holds the environment already."""
+    with tempfile.TemporaryDirectory(dir="/tmp") as folder:
+        Path(folder).chmod(0o755)
+        monkeypatch.setenv("XDG_CACHE_HOME", folder)
+        cache = Path(folder, "dynamo-multinode")
+        monkeypatch.setattr(install, "HOST_CACHE", cache)
+        programs = install.environment_path("mocker") / "bin"
+        programs.mkdir(parents=True)
+        (programs / "python").touch()
+        (programs.parent / ".complete").touch()
+        yield cache
+
+
+def test_a_model_that_the_services_of_a_host_cannot_read_is_refused(host_cache: Path) -> None:
+    closed = host_cache / "closed"
+    (closed / "model").mkdir(parents=True)
+    (closed / "model/config.json").touch()
+    spec = {"variant": "mocker", "model": {"kind": "path", "name": str(closed / "model")}}
+    assert install.install(spec)["cached"]
+    closed.chmod(0o700)
+    with pytest.raises(NodectlError, match=f"since {closed} is closed to other users .mode 700"):
+        install.install(spec)
+
+
+def test_a_host_that_got_another_python_keeps_the_environment_that_it_has(host_cache: Path) -> None:
+    mine = install.environment_path("mocker")
+    other = install.environment_path("mocker", next(p for p in install.PYTHONS if p != sys.version_info[:2]))
+    assert install.installed_python("mocker") == mine / "bin/python"
+    mine.rename(other)
+    assert install.installed_python("mocker") == other / "bin/python"
+    other.rename(mine.with_name("elsewhere"))
+    with pytest.raises(NodectlError, match="`nodectl install` makes it"):
+        install.installed_python("mocker")

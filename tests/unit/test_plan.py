@@ -227,6 +227,7 @@ def test_a_changed_decode_flag_restarts_the_decode_workers_alone() -> None:
     assert changes(disagg(1, 2), changed) == [
         "decode-0 on node-2 restarts: flags changed",
         "decode-1 on node-3 restarts: flags changed",
+        "2 decode workers restart one after another",
     ]
 
 
@@ -244,6 +245,7 @@ def test_a_longer_drain_restarts_what_drains() -> None:
         "aggregated-0 on node-1 restarts: stop time changed",
         "frontend on node-1 restarts: stop time changed",
         "aggregated-1 on node-2 restarts: stop time changed",
+        "2 aggregated workers restart one after another",
         "interrupts serving: the only frontend restarts",
     ]
 
@@ -253,7 +255,7 @@ def test_other_versions_restart_every_service() -> None:
     other = plan(agg(2)).runtime.model_copy(update={"lock": "0123456789ab"})
     after = topology(replace(plan(agg(2)), runtime=other), addresses(plan(agg(2))))
     lines = restarts(before, after)
-    assert len(lines) == len(plan(agg(2)).services) + 1
+    assert len(lines) == len(plan(agg(2)).services) + 2
     assert "nats on node-1 restarts: runtime changed" in lines
 
 
@@ -277,7 +279,33 @@ def test_another_head_restarts_everything_that_is_told_its_address() -> None:
     assert "nats on node-1 stops" in lines
     assert "nats on node-2 starts" in lines
     assert "aggregated-0 on node-1 restarts: environment changed" in lines
-    assert "interrupts serving: the only frontend restarts" in lines
+    assert "interrupts serving: the only frontend moves" in lines
+
+
+def test_as_many_restart_at_once_as_the_stack_file_allows() -> None:
+    def changed(limit: int) -> list[str]:
+        roles = {"aggregated": {"replicas": 3, "flags": {"max-num-seqs": 8}}}
+        return changes(agg(3), settings("agg", roles, rollout={"maxUnavailable": limit}))
+
+    assert "3 aggregated workers restart at most 2 at once" in changed(2)
+    assert (
+        "interrupts serving: all 3 aggregated workers may restart at once (rollout.maxUnavailable)"
+        in changed(3)
+    )
+
+
+def test_another_model_interrupts_serving_only_where_a_role_has_one_worker() -> None:
+    other = {"name": "other", "source": "generated"}
+    said = [line for line in changes(disagg(1, 2), disagg(1, 2, model=other)) if "interrupts" in line]
+    assert said == ["interrupts serving: the only prefill worker restarts"]
+    for before, after in ((disagg(2, 2), disagg(2, 2, model=other)), (agg(2), agg(2, model=other))):
+        assert not any("interrupts" in line for line in changes(before, after))
+
+
+def test_workers_that_all_move_are_said_to_interrupt_serving() -> None:
+    lines = changes(disagg(1, 1), disagg(2, 1))
+    assert "decode-0 on node-2 stops" in lines
+    assert "interrupts serving: the only decode worker moves" in lines
 
 
 SHIPPED = sorted(STACKS.glob("Pulumi.*.yaml"))

@@ -1,0 +1,35 @@
+"""Keeps one whole generation of prefill and decode workers serving while another one takes over."""
+
+from itertools import chain
+from typing import Final
+
+from nodectl.manifest import RolloutService
+from nodectl.proof.registry import COMPONENTS, Listed
+from nodectl.rollout.serving import Listings
+
+PARTNERS: Final = {"prefill": "decode", "decode": "prefill"}
+"""Role -> the role without which it serves nothing."""
+
+
+def may_stop(listings: Listings, service: RolloutService, namespace: str) -> bool:
+    """Return whether requests are served without a worker that changes to the generation of `namespace`.
+
+    True as well where nothing can be kept up: nobody else has its role, or no generation is whole by now.
+    """
+    workers = set(chain.from_iterable(listings.values()))
+    mine = {worker for worker in workers if worker.address == service.address}
+    if service.role not in PARTNERS or all(worker.namespace == namespace for worker in mine):
+        return True
+    rest = workers - mine
+    stands_in = any(worker.component == COMPONENTS[service.role] for worker in rest)
+    return not stands_in or not _whole(workers) or _whole(rest)
+
+
+def _whole(workers: set[Listed]) -> bool:
+    """Return whether any generation has workers of both phases."""
+    needed = {COMPONENTS[role] for role in PARTNERS}
+    namespaces = {worker.namespace for worker in workers}
+    return any(
+        needed <= {worker.component for worker in workers if worker.namespace == namespace}
+        for namespace in namespaces
+    )

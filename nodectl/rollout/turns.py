@@ -1,0 +1,149 @@
+"""Changes one service when it is its turn, and gives the turn on once the service serves again."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+from dataclasses import dataclass
+from typing import Final
+
+from nodectl.converge import say
+from nodectl.errors import NodectlError
+from nodectl.logs import last_words
+from nodectl.manifest import Manifest, Rollout, RolloutService
+from nodectl.proof.asking import UnmetError
+from nodectl.proof.frontend import Pin
+from nodectl.rollout import failures
+from nodectl.rollout.comeback import WARM_SECONDS, Comeback
+from nodectl.rollout.failures import Failure
+from nodectl.rollout.generations import PARTNERS, may_stop
+from nodectl.rollout.serving import Listings, Serving, ids, of_role, serving
+from nodectl.rollout.slots import AWAY_SECONDS, held, holders
+from nodectl.supervisor import Supervisor
+
+_FRONTEND_SECONDS: Final = 10.0
+"""How long frontends that do not answer are asked again until nothing is taken to serve."""
+
+_OTHER_ROLE_SECONDS: Final = 15.0
+"""How long nobody of the other role may be changing until none is expected to: applies start together."""
+
+_POLL: Final = 0.3
+
+
+@dataclass(frozen=True)
+class Turns:
+    """The changes of one node's services. `manifest` has a rollout."""
+
+    manifest: Manifest
+    rollout: Rollout
+    supervisor: Supervisor
+
+    def change(self, name: str, restart: Callable[[], None]) -> None:
+        """Have `restart` change a service that runs, in its turn, and wait until it serves.
+
+        At once, and without waiting, where nobody of its role serves: then there is nothing to keep up.
+        Raises `NodectlError` when it does not get healthy, or another one of its role did not before.
+        """
+        spec = self.rollout.services[name]
+        if not asyncio.run(self._anyone_serves(name)):
+            say(f"changing {name} at once: nothing of role {spec.role} serves")
+            restart()
+            return
+        service = self.manifest.services[name]
+        patience = service.stop.seconds + service.ready.seconds + WARM_SECONDS + AWAY_SECONDS
+        with held(self.rollout, spec.role, self.manifest.node, name, patience):
+            failure = failures.known(self.rollout, spec)
+            if failure:
+                self._refuse_after(failure, name)
+            self._await_other_generation(name, patience)
+            begun = time.monotonic()
+            say(f"changing {name}")
+            before = asyncio.run(self._listings())
+            restart()
+            self._wait(name, before)
+            say(f"{name} serves again after {time.monotonic() - begun:.1f} s")
+            if failure:
+                failures.forget(self.rollout, spec.role)
+
+    def _await_other_generation(self, name: str, patience: float) -> None:
+        """Wait for the next generation to be whole before the last worker of its role leaves this one.
+
+        Only while workers of the other role are changing: who is not yet at it may be waiting for this apply.
+        """
+        spec = self.rollout.services[name]
+        begun = seen = time.monotonic()
+        told = False
+        while not may_stop(asyncio.run(self._listings()), spec, self.rollout.namespace):
+            now = time.monotonic()
+            if holders(self.rollout, PARTNERS[spec.role]):
+                seen = now
+            if now - seen > _OTHER_ROLE_SECONDS or now - begun > patience:
+                say(f"changing {name} interrupts serving: no {PARTNERS[spec.role]} worker can take over")
+                return
+            if not told:
+                say(f"{name} waits for {PARTNERS[spec.role]} workers of its new generation")
+                told = True
+            time.sleep(_POLL)
+
+    def _wait(self, name: str, before: Listings) -> None:
+        spec = self.rollout.services[name]
+        try:
+            asyncio.run(self._come_back(name, before))
+        except UnmetError as error:
+            failure = Failure(self.manifest.node, name, spec.address, spec.revision)
+            failures.remember(self.rollout, spec.role, failure)
+            raise NodectlError(
+                f"{name} was changed and does not serve: {error}. What has not changed of role {spec.role} "
+                f"stays as it is\n{last_words(self.supervisor, name)}"
+            ) from None
+
+    async def _come_back(self, name: str, before: Listings) -> None:
+        service, spec = self.manifest.services[name], self.rollout.services[name]
+        namespace = self.rollout.namespace
+        async with self._serving() as found:
+            await Comeback(found, self.supervisor, name, service, spec, namespace, before).wait()
+
+    async def _listings(self) -> Listings:
+        async with self._serving() as found:
+            return await found.listings()
+
+    async def _anyone_serves(self, name: str) -> bool:
+        """Return whether the role serves; a service that is not healthy itself waits for no frontend."""
+        spec = self.rollout.services[name]
+        deadline = time.monotonic() + _FRONTEND_SECONDS
+        async with self._serving() as found:
+            while True:
+                healthy = await found.is_healthy(self.manifest.services[name].ready)
+                if spec.role == "frontend" and healthy:
+                    return True
+                listings = await found.listings()
+                if listings or not healthy or time.monotonic() > deadline:
+                    return bool(of_role(listings, spec))
+                await asyncio.sleep(_POLL)
+
+    def _serving(self) -> AbstractAsyncContextManager[Serving]:
+        return serving(self.rollout.frontends, self.rollout.model)
+
+    def _refuse_after(self, failure: Failure, name: str) -> None:
+        """Keep a service as it is while the one that was changed in the same way before does not serve."""
+        mine = (failure.node, failure.service) == (self.manifest.node, name)
+        if mine or asyncio.run(self._answers(failure, self.rollout.services[name])):
+            return
+        raise NodectlError(
+            f"{name} stays as it is: {failure.service} on {failure.node} got the same change and does not "
+            f"serve; see `nodectl logs {failure.service}` there"
+        )
+
+    async def _answers(self, failure: Failure, spec: RolloutService) -> bool:
+        async with self._serving() as found:
+            listings = await found.listings()
+            if spec.role == "frontend":
+                return f"http://{failure.address}" in listings
+            newest = max(ids(listings, failure.address), default=None)
+            if newest is None or spec.role == "prefill":
+                return newest is not None
+            try:
+                await found.ask(next(iter(listings)), Pin(decode=newest), failure.service)
+            except UnmetError:
+                return False
+            return True

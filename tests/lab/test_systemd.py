@@ -1,0 +1,285 @@
+"""nodectl on real hosts: systemd keeps the services, and nothing that happens to a host needs a person."""
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from nodectl import unitfile
+from nodectl.supervisor import Unit
+from planning import manifests, plan
+from scripts.hostlab.host import Host
+from scripts.hostlab.lab import Lab
+from tests.lab.host_node import HostNode, eventually, lines
+from tests.unit.plan_examples import agg
+
+HOSTILE = "a b 'c' \"d\" $HOME ${HOME} $(touch /tmp/x) `id` ; # % %i %% \\ \\x41 \n \t newline ünïcödé 日本"
+PORT = 8000
+MODEL = "tiny"
+
+UNCHANGING = ("/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var")
+PRUNED = ("/var/log", "/var/cache/dynamo-multinode", "/root/.cache", "/root/.pyenv", "/var/tmp")
+
+
+@pytest.fixture(scope="module")
+def host(lab: Callable[[int], Lab]) -> Host:
+    return lab(1).host("lab-1")
+
+
+@pytest.fixture
+def node(host: Host) -> Iterator[HostNode]:
+    """A node that is removed at the end."""
+    node = HostNode(host)
+    node.put_release()
+    yield node
+    node.put_release()
+    node.done("remove")
+
+
+def deployment(node: HostNode) -> dict[str, Any]:
+    """Return the manifest of a whole deployment on one host: NATS, etcd, frontend and a simulated engine."""
+    planned = plan(agg(1))
+    (only,) = planned.nodes
+    manifest = manifests(planned, {only.name: node.host.address})[only.name]
+    return manifest.model_copy(update={"identity": "first"}).model_dump(mode="json")
+
+
+def completes(node: HostNode) -> bool:
+    """Whether a request is answered with as many tokens as it asks for."""
+    body = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
+    script = f"""
+import json, urllib.request
+url = "http://{node.host.address}:{PORT}/v1/chat/completions"
+request = urllib.request.Request(url, {json.dumps(body).encode()!r}, {{"Content-Type": "application/json"}})
+print(json.load(urllib.request.urlopen(request, timeout=10))["usage"]["completion_tokens"])
+"""
+    return node.host.exec(["python3", "-c", script]).stdout.strip() == "8"
+
+
+def serving(node: HostNode) -> bool:
+    return eventually(lambda: completes(node), what="a completion", seconds=60)
+
+
+def picture(host: Host) -> set[str]:
+    """Return what a host is: its files, users, units and whose processes it runs."""
+
+    def said(*command: str) -> str:
+        return host.exec(command, check=True).stdout
+
+    pruned = [word for path in PRUNED for word in ("-path", path, "-prune", "-o")]
+    # the shadow suite keeps copies of what it changed, and systemd random numbers and clocks
+    passing = ("/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/var/lib/systemd")
+    files = lines(said("find", *UNCHANGING, "-xdev", *pruned, "-printf", "%p %M %u %l\n"), passing)
+    accounts = [f"{file}: {line}" for file in ("passwd", "group") for line in lines(said("getent", file))]
+    units = lines(said("systemctl", "list-unit-files", "--no-legend"))
+    loaded = lines(said("systemctl", "list-units", "--all", "--plain", "--no-legend", "dynamo*"))
+    return files | set(accounts) | units | loaded | lines(said("ps", "-eo", "user="))
+
+
+def test_a_deployment_serves_and_comes_back_from_a_reboot_and_from_a_power_cut(node: HostNode) -> None:
+    assert node.done("install", stdin={"variant": "mocker", "model": {"kind": "generated", "name": MODEL}})[
+        "cached"
+    ]
+    manifest = deployment(node)
+    assert node.done("apply", stdin=manifest)["started"] == ["aggregated-0", "etcd", "frontend", "nats"]
+    assert serving(node)
+    assert eventually(node.ready, what="status says that all is ready")
+    assert node.said("ps", "-o", "user=", "-p", str(node.pid("frontend"))).startswith("dynamo")
+
+    node.host.reboot()
+    assert serving(node)
+    node.host.kill()
+    node.host.start()
+    assert serving(node)
+    again = node.done("apply", stdin=manifest)
+    assert again["unchanged"] == ["aggregated-0", "etcd", "frontend", "nats"]
+
+    worker = manifest["services"]["aggregated-0"]
+    worker["flags"]["speedup-ratio"] = 20
+    frontend = node.pid("frontend")
+    assert node.done("apply", stdin=manifest)["restarted"] == ["aggregated-0"]
+    assert node.pid("frontend") == frontend
+    assert serving(node)
+
+
+def test_services_that_apply_had_stopped_start_at_boot(node: HostNode) -> None:
+    """As after a power cut in the middle of an apply."""
+    node.apply(one=node.fake("one"))
+    node.report("one")
+    node.said("systemctl", "stop", node.unit("one"))
+    node.host.kill()
+    node.host.start()
+    node.report("one")
+    assert node.apply(one=node.fake("one"))["unchanged"] == ["one"]
+
+
+def test_a_shutdown_stops_services_before_those_that_they_wait_for(node: HostNode) -> None:
+    worker = node.fake("worker", after=["127.0.0.1:22"], env={"LINGER": "1.5"})
+    node.apply(worker=worker, store=node.fake("store"))
+    node.report("worker")
+    node.report("store")
+    node.host.stop()
+    node.host.start()
+    worker_told, store_told = (
+        float(node.said("stat", "--format=%.Y", f"{node.root}/data/{name}.json.stopped"))
+        for name in ("worker", "store")
+    )
+    assert store_told - worker_told > 1.4
+
+
+def test_only_what_differs_restarts_and_another_release_restarts_nothing(node: HostNode) -> None:
+    node.apply(one=node.fake("one"), two=node.fake("two"), three=node.fake("three"))
+    before = {name: node.report(name)["pid"] for name in ("one", "two", "three")}
+    assert node.apply(one=node.fake("one"), two=node.fake("two", env={"NEW": "1"})) == {
+        "started": [],
+        "restarted": ["two"],
+        "removed": ["three"],
+        "unchanged": ["one"],
+    }
+    assert node.report("one")["pid"] == before["one"]
+    assert node.report("two")["pid"] != before["two"]
+    assert not node.there(f"/etc/systemd/system/{node.unit('three')}")
+    newer = HostNode(node.host, release="r2")
+    newer.put_release()
+    assert newer.apply(one=node.fake("one"), two=node.fake("two", env={"NEW": "1"}))["unchanged"] == [
+        "one",
+        "two",
+    ]
+    assert node.report("one")["pid"] == before["one"]
+    assert "/opt/dynamo-multinode/r2" in node.said("systemctl", "cat", node.unit("one"))
+
+
+def test_a_killed_service_comes_back_and_leaves_no_child(node: HostNode) -> None:
+    node.apply(one=node.fake("one", child=True))
+    first = node.report("one")
+    node.said("kill", "-9", str(first["pid"]))
+    eventually(lambda: node.pid("one") not in (0, first["pid"]), what="it runs again")
+    second = node.report("one")
+    assert not node.there(f"/proc/{first['child']}")
+    assert node.there(f"/proc/{second['child']}")
+    assert node.status()["one"]["restarts"] == 1
+
+
+def test_a_stop_tells_the_main_process_alone_and_kills_the_rest(node: HostNode) -> None:
+    node.apply(one=node.fake("one", child=True, env={"LINGER": "1"}))
+    said = node.report("one")
+    node.apply()
+    data = f"{node.root}/data/one.json"
+    assert node.there(f"{data}.stopped")
+    assert not node.there(f"{data}.heard")
+    assert not node.there(f"/proc/{said['child']}")
+
+
+def test_services_run_apart_and_reach_only_their_own(node: HostNode) -> None:
+    node.done("secrets", stdin={"TOKEN": "a-planted-value"})
+    node.apply(one=node.fake("one", secrets=["TOKEN"], text=[HOSTILE, ""], env={"ODD": HOSTILE}))
+    said = node.report("one")
+    assert said["argv"][-2:] == [HOSTILE, ""]
+    assert (said["env"]["ODD"], said["env"]["TOKEN"]) == (HOSTILE, "a-planted-value")
+    assert said["cwd"] == f"{node.root}/data"
+    assert said["env"]["HOME"] == f"{node.root}/home"
+    secret = node.said("stat", "--format=%a %U", f"{node.root}/secrets/TOKEN")
+    assert secret == "600 dynamo-multinode"
+    assert "planted" not in node.said("systemctl", "show", node.unit("one"))
+    assert node.done("secrets", stdin={"TOKEN": "another"})["restarted"] == ["one"]
+    assert node.report("one")["env"]["TOKEN"] == "another"
+    assert node.run("logs", "one", "-n", "1").stdout == "the service runs\n"
+
+
+def test_root_follows_no_link_that_a_service_planted(node: HostNode) -> None:
+    node.apply(one=node.fake("one"), two=node.fake("two"))
+    node.report("one")
+    node.said("install", "-d", "/srv/kept/deep")
+    for name in ("one", "two"):
+        node.as_service("ln", "-s", "/srv/kept", f"{node.root}/data/{name}")
+    node.apply(two=node.fake("two"))
+    assert node.there("/srv/kept/deep")
+    node.done("remove")
+    assert node.there("/srv/kept/deep")
+
+
+def test_a_host_is_as_it_was_after_its_last_node_went(host: Host) -> None:
+    node = HostNode(host)
+    host.exec(["tee", "/srv/fake.py"], stdin="", check=True)
+    before = picture(host)
+    node.put_release()
+    other = HostNode(host, stack="other")
+    for one in (node, other):
+        one.done("secrets", stdin={"TOKEN": "value"})
+        one.apply(one=node.fake("one", secrets=["TOKEN"], child=True))
+    assert {"passwd", "group"} <= {line.split(":")[0] for line in picture(host) - before}
+    assert node.done("remove", "--identity", "another") == {"removed": False}
+    assert node.done("remove", "--identity", "first") == {"removed": True}
+    assert node.done("forget", "--identity", "first") == {"forgotten": True}
+    assert other.report("one")
+    assert other.done("remove") == {"removed": True}
+    assert picture(host) == before
+
+
+@pytest.mark.parametrize("cut", ["process", "power"])
+def test_a_remove_that_was_cut_off_is_finished_by_the_next(host: Host, cut: str) -> None:
+    node = HostNode(host)
+    host.exec(["tee", "/srv/fake.py"], stdin="", check=True)
+    before = picture(host)
+    node.put_release()
+    node.apply(one=node.fake("one", env={"LINGER": "4"}), two=node.fake("two"))
+    node.report("one")
+    remove = f"/opt/dynamo-multinode/r1/nodectl/run mocker remove --root {node.root}"
+    node.said("systemd-run", "--unit=removing", "--property=KillMode=process", "sh", "-c", remove)
+    eventually(lambda: node.there(f"{node.root}/data/one.json.stopped"), what="it stops services")
+    if cut == "power":
+        host.kill()
+        host.start()
+    else:
+        node.said("systemctl", "kill", "--signal=KILL", "removing")
+        host.exec(["systemctl", "reset-failed", "removing"])
+    assert node.done("remove") == {"removed": True}
+    assert picture(host) == before
+
+
+def test_values_reach_a_service_through_its_unit_as_they_are(host: Host) -> None:
+    report = "/srv/odd dir/said.json"
+    said = "[sys.argv[2:], os.environ['ODD'], os.getcwd()]"
+    script = f"import json, os, sys; json.dump({said}, open(sys.argv[1], 'w'))"
+    host.exec(["install", "-d", "-o", "ops", "/srv/odd dir"], check=True)
+    owner = unitfile.Owner(
+        stack="odd",
+        node="n",
+        root=Path("/srv/odd dir"),
+        user="ops",
+        writable=[Path("/srv/odd dir")],
+        environment={"ODD": HOSTILE},
+        prelude=[["/nowhere/absent"], ["/bin/false"]],
+    )
+    text = unitfile.text(
+        owner, "s", Unit(("/usr/bin/python3", "-c", script, report, HOSTILE, "", ";", "$$"), 5)
+    )
+    host.exec(["tee", "/etc/systemd/system/odd.service"], stdin=text, check=True)
+    host.exec(["systemctl", "daemon-reload"], check=True)
+    host.exec(["systemctl", "start", "odd"], check=True)
+    found = eventually(lambda: host.exec(["cat", report]).stdout, what="the service speaks")
+    host.exec(["systemctl", "stop", "odd"], check=True)
+    assert json.loads(found) == [[HOSTILE, "", ";", "$$"], HOSTILE, "/srv/odd dir"]
+    complaints = host.exec(["systemd-analyze", "verify", "/etc/systemd/system/odd.service"]).stderr
+    assert "odd.service" not in complaints
+    host.exec(["rm", "-r", "/etc/systemd/system/odd.service", "/srv/odd dir"], check=True)
+
+
+def test_a_host_without_a_fitting_python_is_told_what_to_install(node: HostNode) -> None:
+    hide = "mount -t tmpfs none /usr/local/bin; for p in /usr/bin/python3*; do mount -B /bin/false $p; done"
+    run = f"{hide}; exec /opt/dynamo-multinode/r1/nodectl/run mocker status --root {node.root}"
+    refused = node.host.exec(["unshare", "--mount", "sh", "-c", run])
+    assert refused.returncode == 2
+    assert refused.stderr == (
+        "nodectl: this host has no Python 3.11 to 3.13: install one, such as the package python3.11\n"
+    )
+
+
+def test_an_environment_that_is_not_there_is_named(node: HostNode) -> None:
+    command = ["/opt/dynamo-multinode/r1/nodectl/run", "gpu", "status", "--root", node.root]
+    refused = node.host.exec(command)
+    assert refused.returncode == 1
+    assert "/var/cache/dynamo-multinode/env/gpu-py3" in refused.stderr
+    assert "`nodectl install` makes it" in refused.stderr
