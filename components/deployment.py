@@ -9,10 +9,11 @@ import planning
 from components.members import Members, MembersArgs
 from components.node import Node
 from components.proof import Proof, ProofArgs
+from components.reachability import NodeReach, NodeReachArgs
 from components.runtime import NodeRuntime, NodeRuntimeArgs
 from components.secrets import NodeSecrets, NodeSecretsArgs
 from components.services import NodeServices, NodeServicesArgs
-from nodectl.manifest import Manifest, Rollout, RuntimeSpec
+from nodectl.manifest import Manifest, Rollout
 from planning.values import Plan
 
 
@@ -42,6 +43,11 @@ class Deployment(pulumi.ComponentResource):
         served = pulumi.ResourceOptions(parent=self, depends_on=services)
         proven = pulumi.ResourceOptions(parent=self, depends_on=Members("members", members, served))
         self.proof = Proof("proof", ProofArgs(head, spec), proven).result
+        # beside the proof, so that a way that is closed has a name long before the proof gives up
+        for node in [] if any(node.here for node in args.nodes) else args.nodes:
+            NodeReach(
+                node.name, NodeReachArgs(node, planning.probe_spec(args.plan, addresses, node.name)), proven
+            )
         self.endpoint = spec.apply(lambda s: s.endpoint)
         self.register_outputs({"endpoint": self.endpoint, "proof": self.proof})
 
@@ -65,7 +71,11 @@ class Deployment(pulumi.ComponentResource):
     ) -> NodeServices:
         child = pulumi.ResourceOptions(parent=self)
         before: list[pulumi.Resource] = [
-            NodeRuntime(node.name, NodeRuntimeArgs(node, _runtime(args.plan, node), args.secrets), child),
+            NodeRuntime(
+                node.name,
+                NodeRuntimeArgs(node, planning.installed(args.plan, node.name), args.secrets),
+                child,
+            ),
             *after,
         ]
         if args.secrets:
@@ -76,10 +86,6 @@ class Deployment(pulumi.ComponentResource):
             NodeServicesArgs(node, manifest),
             pulumi.ResourceOptions(parent=self, depends_on=before),
         )
-
-
-def _runtime(plan: Plan, node: Node) -> RuntimeSpec:
-    return planning.runtime_of(plan.runtime, head=node.name == plan.head)
 
 
 def _identified(

@@ -8,7 +8,7 @@ from components.loopback import addresses, first_address, keep
 from components.node import Node
 from components.nodectl import PYTHON
 from nodectl.identity import local_identity
-from planning.ports import LOCAL_PROBES
+from planning import ports
 from planning.values import Plan
 
 RUN = Path(".run")
@@ -18,7 +18,8 @@ RUN = Path(".run")
 def local_nodes(plan: Plan) -> list[Node]:
     """Return the plan's nodes on loopback addresses that are free, or were this stack's before."""
     run = RUN / pulumi.get_stack()
-    first = first_address(Path.cwd(), pulumi.get_stack(), run, LOCAL_PROBES)
+    probes = ports.local_probes(plan.settings.roles.frontend.replicas)
+    first = first_address(Path.cwd(), pulumi.get_stack(), run, probes)
     if not pulumi.runtime.is_dry_run():
         keep(run, first)
     found = addresses(first, [node.name for node in plan.nodes])

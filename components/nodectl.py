@@ -10,7 +10,7 @@ from components.node import Node
 PYTHON = ".venv/bin/python"
 """The project environment's interpreter, seen from the project folder that commands start in."""
 
-MACHINE_VERBS = ("install", "proof", "retire")
+MACHINE_VERBS = ("install", "probe", "proof", "retire")
 """Verbs that concern the machine or the deployment, not the node's folder."""
 
 

@@ -17,8 +17,10 @@ VERBS: Final[Mapping[str, str]] = {
     "status": "say what every service does",
     "logs": "print the last lines of a service's log",
     "proof": "show that a deployment does what it should",
+    "probe": "show that this node reaches every port that it needs",
     "wait": "wait for what a service needs, then become it (for the supervisor)",
     "gang": "run one rank of an engine that spans nodes (for the supervisor)",
+    "gate": "run a frontend behind a balancer (for the supervisor)",
 }
 """Verb -> what it does; the module of the same name does it, and nothing else is imported."""
 

@@ -1,6 +1,8 @@
 """`nodectl apply`: converges a node to the manifest on standard input."""
 
 import json
+import os
+import signal
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -24,12 +26,13 @@ from nodectl import (
 )
 from nodectl.errors import BadInputError
 from nodectl.files import write_atomically
+from nodectl.launch import Launch
 from nodectl.launchfiles import LaunchFiles
 from nodectl.layout import Layout
 from nodectl.lock import locked
 from nodectl.manifest import SCHEMA, Manifest
 from nodectl.status import is_ready
-from nodectl.supervisor import Supervisor
+from nodectl.supervisor import State, Supervisor
 
 _POLL: Final = 0.1
 
@@ -72,11 +75,14 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     if not python.exists():
         raise BadInputError(f"runtime: {python} is not installed; run `nodectl install` first")
     supervision.prepare(layout)
+    wall = manifest.firewall
+    supervision.guard(layout, None if wall is None else wall.model_dump_json(indent=1))
     known = launch.read_all(layout)
     if supervisor.pid() is None:
         processes.end_orphans(layout, known)
     before = supervisor.states()
-    plan = changes.plan(manifest, wanted, known, before)
+    reread = _reread(before, wanted, known, layout)
+    plan = changes.plan(manifest, wanted, {**known, **{name: wanted[name] for name in reread}}, before)
     files = LaunchFiles(layout, supervisor, python, known)
     converge.stop(supervisor, plan.at_once & before.keys(), known)
     write_atomically(layout.manifest, manifest.model_dump_json(indent=1) + "\n")
@@ -110,6 +116,24 @@ def _change_in_turn(
     turns = Turns(manifest, manifest.rollout, supervisor)
     for name, restart in restarts.items():
         turns.change(name, restart)
+
+
+def _reread(
+    running: Mapping[str, State], wanted: Mapping[str, Launch], known: Mapping[str, Launch], layout: Layout
+) -> set[str]:
+    """Have services read their files where nothing else of them changed; return which.
+
+    Only then are their launch files written: what a nodectl that is killed in between left is done again.
+    """
+    reread = set()
+    for name in running.keys() & known.keys() & wanted.keys():
+        one, state = wanted[name], running[name]
+        if state.pid is not None and not state.failing and launch.reloads(known[name], one):
+            converge.say(f"{name} reads its changed files")
+            launch.write_files(one, layout, name)
+            os.kill(state.pid, signal.Signals[f"SIG{one.reload}"])
+            reread.add(name)
+    return reread
 
 
 def _await(stores: Sequence[str], manifest: Manifest) -> None:

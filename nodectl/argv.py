@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from nodectl.manifest import FlagValue, Service
+from nodectl import programs as machine
+from nodectl.manifest import MACHINE_PROGRAMS, FlagValue, Service
 
 PROGRAMS: Final = frozenset({"etcd", "nats-server"})
 """Services that are programs, not Python modules."""
@@ -31,8 +32,10 @@ def argv(service: Service, folders: Folders) -> list[str]:
     arguments = [
         argument
         for name, value in sorted(service.flags.items())
-        for argument in _flag(name, _filled(value, folders))
+        for argument in _flag(name, filled(value, folders))
     ]
+    if service.module in MACHINE_PROGRAMS:
+        return [machine.find(service.module), *arguments]
     if service.module in PROGRAMS:
         return [str(folders.stores[service.module]), *arguments]
     python = str(folders.environment / "bin" / "python") if is_own(service) else folders.engine
@@ -46,6 +49,8 @@ def is_own(service: Service) -> bool:
 
 def _flag(name: str, value: Any) -> list[str]:
     """Return one flag's arguments (`nodectl.manifest.FlagValue` has the rules)."""
+    if len(name) == 1:
+        return [f"-{name}"] if value is True else [f"-{name}", _text(value)]
     if value is True:
         return [f"--{name}"]
     if value is False:
@@ -61,12 +66,12 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value, separators=(",", ":"), ensure_ascii=False)
 
 
-def _filled(value: FlagValue | Any, folders: Folders) -> Any:
+def filled(value: FlagValue | Any, folders: Folders) -> Any:
     """Return `value` with the node's folders in place of their tokens, however deep."""
     if isinstance(value, str):
         return value.replace("${data}", str(folders.data)).replace("${models}", str(folders.models))
     if isinstance(value, Mapping):
-        return {key: _filled(item, folders) for key, item in value.items()}
+        return {key: filled(item, folders) for key, item in value.items()}
     if isinstance(value, list):
-        return [_filled(item, folders) for item in value]
+        return [filled(item, folders) for item in value]
     return value

@@ -2,7 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from pathlib import Path
 
+from nodectl.argv import PROGRAMS
 from nodectl.launch import Launch
 from nodectl.manifest import Manifest
 from nodectl.supervisor import State
@@ -37,7 +39,7 @@ def plan(
     serving = differing & covered.keys()
     staged = {name for name in differing if _follows(wanted[name], known[name])}
     leaving = states.keys() - wanted.keys()
-    last = {name for name in leaving & known.keys() if serving and not known[name].after}
+    last = {name for name in leaving & known.keys() if serving and Path(known[name].argv[0]).name in PROGRAMS}
     return Changes(
         at_once=frozenset((changed | failing | leaving) - serving - staged - last),
         staged=frozenset(staged),

@@ -8,9 +8,6 @@ etcd is away, running ranks keep running.
 """
 
 import argparse
-import contextlib
-import ctypes
-import os
 import signal
 import socket
 import subprocess
@@ -20,9 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-import psutil
-
-from nodectl import container, launch
+from nodectl import child, container, launch
 from nodectl.etcd import AwayError
 from nodectl.launch import Launch
 from nodectl.layout import Layout
@@ -33,10 +28,6 @@ _POLL: Final = 0.5
 
 _BREAK_UP_SECONDS: Final = 10.0
 """How long a rank may take to end when its gang starts anew: enough to deregister, not to drain."""
-
-_SET_PARENT_DEATH_SIGNAL: Final = 1  # prctl(2)
-_SET_CHILD_SUBREAPER: Final = 36
-_LIBC: Final = ctypes.CDLL(None)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -94,19 +85,13 @@ def _obstacle(gang: Gang, meeting: Meeting, epoch: int) -> str:
 
 def _run(started: Launch, layout: Layout, meeting: Meeting, epoch: int) -> None:
     """Run the rank; return when nothing of it is left. Whatever ends this process ends the rank."""
-    _LIBC.prctl(_SET_CHILD_SUBREAPER, 1)
-    rank = subprocess.Popen(
-        launch.command(started),
-        env=launch.environment(started, layout, os.environ),
-        cwd=layout.data,
-        preexec_fn=lambda: _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL),  # noqa: PLW1509 - no threads
-    )
+    rank = child.start(started, layout)
     patience = None  # told to stop, the rank may take all the time that the supervisor gives
     try:
         print(f"nodectl: {_watch(rank, meeting, epoch)}", flush=True)
         patience = _BREAK_UP_SECONDS
     finally:
-        _end(rank, patience)
+        child.end(rank, patience, _BREAK_UP_SECONDS)
         container.remove([started.container])
 
 
@@ -126,15 +111,3 @@ def _watch(rank: "subprocess.Popen[bytes]", meeting: Meeting, epoch: int) -> str
             away = False
         time.sleep(_POLL)
     return f"the rank ended with {rank.returncode}"
-
-
-def _end(rank: "subprocess.Popen[bytes]", patience: float | None) -> None:
-    """End the rank gracefully, then whatever it leaves: as their subreaper, this process has all of them."""
-    rank.terminate()
-    with contextlib.suppress(subprocess.TimeoutExpired):
-        rank.wait(patience)
-    left = psutil.Process().children(recursive=True)
-    for process in left:
-        with contextlib.suppress(psutil.NoSuchProcess):
-            process.kill()
-    psutil.wait_procs(left, timeout=_BREAK_UP_SECONDS)

@@ -18,7 +18,7 @@ from nodectl.unitfile import FOLDER
 
 def prepare(layout: Layout) -> None:
     """Make the services' user and the node's folders: services read most and write in two."""
-    with _alone():
+    with alone():
         user = account.ensure()
         releases.share()
         layout.root.parent.mkdir(parents=True, exist_ok=True)
@@ -31,13 +31,13 @@ def prepare(layout: Layout) -> None:
 
 def tidy() -> None:
     """Remove the releases of nodectl that nothing uses any more."""
-    with _alone():
+    with alone():
         releases.collect()
 
 
 def leave(layout: Layout) -> None:
     """Remove what the node at `layout`, whose folder is gone, was the last one to need."""
-    with _alone():
+    with alone():
         _remove_if_empty(layout.root.parent)
         roots = HOST_ROOTS.resolve()
         if roots.is_dir() and any(roots.iterdir()):
@@ -61,7 +61,7 @@ def _remove_if_empty(folder: Path) -> None:
 
 
 @contextlib.contextmanager
-def _alone() -> Iterator[None]:
+def alone() -> Iterator[None]:
     """Hold off other nodectls that do the same; the folder of units is always there to be locked."""
     folder = os.open(FOLDER, os.O_RDONLY | os.O_DIRECTORY)
     try:

@@ -16,7 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nodectl import container, environments, models, preinstalled, stores
+from nodectl import container, environments, models, preinstalled, programs, stores
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.layout import HOST_CACHE
 from nodectl.steps import LIMIT_SECONDS
@@ -47,6 +47,8 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     """
     _check(spec)
     deadline = time.monotonic() + LIMIT_SECONDS
+    for program in spec.get("programs", ()):
+        programs.ensure(program)
     engine = _engine(spec)
     own = NODE if engine["kind"] in ("preinstalled", "container") else spec["variant"]
     cached = [

@@ -7,13 +7,13 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from nodectl import container
 from nodectl.errors import NodectlError
-from nodectl.files import read_if_there
+from nodectl.files import read_if_there, write_atomically
 from nodectl.layout import Layout
 
 
@@ -27,6 +27,11 @@ class Launch:
     after: list[str]
     stop_seconds: int
     gang: dict[str, Any] | None
+    gate: dict[str, Any] | None = None
+    files: dict[str, str] = field(default_factory=dict)
+    """Name -> text, below the service's own folder. They are here so that a start finds its own."""
+    reload: str | None = None
+    """Signal that makes the main process read changed files; what else changed needs a restart."""
     container: dict[str, Any] | None = None
     """What `nodectl.container` runs `argv` in: `program`, `name`, `image`, `options`."""
     python: str | None = None
@@ -35,6 +40,24 @@ class Launch:
     def text(self) -> str:
         """Return the file's text: the same for the same launch, so that a difference means a restart."""
         return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+
+
+def reloads(old: Launch, new: Launch) -> bool:
+    """Return whether a service that runs as `old` becomes `new` by reading its files again."""
+    return old != new and new.reload is not None and replace(old, files=new.files) == new
+
+
+def write_files(one: Launch, layout: Layout, service: str) -> None:
+    """Write the service's files. Whoever may write in the node's data leads this to no other folder."""
+    if not one.files:
+        return
+    layout.own_data(service).mkdir(mode=0o700, exist_ok=True)
+    folder = os.open(layout.own_data(service), os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        for name, text in one.files.items():
+            write_atomically(Path(f"/proc/self/fd/{folder}", name), text)
+    finally:
+        os.close(folder)
 
 
 def read(layout: Layout, service: str) -> Launch:

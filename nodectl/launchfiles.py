@@ -8,6 +8,7 @@ from nodectl import container, converge
 from nodectl.files import write_atomically
 from nodectl.launch import Launch
 from nodectl.layout import Layout
+from nodectl.manifest import MACHINE_PROGRAMS
 from nodectl.supervisor import Supervisor, Unit
 
 
@@ -30,13 +31,15 @@ class LaunchFiles:
         """
         for path in self._layout.launches.iterdir():
             if path.stem not in wanted:
-                shutil.rmtree(self._layout.data / path.stem, ignore_errors=True)
+                shutil.rmtree(self._layout.own_data(path.stem), ignore_errors=True)
                 path.unlink()
         for name, one in wanted.items():
             if self._now.get(name) != one:
                 write_atomically(self._layout.launch(name), one.text(), mode=0o640)
         self._now = dict(wanted)
-        return self._supervisor.load({name: _unit(name, one) for name, one in wanted.items()}, self._python)
+        return self._supervisor.load(
+            {name: self._unit(name, one) for name, one in wanted.items()}, self._python
+        )
 
     def restart(self, name: str, wanted: Launch) -> None:
         """Stop a service, change its file and start it anew."""
@@ -45,10 +48,11 @@ class LaunchFiles:
         self.become({**self._now, name: wanted})
         converge.start_idle(self._supervisor)
 
-
-def _unit(name: str, launch: Launch) -> Unit:
-    """Return what the supervisor runs: it waits with the Python of the versions that the service runs on."""
-    python = launch.python or str(Path(launch.argv[0]).parent / "python")
-    wait = (python, "-P", "-m", "nodectl", "wait", "--root", ".", "--service", name)
-    contained = launch.container is not None
-    return Unit(wait, launch.stop_seconds, dependent=bool(launch.after), contained=contained)
+    def _unit(self, name: str, launch: Launch) -> Unit:
+        """Return what the supervisor runs: it waits with the Python of the versions that it then runs."""
+        program = Path(launch.argv[0])
+        beside = self._python if program.name in MACHINE_PROGRAMS else program.parent / "python"
+        python = launch.python or str(beside)
+        wait = (python, "-P", "-m", "nodectl", "wait", "--root", ".", "--service", name)
+        contained = launch.container is not None
+        return Unit(wait, launch.stop_seconds, dependent=bool(launch.after), contained=contained)

@@ -51,6 +51,11 @@ class Layout:
         return self.root / "manifest.json"
 
     @property
+    def firewall(self) -> Path:
+        """Who may connect to the node; there only while its firewall is managed."""
+        return self.root / "firewall.json"
+
+    @property
     def launches(self) -> Path:
         """How each service is started, one file a service."""
         return self.root / "launches"
@@ -78,6 +83,10 @@ class Layout:
     def data(self) -> Path:
         """What services keep: `${data}` in a manifest's flags, and every service's working folder."""
         return self.root / "data"
+
+    def own_data(self, service: str) -> Path:
+        """What one service keeps; goes when it leaves the node."""
+        return self.data / service
 
     @property
     def home(self) -> Path:

@@ -4,11 +4,12 @@ Everything here crosses a wire as JSON. Secrets are named, never held.
 """
 
 import hashlib
+import ipaddress
 import json
 from collections.abc import Mapping
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, get_args
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from nodectl.versions import NODE
 
@@ -16,18 +17,25 @@ SCHEMA: Final = 1
 """Manifest schema that this nodectl reads; it refuses any other."""
 
 ServiceName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]*$")]
+FileName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$")]
 EnvName = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+Source = Annotated[str, AfterValidator(lambda text: str(ipaddress.ip_network(text)))]
 HostPort = Annotated[str, Field(pattern=r"^[^\s/:]+:[0-9]+$")]
 
 Variant = Literal["mocker", "cpu", "gpu"]
 """What a runtime can serve with: simulated engines, vLLM on the CPU, vLLM on GPUs."""
 
+MachineProgram = Literal["haproxy"]
+"""Services that are programs of the machine, since no package index carries them (`nodectl.programs`)."""
+
+MACHINE_PROGRAMS: Final = frozenset(get_args(MachineProgram))
+
 FlagValue = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
 """Value of a command-line flag.
 
 `True` is the bare flag, `False` its `--no-` form, a number or text one argument, a list one argument an
-item, a mapping one argument of compact JSON. Text may hold the tokens of `nodectl.argv.Folders`
-(`${data}`, `${models}`), which the node replaces by its own folders.
+item, a mapping one argument of compact JSON. A name of one letter has one dash. Text may hold the tokens of
+`nodectl.argv.Folders` (`${data}`, `${models}`), which the node replaces by its own folders.
 """
 
 
@@ -63,6 +71,18 @@ class Gang(Wire):
     revision: str = Field(default="", description="digest of how every rank is started: they change together")
 
 
+class Gate(Wire):
+    """Tells the balancer whether to send a frontend requests: yes, not yet, or no more (`nodectl.gate`)."""
+
+    listen: HostPort = Field(description="`host:port` that the balancer asks at")
+    frontend: str = Field(description="base URL of the frontend")
+
+    @property
+    def ready(self) -> str:
+        """URL that answers 200 as soon as the balancer knows that the frontend serves."""
+        return f"http://{self.listen}/ready"
+
+
 class Service(Wire):
     """One process on one node."""
 
@@ -78,7 +98,14 @@ class Service(Wire):
     after: list[HostPort] = Field(
         default_factory=list, description="`host:port`s that must accept before the start"
     )
+    files: dict[FileName, str] = Field(
+        default_factory=dict, description="files of these texts are put into `${data}/SERVICE` before a start"
+    )
+    reload: Literal["HUP", "USR2"] | None = Field(
+        default=None, description="signal after which the main process reads changed `files`; none: a restart"
+    )
     gang: Gang | None = None
+    gate: Gate | None = None
 
 
 class ModelSource(Wire):
@@ -140,6 +167,9 @@ class RuntimeSpec(Wire):
 
     variant: Variant
     lock: str = Field(description="changes when the versions that are installed or expected do")
+    programs: list[MachineProgram | Literal["nft"]] = Field(
+        default_factory=list, description="programs that the machine itself must have"
+    )
     model: ModelSource
     engine: EngineSource = VenvEngine()
     packages: Packages = Packages()
@@ -149,6 +179,22 @@ class RuntimeSpec(Wire):
     def environment(self) -> str:
         """Return the variant whose environment nodectl itself runs in: that of the engine, or one without."""
         return self.variant if self.engine.kind == "venv" else NODE
+
+
+class Opening(Wire):
+    """TCP ports of a node, `first` to `last`, and who may connect to them."""
+
+    first: int = Field(ge=1, le=65535)
+    last: int = Field(ge=1, le=65535)
+    sources: list[Source] = Field(description="addresses and ranges; none: anybody")
+    group: bool = Field(default=False, description="the sources are other nodes of the deployment")
+    why: list[str]
+
+
+class Firewall(Wire):
+    """What a node may be connected to for; a host refuses every other connection but SSH."""
+
+    openings: list[Opening]
 
 
 class RolloutService(Wire):
@@ -180,9 +226,26 @@ class Manifest(Wire):
     runtime: RuntimeSpec
     generation: str = Field(description="workers of different generations never pair")
     services: dict[ServiceName, Service]
+    firewall: Firewall | None = Field(default=None, description="none: the host's own is left as it is")
     rollout: Rollout | None = Field(default=None, description="without it every change is made at once")
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
+
+
+class ProbeTarget(Wire):
+    """A port of another node that a node needs."""
+
+    node: str
+    endpoint: HostPort
+    why: str
+
+
+class ProbeSpec(Wire):
+    """What one node must be able to connect to."""
+
+    node: str
+    targets: list[ProbeTarget]
+    seconds: int = Field(gt=0, description="how long a way may take to open")
 
 
 class MembersSpec(Wire):

@@ -1,5 +1,6 @@
 """What /proc says about a process, for code that has nothing but the standard library."""
 
+import contextlib
 from pathlib import Path
 from typing import NamedTuple
 
@@ -29,3 +30,23 @@ def processes() -> list[Process]:
     """Return every living process of the machine."""
     pids = (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
     return [found for pid in pids if (found := process(pid))]
+
+
+def name(pid: int) -> str:
+    """Return the short name of a process's program; nothing when it has ended."""
+    try:
+        return Path(f"/proc/{pid}/comm").read_text(encoding="utf-8", errors="replace").strip()
+    except (FileNotFoundError, ProcessLookupError):
+        return ""
+
+
+def sockets(pid: int) -> set[int]:
+    """Return the inodes of a process's sockets; none when it has ended or is somebody else's."""
+    found = set()
+    with contextlib.suppress(FileNotFoundError, ProcessLookupError, PermissionError):
+        for entry in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(FileNotFoundError):  # closed meanwhile
+                link = str(entry.readlink())
+                if link.startswith("socket:["):
+                    found.add(int(link[len("socket:[") : -1]))
+    return found

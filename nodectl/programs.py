@@ -14,21 +14,21 @@ from nodectl.steps import say
 _FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where such programs lie that an ordinary user's PATH does not name."""
 
+_PACKAGES: Final = {"etcd": "etcd-server", "nft": "nftables"}
+"""Program -> its package on Debian, where that has another name."""
+
 _INSTALL_SECONDS: Final = 300
 _SHOWN: Final = 40
 """Words of apt's complaint that are shown: its last ones."""
 
 
-def find(program: str, package: str | None = None) -> str:
-    """Return the path of `program`; `package` is Debian's name for it, where it differs.
-
-    Raises `BadInputError`, with the remedy, where there is none.
-    """
+def find(program: str) -> str:
+    """Return the path of `program`. Raises `BadInputError`, with the remedy, where there is none."""
     found = look(program)
     if found is None:
         raise BadInputError(
-            f"{program} is not on this machine: `apt install {package or program}`, or the same of another "
-            "distribution"
+            f"{program} is not on this machine: `apt install {_PACKAGES.get(program, program)}`, "
+            "or the same of another distribution"
         )
     return found
 
@@ -38,7 +38,7 @@ def look(program: str) -> str | None:
     return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_FOLDERS]))
 
 
-def ensure(program: str, package: str | None = None) -> bool:
+def ensure(program: str) -> bool:
     """See that `program` is there; root on Debian and the like gets the distribution's package.
 
     Returns whether it was. Raises `BadInputError` where it is missing and this may not install it,
@@ -48,12 +48,13 @@ def ensure(program: str, package: str | None = None) -> bool:
         return True
     apt = look("apt-get")
     if os.geteuid() == 0 and apt is not None:
-        _install(apt, package or program)
-    find(program, package)
+        _install(apt, program)
+    find(program)
     return False
 
 
-def _install(apt: str, package: str) -> None:
+def _install(apt: str, program: str) -> None:
+    package = _PACKAGES.get(program, program)
     say(f"installing the package {package}")
     done = _run([apt, "install", "-y", "-qq", "--no-install-recommends", package])
     if done.returncode:  # a machine that never asked for the lists of packages
@@ -62,7 +63,7 @@ def _install(apt: str, package: str) -> None:
     if done.returncode:
         last = " ".join(done.stderr.split()[-_SHOWN:])
         raise NodectlError(f"apt-get install {package} failed; install {package} yourself: {last}")
-    for unit in {package, package.removesuffix("-server")}:  # the package starts a service of its own
+    for unit in {package, program}:  # the package starts a service of its own
         if systemctl := look("systemctl"):
             _run([systemctl, "disable", "--now", f"{unit}.service"])
 

@@ -40,6 +40,7 @@ def remove_folder(layout: Layout) -> None:
     shutil.rmtree(gone, ignore_errors=True)
     layout.root.rename(gone)
     shutil.rmtree(gone)
+    supervision.guard(layout, None)
     supervision.leave(layout)
     stack, run = layout.root.parents[:2]
     if run.name == LOCAL_FOLDER:

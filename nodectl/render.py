@@ -5,13 +5,20 @@ from pathlib import Path
 from typing import Any
 
 from nodectl import container, install, models, preinstalled, stores
-from nodectl.argv import PROGRAMS, Folders, argv, is_own
+from nodectl.argv import PROGRAMS, Folders, argv, filled, is_own
 from nodectl.container import Mount
 from nodectl.errors import BadInputError
 from nodectl.interface import with_interface
 from nodectl.launch import Launch
 from nodectl.layout import MARKER, Layout
-from nodectl.manifest import ContainerEngine, Manifest, PreinstalledEngine, RuntimeSpec, Service
+from nodectl.manifest import (
+    MACHINE_PROGRAMS,
+    ContainerEngine,
+    Manifest,
+    PreinstalledEngine,
+    RuntimeSpec,
+    Service,
+)
 
 
 def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
@@ -32,9 +39,11 @@ def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
 
 def _launch(name: str, service: Service, runtime: RuntimeSpec, folders: Folders, layout: Layout) -> Launch:
     contained = None
-    if isinstance(runtime.engine, ContainerEngine) and not is_own(service) and service.module not in PROGRAMS:
+    apart = is_own(service) or service.module in PROGRAMS or service.module in MACHINE_PROGRAMS
+    if isinstance(runtime.engine, ContainerEngine) and not apart:
         contained = _container(name, service, runtime, runtime.engine, layout)
     command, own = argv(service, folders), folders.environment / "bin"
+    beside = Path(command[0]).parent == own or service.module in MACHINE_PROGRAMS
     return Launch(
         argv=command,
         env=_contained_env(service, runtime, layout) if contained else _env(service, runtime),
@@ -43,7 +52,10 @@ def _launch(name: str, service: Service, runtime: RuntimeSpec, folders: Folders,
         stop_seconds=service.stop.seconds,
         gang=None if service.gang is None else service.gang.model_dump(),
         container=contained,
-        python=None if Path(command[0]).parent == own else str(own / "python"),
+        python=None if beside else str(own / "python"),
+        gate=None if service.gate is None else service.gate.model_dump(),
+        files={file: str(filled(text, folders)) for file, text in service.files.items()},
+        reload=service.reload,
     )
 
 

@@ -16,8 +16,7 @@ from nodectl import programs, steps
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.steps import say
 
-PACKAGES: Final = {"etcd": "etcd-server", "nats-server": "nats-server"}
-"""Program -> Debian's package."""
+PROGRAMS: Final = ("etcd", "nats-server")
 
 _READ_SECONDS: Final = 60
 _CHUNK: Final = 1 << 20
@@ -32,9 +31,9 @@ def ensure(stores: Mapping[str, Any], folder: Path, deadline: float) -> bool:
         case "bundled":
             return True
         case "distribution":
-            there = [programs.ensure(name, package) for name, package in PACKAGES.items()]
+            there = [programs.ensure(name) for name in PROGRAMS]
         case "release":
-            there = [_download(name, stores, folder, deadline) for name in PACKAGES]
+            there = [_download(name, stores, folder, deadline) for name in PROGRAMS]
         case source:
             raise BadInputError(
                 f"stores.source: {source!r} is unknown; use one of bundled, distribution, release"
@@ -46,11 +45,11 @@ def program_paths(stores: Mapping[str, Any], folder: Path, environment: Path) ->
     """Return program -> where it is on this node; `environment` is nodectl's own."""
     match stores.get("source", "bundled"):
         case "distribution":
-            return {name: Path(programs.find(name, package)) for name, package in PACKAGES.items()}
+            return {name: Path(programs.find(name)) for name in PROGRAMS}
         case "release":
-            return {name: _place(name, stores["releases"][name], folder) / name for name in PACKAGES}
+            return {name: _place(name, stores["releases"][name], folder) / name for name in PROGRAMS}
         case _:
-            return {name: environment / "bin" / name for name in PACKAGES}
+            return {name: environment / "bin" / name for name in PROGRAMS}
 
 
 def _download(program: str, stores: Mapping[str, Any], folder: Path, deadline: float) -> bool:

@@ -3,7 +3,8 @@
 Everything in which a host's node differs from one on an operator's machine is decided here.
 """
 
-from nodectl import host
+from nodectl import firewall, host
+from nodectl.errors import BadInputError
 from nodectl.layout import Layout
 from nodectl.supervisor import Supervisor
 
@@ -31,6 +32,14 @@ def tidy(layout: Layout) -> None:
     """Take away what an earlier apply needed and nothing needs any more."""
     if layout.on_host:
         host.tidy()
+
+
+def guard(layout: Layout, wanted: str | None) -> None:
+    """Have a host refuse connections that its nodes do not need; `wanted` is the node's firewall as JSON."""
+    if layout.on_host:
+        firewall.guard(layout, wanted)
+    elif wanted is not None:
+        raise BadInputError("firewall: only hosts have one of their own; leave it out")
 
 
 def leave(layout: Layout) -> None:

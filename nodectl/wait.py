@@ -39,9 +39,11 @@ def main(argv: Sequence[str]) -> int:
         wait_for(endpoint)
     container.remove([started.container])  # a client that was killed left it running
     _deregister(started)
-    if started.gang is not None:
-        gang = [sys.executable, "-P", "-m", "nodectl", "gang", "--root", str(layout.root)]
-        os.execv(sys.executable, [*gang, "--service", options.service])  # noqa: S606 - no shell is the point
+    launch.write_files(started, layout, options.service)
+    for runner, wanted in (("gang", started.gang), ("gate", started.gate)):
+        if wanted is not None:
+            argv = [sys.executable, "-P", "-m", "nodectl", runner, "--root", str(layout.root)]
+            os.execv(sys.executable, [*argv, "--service", options.service])  # noqa: S606 - no shell is the point
     env = launch.environment(started, layout, os.environ)
     os.chdir(layout.data)
     command = launch.command(started)

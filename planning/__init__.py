@@ -2,20 +2,21 @@
 
 from planning.describe import describe
 from planning.planner import plan
+from planning.probes import probe_spec
 from planning.proofs import members, proof_spec
 from planning.rollout import followers
-from planning.runtimes import runtime_of
-from planning.services import manifests
+from planning.services import installed, manifests
 from planning.topology import restarts, topology
 
 __all__ = [
     "describe",
     "followers",
+    "installed",
     "manifests",
     "members",
     "plan",
+    "probe_spec",
     "proof_spec",
     "restarts",
-    "runtime_of",
     "topology",
 ]

@@ -95,6 +95,22 @@ def namespace(plan: Plan) -> str:
     return f"{NAMESPACE}-{plan.generation}"
 
 
+def frontend_urls(plan: Plan, addresses: Mapping[str, str]) -> list[str]:
+    """Return the base URL of every frontend."""
+    nodes = [service.node for service in plan.services if service.kind == "frontend"]
+    return [f"http://{addresses[node]}:{ports.frontend(len(nodes))}" for node in nodes]
+
+
+def endpoint(plan: Plan, addresses: Mapping[str, str]) -> str:
+    """Return the base URL that users are given: the balancer's, or the only frontend's."""
+    return f"http://{addresses[plan.head]}:{ports.FRONTEND}"
+
+
+def balancer() -> Command:
+    """Return the command of HAProxy: its master replaces its worker when the configuration changes."""
+    return Command("haproxy", {"W": True, "f": "${data}/balancer/haproxy.cfg"}, {})
+
+
 def nats(address: str) -> Command:
     """Return the command of NATS with JetStream, its data on disk."""
     return Command(
@@ -134,7 +150,7 @@ def frontend(site: Site, service: PlannedService) -> Command:
     address, role = site.addresses[service.node], site.settings.roles.frontend
     owned: Flags = {
         "http-host": address,
-        "http-port": ports.FRONTEND,
+        "http-port": ports.frontend(role.replicas),
         "namespace-prefix": NAMESPACE,
     }
     if role.replicas > 1:

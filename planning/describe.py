@@ -9,7 +9,7 @@ from planning.commands import router_mode, served_model
 from planning.roles import worker_roles
 from planning.values import Flow, Node, Plan, PlannedService
 
-_LISTENS: Final = {"nats": ports.NATS, "etcd": ports.ETCD, "frontend": ports.FRONTEND}
+_LISTENS: Final = {"nats": ports.NATS, "etcd": ports.ETCD, "balancer": ports.FRONTEND}
 
 
 def describe(plan: Plan, addresses: Mapping[str, str] | None = None) -> str:
@@ -65,7 +65,8 @@ def _node(plan: Plan, node: Node, addresses: Mapping[str, str]) -> tuple[str, st
 
 def _service(plan: Plan, service: PlannedService) -> str:
     if service.engine is None:
-        return f"{service.name} {_LISTENS[service.name]}"
+        frontend = ports.frontend(plan.settings.roles.frontend.replicas)
+        return f"{service.name} {_LISTENS.get(service.name, frontend)}"
     parallel = dict(worker_roles(plan.settings))[service.engine.role].parallelism
     size = len(service.engine.ranks)
     parts = [

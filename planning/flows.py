@@ -7,19 +7,28 @@ from planning.ports import SlotPorts
 from planning.values import Engine, Flow, FlowEnd
 
 
-def flows(engines: Sequence[Engine], *, vllm: bool, local: bool) -> tuple[Flow, ...]:
+def flows(engines: Sequence[Engine], *, frontends: int, vllm: bool, local: bool) -> tuple[Flow, ...]:
     """Return every flow between nodes (and from clients), sorted; what stays on a node is none."""
-    found = {*_head(), *_workers(engines)}
+    found = {*_head(), *_frontends(frontends), *_workers(engines)}
     if vllm:
         found |= {*_transfer(engines), *_spanning(engines, local=local)}
     return tuple(sorted(found))
 
 
 def _head() -> Iterator[Flow]:
-    yield _flow("client", "frontend", ports.FRONTEND, "requests")
     yield _flow("node", "head", ports.NATS, "events: which KV blocks are held, which requests are active")
     yield _flow("node", "head", ports.ETCD, "registry of workers, leases, locks")
-    yield _flow("node", "frontend", ports.FRONTEND, "proof; whether a changed worker serves again")
+
+
+def _frontends(count: int) -> Iterator[Flow]:
+    port = ports.frontend(count)
+    yield _flow("node", "frontend", port, "proof; whether a changed worker serves again")
+    if count == 1:
+        yield _flow("client", "frontend", port, "requests")
+    else:
+        yield _flow("client", "head", ports.FRONTEND, "requests, to the balancer of several frontends")
+        yield _flow("head", "frontend", port, "requests, from the balancer")
+        yield _flow("head", "frontend", ports.GATE, "balancer: is it healthy, does it drain")
     yield _flow("worker", "frontend", ports.FRONTEND_RESPONSE_STREAM, "tokens back, a connection per request")
 
 

@@ -1,13 +1,15 @@
 """What a change means for those who use the deployment: who restarts in turn, and what interrupts serving."""
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import Any, Final
 
 from planning.words import counted
 
 Topology = Mapping[str, Any]
 Services = dict[tuple[str, str], Mapping[str, str]]
 """(node, service) -> digests of what it was started with."""
+
+_NO_WORKERS: Final = frozenset({"frontend", "balancer"})
 
 
 def services(of: Topology) -> Services:
@@ -20,7 +22,7 @@ def services(of: Topology) -> Services:
 def interruptions(before: Topology, after: Topology) -> Iterator[str]:
     """Say for each role how its members change, and which requests nobody could take meanwhile."""
     old, new = services(before), services(after)
-    worked, works = _roles(old) - {"frontend"}, _roles(new) - {"frontend"}
+    worked, works = _roles(old) - _NO_WORKERS, _roles(new) - _NO_WORKERS
     if worked and not worked & works:
         yield "interrupts serving: the pattern changes, every worker is replaced"
     for role in sorted(_roles(old) & _roles(new)):
@@ -32,7 +34,7 @@ def interruptions(before: Topology, after: Topology) -> Iterator[str]:
 def _of_role(role: str, old: Services, new: Services, at_once: int) -> Iterator[str]:
     stay = old.keys() & new.keys()
     restart = [key for key in stay if old[key] != new[key]]
-    what = "frontend" if role == "frontend" else f"{role} worker"
+    what = role if role in _NO_WORKERS else f"{role} worker"
     if not stay:
         yield f"interrupts serving: {'the only' if len(old) == 1 else 'every'} {what} moves"
     elif len(stay) == len(restart) == 1:

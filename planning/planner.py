@@ -12,7 +12,6 @@ from planning.runtimes import notes as runtime_notes
 from planning.runtimes import runtime
 from planning.services import planned_services
 from planning.values import Engine, Node, Plan
-from planning.words import counted
 from settings.models import HostsTarget, LocalTarget, Settings
 from settings.problems import StackFileError
 
@@ -37,7 +36,12 @@ def plan(settings: Settings) -> Plan:
         nodes=nodes,
         engines=engines,
         services=tuple(planned_services(settings, nodes, engines)),
-        flows=flows(engines, vllm=engine_kind(settings) == "vllm", local=settings.target.kind == "local"),
+        flows=flows(
+            engines,
+            frontends=settings.roles.frontend.replicas,
+            vllm=engine_kind(settings) == "vllm",
+            local=settings.target.kind == "local",
+        ),
         notes=tuple(_notes(settings)),
     )
 
@@ -83,6 +87,3 @@ def _notes(settings: Settings) -> Iterator[str]:
     for name, role in worker_roles(settings):
         if role.replicas == 1:
             yield f"{name} has one worker: a change of it interrupts serving"
-    frontends = settings.roles.frontend.replicas
-    if frontends > 1:
-        yield f"{counted(frontends, 'frontend')} without a balancer: `endpoint` is the first, clients choose"

@@ -5,6 +5,14 @@ from dataclasses import dataclass
 from typing import Final
 
 FRONTEND: Final = 8000
+"""Where clients ask, on the head: the only frontend, or the balancer of several."""
+
+BALANCED_FRONTEND: Final = 8001
+"""A frontend behind the balancer."""
+
+GATE: Final = 8002
+"""Where the balancer asks about the frontend on a node (`nodectl.gate`)."""
+
 FRONTEND_RESPONSE_STREAM: Final = 9400
 NATS: Final = 4222
 NATS_MONITORING: Final = 8222
@@ -68,3 +76,13 @@ LOCAL_PROBES: Final = (
     _FIRST.system,
 )
 """Ports to try before a loopback address is taken for a node."""
+
+
+def frontend(frontends: int) -> int:
+    """Return the port of each of so many frontends."""
+    return FRONTEND if frontends == 1 else BALANCED_FRONTEND
+
+
+def local_probes(frontends: int) -> tuple[int, ...]:
+    """Return the ports to try before a loopback address is taken for a node of so many frontends."""
+    return LOCAL_PROBES if frontends == 1 else (*LOCAL_PROBES, BALANCED_FRONTEND, GATE)

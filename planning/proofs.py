@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from nodectl.manifest import Manifest, MembersSpec, ProofInstance, ProofSpec, digest
-from planning import ports
+from planning import commands, ports
 from planning.commands import namespace, router_mode, served_model
 from planning.values import Engine, Plan
 
@@ -15,17 +15,13 @@ _SECONDS: Final = {"mocker": 120, "cpu": 900, "gpu": 2400}
 def proof_spec(plan: Plan, addresses: Mapping[str, str], manifests: Mapping[str, Manifest]) -> ProofSpec:
     """Return the proof that is due when `manifests` were applied to the nodes at `addresses`."""
     settings, head = plan.settings, addresses[plan.head]
-    frontends = [
-        f"http://{addresses[service.node]}:{ports.FRONTEND}"
-        for service in plan.services
-        if service.kind == "frontend"
-    ]
+    frontends = commands.frontend_urls(plan, addresses)
     return ProofSpec(
         digest=digest(manifests),
         nats=f"nats://{head}:{ports.NATS}",
         etcd=f"{head}:{ports.ETCD}",
         frontends=frontends,
-        endpoint=frontends[0],
+        endpoint=commands.endpoint(plan, addresses),
         model=served_model(settings.model),
         engine=plan.engine,
         router=router_mode(settings),

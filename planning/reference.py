@@ -9,11 +9,12 @@ from typing import Final
 from planning.describe import opens
 from planning.planner import plan
 from planning.ports import of_slot
+from settings import Settings
 from settings.reading import read_stack_file
 
 PAGE: Final = Path("docs/ports.md")
 STACKS: Final = tuple(Path(f"stacks/Pulumi.{name}.yaml") for name in ("disagg", "large"))
-"""Between them they have every kind of flow."""
+"""Between them, with one frontend and with two, they have every kind of flow."""
 
 BEGIN: Final = "<!-- tables: python -m planning.reference -->\n"
 END: Final = "<!-- end of tables -->\n"
@@ -23,13 +24,21 @@ def with_tables(page: str, stacks: Iterable[Path] = STACKS) -> str:
     """Return `page` with what stands between its markers made anew."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    flows = {flow for path in stacks for flow in plan(read_stack_file(path)).flows}
+    read = [read_stack_file(path) for path in stacks]
+    flows = {flow for settings in (*read, *map(_balanced, read)) for flow in plan(settings).flows}
     tables = [
         *_table(("from", "to", "port", "why"), opens(sorted(flows))),
         "",
         *_table(("port of a slot", "0", "1", "2", "7"), _slots((0, 1, 2, 7))),
     ]
     return f"{before}{BEGIN}\n" + "\n".join(tables) + f"\n\n{END}{after}"
+
+
+def _balanced(settings: Settings) -> Settings:
+    """Return the same stack file with two frontends."""
+    frontend = settings.roles.frontend.model_copy(update={"replicas": 2})
+    roles = settings.roles.model_copy(update={"frontend": frontend})
+    return settings.model_copy(update={"roles": roles})
 
 
 def _slots(slots: Sequence[int]) -> Iterator[list[str]]:

@@ -27,7 +27,7 @@ def rollout(site: Site, node: str) -> Rollout:
                 revision=digest([_first(site, service), engine_part(site.plan.runtime)]),
             )
             for service in site.plan.services_on(node)
-            if service.kind not in ("nats", "etcd") and service.rank == 0
+            if service.kind not in ("nats", "etcd", "balancer") and service.rank == 0
         },
     )
 
@@ -52,7 +52,7 @@ def _address(site: Site, service: PlannedService) -> str:
     """Return where a frontend answers, or where a worker is listed."""
     host = site.addresses[service.node]
     if service.engine is None:
-        return f"{host}:{ports.FRONTEND}"
+        return f"{host}:{ports.frontend(site.settings.roles.frontend.replicas)}"
     return f"{host}:{ports.of_slot(service.engine.ranks[0].slot).request_plane}"
 
 

@@ -4,9 +4,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
-from nodectl.manifest import Gang, Manifest, Ready, Service, Stop
-from planning import commands, ports
+from nodectl.manifest import Gang, Gate, Manifest, Ready, RuntimeSpec, Service, Stop
+from planning import balancer, commands, ports
 from planning.commands import Command, Site
+from planning.firewall import firewall, managed
 from planning.roles import worker_roles
 from planning.rollout import digest, rollout
 from planning.runtimes import runtime_of
@@ -27,10 +28,12 @@ _HUB_TOKEN: Final = "HF_TOKEN"  # noqa: S105 - the name of the variable
 def planned_services(
     settings: Settings, nodes: Sequence[Node], engines: Sequence[Engine]
 ) -> Iterator[PlannedService]:
-    """Yield NATS, etcd and a frontend on the head, further frontends one a node, and every rank."""
+    """Yield NATS, etcd, a frontend and the balancer of several on the head, other frontends, every rank."""
     head = next(node for node in nodes if node.head)
     yield PlannedService("nats", head.name, "nats")
     yield PlannedService("etcd", head.name, "etcd")
+    if settings.roles.frontend.replicas > 1:
+        yield PlannedService("balancer", head.name, "balancer")
     others = [node for node in nodes if not node.head]
     for node in [head, *others][: settings.roles.frontend.replicas]:
         yield PlannedService("frontend", node.name, "frontend")
@@ -38,6 +41,14 @@ def planned_services(
         for number, rank in enumerate(engine.ranks):
             name = f"{engine.name}-rank-{number}" if number else engine.name
             yield PlannedService(name, rank.node, engine.role, engine, number)
+
+
+def installed(plan: Plan, node: str) -> RuntimeSpec:
+    """Return what one node must have before its services start."""
+    balances = any(service.kind == "balancer" for service in plan.services_on(node))
+    programs = [*(["haproxy"] if balances else []), *(["nft"] if managed(plan) else [])]
+    found = runtime_of(plan.runtime, head=node == plan.head)
+    return found.model_copy(update={"programs": programs}) if programs else found
 
 
 def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
@@ -50,6 +61,7 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
             runtime=runtime_of(plan.runtime, head=node.head),
             generation=plan.generation,
             services={service.name: _service(site, service) for service in plan.services_on(node.name)},
+            firewall=firewall(plan, addresses, node.name),
             rollout=rollout(site, node.name),
         )
         for node in plan.nodes
@@ -64,6 +76,8 @@ def _service(site: Site, service: PlannedService) -> Service:
         return _store(commands.nats(address), f"http://{address}:{ports.NATS_MONITORING}/healthz")
     if service.kind == "etcd":
         return _store(commands.etcd(address), f"http://{address}:{ports.ETCD}/health")
+    if service.kind == "balancer":
+        return _balancer(site, address)
     return _frontend(commands.frontend(site, service), site, address)
 
 
@@ -77,14 +91,33 @@ def _store(command: Command, health: str) -> Service:
     )
 
 
-def _frontend(command: Command, site: Site, address: str) -> Service:
+def _balancer(site: Site, address: str) -> Service:
+    command = commands.balancer()
+    text = balancer.configuration(
+        address, {s.node: site.addresses[s.node] for s in site.plan.services if s.kind == "frontend"}
+    )
     return Service(
         module=command.module,
         flags=command.flags,
         env=command.env,
-        ready=Ready(http=f"http://{address}:{ports.FRONTEND}/health", seconds=_START_SECONDS["mocker"]),
+        files={balancer.FILE: text},
+        reload="USR2",
+        ready=Ready(tcp=f"{address}:{ports.FRONTEND}", seconds=_STORE_SECONDS),
+        stop=Stop(seconds=_STORE_SECONDS),
+    )
+
+
+def _frontend(command: Command, site: Site, address: str) -> Service:
+    url = f"http://{address}:{command.flags['http-port']}"
+    gate = Gate(listen=f"{address}:{ports.GATE}", frontend=url) if site.plan.balanced else None
+    return Service(
+        module=command.module,
+        flags=command.flags,
+        env=command.env,
+        ready=Ready(http=gate.ready if gate else f"{url}/health", seconds=_START_SECONDS["mocker"]),
         stop=_stop(site.settings),
         after=_stores(site),
+        gate=gate,
     )
 
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from nodectl.manifest import RuntimeSpec, Service
+from nodectl.manifest import MACHINE_PROGRAMS, RuntimeSpec, Service
 from planning.interruptions import Topology, interruptions, services
 from planning.rollout import digest
 from planning.runtimes import engine_part, stores_part
@@ -64,13 +64,18 @@ def _runtime(service: str, spec: RuntimeSpec) -> list[object]:
 
 def _digests(service: Service, runtime: Sequence[object]) -> dict[str, str]:
     """Return what a node restarts the service for (`nodectl.launch.Launch`), each part apart."""
+    few = {
+        "files": service.files if service.reload is None else {},
+        "gate": service.gate and service.gate.model_dump(),
+        "runtime": [] if service.module in MACHINE_PROGRAMS else runtime,
+    }
     return {
         "flags": digest([service.module, service.flags]),
         "env": digest(service.env),
         "secrets": digest(service.secrets),
         "stop": digest(service.stop.seconds),
         "gang": digest(service.gang and service.gang.model_dump()),
-        "runtime": digest(runtime),
+        **{part: digest(value) for part, value in few.items() if value},
     }
 
 
@@ -80,5 +85,5 @@ def _line(key: tuple[str, str], old: Mapping[str, str] | None, new: Mapping[str,
         return f"{name} on {node} starts"
     if new is None:
         return f"{name} on {node} stops"
-    changed = [_WORDS.get(part, part) for part in new if old.get(part) != new[part]]
+    changed = [_WORDS.get(part, part) for part in {**old, **new} if old.get(part) != new.get(part)]
     return f"{name} on {node} restarts: {' and '.join(changed)} changed" if changed else None

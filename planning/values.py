@@ -9,7 +9,7 @@ from planning.machines import Machine
 from settings.models import EngineKind, Role, Settings
 
 WorkerRole = Literal["aggregated", "prefill", "decode"]
-ServiceKind = Literal["nats", "etcd"] | Role
+ServiceKind = Literal["nats", "etcd", "balancer"] | Role
 FlowEnd = Literal["client", "node", "head", "frontend", "worker", "prefill", "decode", "rank"]
 
 
@@ -88,6 +88,11 @@ class Plan:
     flows: tuple[Flow, ...]
     notes: tuple[str, ...]
     """What a user should know before `up`: a role that changes interrupt, for example."""
+
+    @property
+    def balanced(self) -> bool:
+        """Whether a balancer stands before several frontends."""
+        return self.settings.roles.frontend.replicas > 1
 
     @cached_property
     def head(self) -> str:

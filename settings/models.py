@@ -28,6 +28,7 @@ Role = Literal["frontend", "aggregated", "prefill", "decode"]
 Pattern = Literal["agg", "disagg"]
 EngineKind = Literal["vllm", "mocker"]
 Placement = Literal["colocated", "dedicated"]
+FirewallMode = Literal["none", "manage"]
 ModelOrigin = Literal["hub", "path", "generated"]
 
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
@@ -110,6 +111,13 @@ def _bastion(text: str) -> str:
     return text
 
 
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise _wrong("expected an address or range such as 203.0.113.7 or 203.0.113.0/24") from None
+
+
 def _no_data_parallelism(size: int) -> int:
     if size != 1:
         raise _wrong("data parallel engines are not built yet, expected 1; use `replicas` for more engines")
@@ -176,7 +184,9 @@ class RoleSettings(Section):
 class FrontendSettings(Section):
     """The frontend: HTTP server and router."""
 
-    replicas: Count = Field(default=1, description="frontends, one a node; `endpoint` is the first")
+    replicas: Count = Field(
+        default=1, description="frontends, one a node; several stand behind a balancer on the head"
+    )
     flags: Flags = Field(
         default_factory=dict,
         description="flags of `dynamo.frontend`, without dashes",
@@ -277,6 +287,29 @@ class HostEntry(Section):
     )
 
 
+class FirewallSettings(Section):
+    """Who may connect to the machines; `firewall: manage` is short for `{mode: manage}`."""
+
+    mode: FirewallMode = Field(
+        default="none",
+        description="`manage`: nftables refuses what the deployment does not need, but for SSH; "
+        "`none`: the machines' own rules are left as they are",
+    )
+    clients: Annotated[list[Annotated[str, AfterValidator(_network)]], Field(min_length=1)] = Field(
+        default=["0.0.0.0/0", "::/0"],
+        description="addresses and ranges that may ask the endpoint; default: all",
+        examples=[["203.0.113.0/24"]],
+    )
+    open_ports: list[Port] = Field(
+        default_factory=list,
+        description="more TCP ports that stay open to everybody, such as one that sshd is about to move to",
+    )
+
+
+def _firewall(value: Any) -> Any:
+    return {"mode": value} if isinstance(value, str) else value
+
+
 class HostsTarget(Section):
     """Existing machines, reached over SSH by a user who is root or may use sudo without a password."""
 
@@ -296,6 +329,9 @@ class HostsTarget(Section):
     )
     gpus_per_node: Count = Field(default=1, description="GPUs of each machine")
     device: Literal["cuda", "cpu"] = Field(default="cuda", description="what real vLLM runs on")
+    firewall: Annotated[
+        FirewallSettings, BeforeValidator(_firewall, json_schema_input_type=FirewallMode | FirewallSettings)
+    ] = Field(default=FirewallSettings(), description="who may connect to the machines")
 
     @field_validator("inventory")
     @classmethod

@@ -78,7 +78,7 @@ def expected(schema: Schema) -> str:
     words = _TYPES[schema.get("type", "object")]
     if "minimum" in schema:
         return f"{words} from {schema['minimum']} to {schema['maximum']}"
-    if "minItems" in schema:
+    if "maxItems" in schema:
         return f"{words} of {schema['minItems']} to {schema['maxItems']} entries"
     if "minLength" in schema:
         return f"{words} of {schema['minLength']} to {schema['maxLength']} characters"

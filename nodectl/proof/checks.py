@@ -34,6 +34,8 @@ TRANSFERRED: Final = "vllm:nixl_bytes_transferred_sum"
 
 FRONTEND: Final = "frontend"
 """Name of a frontend's service, on whichever node."""
+BALANCER: Final = "balancer"
+"""Name of the service before several frontends."""
 
 
 @dataclass(frozen=True)
@@ -84,10 +86,10 @@ class Checks:
         return f"written and read back, {_ms(begun)}"
 
     async def frontend(self) -> str:
-        for url in self.spec.frontends:
-            async with self._looking(url, FRONTEND):
+        for url in self._urls:
+            async with self._looking(url, *self._serving(url)):
                 await Frontend(self.http, url).workers()
-        return "healthy: " + ", ".join(self.spec.frontends)
+        return "healthy: " + ", ".join(self._urls)
 
     async def registry(self) -> str:
         return str(await self._registry())
@@ -115,8 +117,8 @@ class Checks:
 
     async def completion(self) -> str:
         prompt = _prompt(PROBE_WORDS)
-        for url in dict.fromkeys([*self.spec.frontends, self.spec.endpoint]):
-            async with self._completing(url, FRONTEND):
+        for url in self._urls:
+            async with self._completing(url, *self._serving(url)):
                 whole = await Frontend(self.http, url).complete(self.spec.model, prompt)
                 streamed = await Frontend(self.http, url).stream(self.spec.model, prompt)
                 if whole.prompt_tokens != streamed.prompt_tokens:
@@ -175,6 +177,15 @@ class Checks:
     @property
     def _first(self) -> Frontend:
         return Frontend(self.http, self.spec.frontends[0])
+
+    @property
+    def _urls(self) -> list[str]:
+        """Every frontend, and the balancer of several."""
+        return list(dict.fromkeys([*self.spec.frontends, self.spec.endpoint]))
+
+    def _serving(self, url: str) -> list[str]:
+        """Return the services to blame when `url` does not answer as it should."""
+        return [FRONTEND] if url in self.spec.frontends else [BALANCER, FRONTEND]
 
     @property
     def _long(self) -> int:

@@ -20,6 +20,8 @@ from scripts.hostlab.keys import public_host_key
 from scripts.hostlab.lab import Lab
 from tests.lab.stacks import LabStacks
 
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
 STACK = "on-broken"
 BOUND = 120
 """Seconds that an `up` may take, whatever is wrong."""
@@ -88,10 +90,9 @@ def without_power(host: Host) -> Iterator[None]:
 @contextlib.contextmanager
 def lossy(host: Host) -> Iterator[None]:
     """Lose 5 % of all packets to the host."""
-    rules = (
-        "table bridge lossy { chain forward { type filter hook forward priority 0; "
-        f'oifname "vb-{host.name}" numgen random mod 100 < 5 drop; }} }}'
-    )
+    drop = f'oifname "vb-{host.name}" numgen random mod 100 < 5 drop'
+    hook = "type filter hook forward priority 0"
+    rules = f"table bridge lossy {{\nchain forward {{\n{hook}\n{drop}\n}}\n}}\n"
     inside = ["nsenter", f"--net={host.network.namespace}", "nft"]
     subprocess.run([*inside, "-f", "-"], input=rules, text=True, check=True)
     try:
@@ -157,7 +158,7 @@ CASES = {
     "no sshd for newcomers": Case(
         scripted(
             f"echo 'MaxStartups 1:100:1' > {SSHD_D}/a.conf; {SSHD}; "
-            "for i in 1 2 3; do setsid nc 127.0.0.1 22 </dev/zero >/dev/null 2>&1 & done; sleep 1",
+            "for i in 1 2 3; do setsid nc -d 127.0.0.1 22 >/dev/null 2>&1 & done; sleep 1",
             f"rm {SSHD_D}/a.conf; {SSHD}; pkill nc; true",
         ),
         "raise `MaxStartups`",

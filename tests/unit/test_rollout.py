@@ -19,7 +19,7 @@ from tests.unit.plan_examples import addresses, agg, disagg, settings
 
 STARTED = Launch(argv=["x"], env={}, secrets=[], after=["etcd:1"], stop_seconds=5, gang=None)
 OTHER = replace(STARTED, argv=["y"])
-STORE = replace(STARTED, after=[])
+STORE = replace(STARTED, argv=["/environment/bin/etcd"], after=[])
 RUNS = State("running", pid=1)
 
 
@@ -59,6 +59,13 @@ def test_stores_that_leave_stay_until_the_services_that_change_have_deregistered
     found = planned({"aggregated-0": OTHER}, {"aggregated-0": STARTED, "etcd": STORE, "frontend": STARTED})
     assert found.last == {"etcd"}
     assert found.at_once == {"frontend"}
+
+
+def test_a_balancer_that_leaves_goes_first_since_its_port_becomes_the_only_frontends() -> None:
+    balancer = replace(STARTED, argv=["/usr/sbin/haproxy"], after=[])
+    found = planned({"frontend": OTHER}, {"frontend": STARTED, "balancer": balancer})
+    assert found.at_once == {"balancer"}
+    assert found.in_turn == ("frontend",)
 
 
 def rank(number: int, **others: Any) -> Launch:

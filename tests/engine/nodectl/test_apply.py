@@ -61,6 +61,28 @@ def test_data_go_with_their_service_and_stay_otherwise(node: Node) -> None:
     assert not Path(data).exists()
 
 
+def test_a_changed_file_restarts_its_service(node: Node) -> None:
+    path = node.layout.own_data("one") / "some.cfg"
+    node.apply(one=node.fake("one", files={"some.cfg": "in ${data}"}))
+    node.report("one")
+    assert path.read_text() == f"in {node.layout.data}"
+    assert node.apply(one=node.fake("one", files={"some.cfg": "new"}))["restarted"] == ["one"]
+    node.report("one")
+    assert path.read_text() == "new"
+
+
+def test_a_service_that_can_reads_its_changed_file_and_goes_on(node: Node) -> None:
+    path = node.layout.own_data("one") / "some.cfg"
+    node.apply(one=node.fake("one", files={"some.cfg": "old"}, reload="HUP"))
+    pid = node.report("one")["pid"]
+    changed = node.fake("one", files={"some.cfg": "new"}, reload="HUP")
+    assert node.apply(one=changed)["unchanged"] == ["one"]
+    eventually(node.report_file("one").with_suffix(".reread").exists, what="it was told to read its file")
+    assert path.read_text() == "new"
+    assert node.status()["one"].pid == pid
+    assert node.apply(one=changed)["unchanged"] == ["one"]
+
+
 def test_hostile_values_reach_the_service_as_they_are(node: Node) -> None:
     env = {"HOSTILE": HOSTILE, "EMPTY": ""}
     service = node.fake("one", flags={"text": [HOSTILE, ""], "word": "--crash"}, env=env)

@@ -30,6 +30,7 @@ def stop(*_: object) -> None:
 
 
 signal.signal(signal.SIGTERM, stop)
+signal.signal(signal.SIGHUP, lambda *_: options.report.with_suffix(".reread").touch())
 print("fake service starts", flush=True)
 # without an environment, as an engine that set its title
 child = subprocess.Popen(["sleep", "1000"], env={}).pid if options.child else None

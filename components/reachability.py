@@ -1,0 +1,27 @@
+"""What a node can connect to: closed ways between machines are told by name."""
+
+from dataclasses import dataclass
+
+import pulumi
+
+from components.node import Node
+from components.nodectl import nodectl
+from nodectl.manifest import ProbeSpec
+
+
+@dataclass(frozen=True)
+class NodeReachArgs:
+    """Arguments of `NodeReach`. It looks when `spec` changes."""
+
+    node: Node
+    spec: ProbeSpec
+
+
+class NodeReach(pulumi.ComponentResource):
+    """A node that was seen to reach every port that it needs."""
+
+    def __init__(self, name: str, args: NodeReachArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo:node:Reach", name, None, opts)
+        child = pulumi.ResourceOptions(parent=self)
+        nodectl(f"{name}-probe", args.node, "probe", args.spec.model_dump_json(), child)
+        self.register_outputs({})

@@ -1,0 +1,44 @@
+"""A service under a runner of nodectl (`gang`, `gate`): it ends with its runner, however that ends."""
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+from typing import Final
+
+import psutil
+
+from nodectl import launch
+from nodectl.launch import Launch
+from nodectl.layout import Layout
+
+_SET_PARENT_DEATH_SIGNAL: Final = 1  # prctl(2)
+_SET_CHILD_SUBREAPER: Final = 36
+_LIBC: Final = ctypes.CDLL(None)
+
+
+def start(started: Launch, layout: Layout) -> "subprocess.Popen[bytes]":
+    """Start the service. The thread that calls this must live as long as the runner, and be its only one."""
+    _LIBC.prctl(_SET_CHILD_SUBREAPER, 1)
+    return subprocess.Popen(
+        launch.command(started),
+        env=launch.environment(started, layout, os.environ),
+        cwd=layout.data,
+        preexec_fn=lambda: _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL),  # noqa: PLW1509 - no threads
+    )
+
+
+def end(service: "subprocess.Popen[bytes]", patience: float | None, kill_seconds: float) -> None:
+    """End the service gracefully, then whatever it leaves: as their subreaper, this process has all of them.
+
+    None as `patience` (seconds) leaves it to the supervisor to lose it.
+    """
+    service.terminate()
+    with contextlib.suppress(subprocess.TimeoutExpired):
+        service.wait(patience)
+    left = psutil.Process().children(recursive=True)
+    for process in left:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.kill()
+    psutil.wait_procs(left, timeout=kill_seconds)
