@@ -54,7 +54,7 @@ def _host(target: HostsTarget, entry: HostEntry) -> Host:
 
 def _node(host: Host, address: str, plan: Plan) -> Node:
     reach = (PYTHON, "-m", "reach", *host.arguments())
-    variant = plan.runtime.variant
+    variant = plan.runtime.environment
     return Node(
         host.name,
         address,

@@ -13,6 +13,7 @@ from pydantic import TypeAdapter
 
 from nodectl import (
     changes,
+    collect,
     converge,
     identity,
     install,
@@ -43,6 +44,9 @@ def main(argv: Sequence[str]) -> int:
     with locked(layout):
         done = apply(manifest, layout, supervision.supervisor(layout))
         supervision.tidy(layout)
+    collect.record(layout, install.environment_path(manifest.runtime.environment))
+    for name in collect.collect():
+        converge.say(f"removed the environment {name}, which no node uses any more")
     print(json.dumps(done))
     return 0
 
@@ -67,9 +71,9 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     ranks of an engine are the exception: they restart with its rank 0, whose file changes last.
     """
     wanted = render.launches(manifest, layout)
-    python = install.python_path(manifest.runtime.variant)
+    python = install.python_path(manifest.runtime.environment)
     if not python.exists():
-        raise BadInputError(f"runtime.variant: {python} is not installed; run `nodectl install` first")
+        raise BadInputError(f"runtime: {python} is not installed; run `nodectl install` first")
     supervision.prepare(layout)
     wall = manifest.firewall
     supervision.guard(layout, None if wall is None else wall.model_dump_json(indent=1))

@@ -10,7 +10,7 @@ from nodectl import programs as machine
 from nodectl.manifest import MACHINE_PROGRAMS, FlagValue, Service
 
 PROGRAMS: Final = frozenset({"etcd", "nats-server"})
-"""Services that are programs of the node environment, not Python modules."""
+"""Services that are programs, not Python modules."""
 
 
 @dataclass(frozen=True)
@@ -18,6 +18,11 @@ class Folders:
     """The node's own folders: what `${data}` and `${models}` stand for, and where the programs are."""
 
     environment: Path
+    """nodectl's own: its modules run there."""
+    engine: str
+    """The Python of everything else: a path on the node, or a name on the image's PATH."""
+    stores: Mapping[str, Path]
+    """NATS and etcd by program; none where neither runs."""
     data: Path
     models: Path
 
@@ -31,10 +36,15 @@ def argv(service: Service, folders: Folders) -> list[str]:
     ]
     if service.module in MACHINE_PROGRAMS:
         return [machine.find(service.module), *arguments]
-    programs = folders.environment / "bin"
     if service.module in PROGRAMS:
-        return [str(programs / service.module), *arguments]
-    return [str(programs / "python"), "-m", service.module, *arguments]
+        return [str(folders.stores[service.module]), *arguments]
+    python = str(folders.environment / "bin" / "python") if is_own(service) else folders.engine
+    return [python, "-m", service.module, *arguments]
+
+
+def is_own(service: Service) -> bool:
+    """Return whether the service is a module of nodectl, which runs where nodectl does."""
+    return service.module.startswith("nodectl.")
 
 
 def _flag(name: str, value: Any) -> list[str]:

@@ -22,7 +22,7 @@ def start(started: Launch, layout: Layout) -> "subprocess.Popen[bytes]":
     """Start the service. The thread that calls this must live as long as the runner, and be its only one."""
     _LIBC.prctl(_SET_CHILD_SUBREAPER, 1)
     return subprocess.Popen(
-        started.argv,
+        launch.command(started),
         env=launch.environment(started, layout, os.environ),
         cwd=layout.data,
         preexec_fn=lambda: _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL),  # noqa: PLW1509 - no threads

@@ -1,15 +1,11 @@
 """What the verbs that change services share: progress, stopping in order, starting what is idle."""
 
-import sys
 from collections.abc import Collection, Mapping
 
+from nodectl import container
 from nodectl.launch import Launch
+from nodectl.steps import say as say  # noqa: PLC0414 - the verbs' own, too
 from nodectl.supervisor import Supervisor
-
-
-def say(text: str) -> None:
-    """Tell the user about progress."""
-    print(text, file=sys.stderr, flush=True)
 
 
 def stop(supervisor: Supervisor, services: Collection[str], launches: Mapping[str, Launch]) -> None:
@@ -19,6 +15,7 @@ def stop(supervisor: Supervisor, services: Collection[str], launches: Mapping[st
         if wave:
             say(f"stopping {', '.join(sorted(wave))}")
             supervisor.stop(wave)
+            container.remove(launches[service].container for service in wave if service in launches)
 
 
 def start_idle(supervisor: Supervisor) -> set[str]:

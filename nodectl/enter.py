@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from nodectl import __main__ as nodectl
-from nodectl import install
+from nodectl import environments, install
 from nodectl.errors import NodectlError
 
 _BARE: Final = ("install", "remove", "forget")
@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:  # noqa: RET503 - exec does not come back
     """Run a verb, here or by becoming the environment's Python."""
     if len(argv) < 2:
         print(
-            f"usage: run VARIANT VERB [OPTIONS], with VARIANT one of {', '.join(install.VARIANTS)}",
+            f"usage: run VARIANT VERB [OPTIONS], with VARIANT one of {', '.join(environments.SIZES)}",
             file=sys.stderr,
         )
         return 2

@@ -17,7 +17,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from nodectl import child, launch
+from nodectl import child, container, launch
 from nodectl.etcd import AwayError
 from nodectl.launch import Launch
 from nodectl.layout import Layout
@@ -92,6 +92,7 @@ def _run(started: Launch, layout: Layout, meeting: Meeting, epoch: int) -> None:
         patience = _BREAK_UP_SECONDS
     finally:
         child.end(rank, patience, _BREAK_UP_SECONDS)
+        container.remove([started.container])
 
 
 def _watch(rank: "subprocess.Popen[bytes]", meeting: Meeting, epoch: int) -> str:

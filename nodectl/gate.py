@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.request import ProxyHandler, build_opener
 
-from nodectl import child, launch
+from nodectl import child, container, launch
 from nodectl.layout import Layout
 from nodectl.manifest import Gate
 
@@ -129,6 +129,7 @@ def main(argv: Sequence[str]) -> int:
         if frontend.poll() is None:
             _drain(keeper)
         child.end(frontend, None, _KILL_SECONDS)
+        container.remove([started.container])
     return 0
 
 

@@ -11,6 +11,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from nodectl import container
 from nodectl.errors import NodectlError
 from nodectl.files import read_if_there, write_atomically
 from nodectl.layout import Layout
@@ -31,6 +32,10 @@ class Launch:
     """Name -> text, below the service's own folder. They are here so that a start finds its own."""
     reload: str | None = None
     """Signal that makes the main process read changed files; what else changed needs a restart."""
+    container: dict[str, Any] | None = None
+    """What `nodectl.container` runs `argv` in: `program`, `name`, `image`, `options`."""
+    python: str | None = None
+    """nodectl's own, where that is not the one beside the program: it waits for what the service needs."""
 
     def text(self) -> str:
         """Return the file's text: the same for the same launch, so that a difference means a restart."""
@@ -72,16 +77,26 @@ def read_all(layout: Layout) -> dict[str, Launch]:
     return found
 
 
+def command(launch: Launch) -> list[str]:
+    """Return what is executed: the service itself, or what runs it in its container."""
+    if launch.container is None:
+        return launch.argv
+    return container.command(launch.container, launch.argv, launch.env, launch.secrets)
+
+
 def environment(launch: Launch, layout: Layout, base: Mapping[str, str]) -> dict[str, str]:
     """Return the environment of a service: `base`, its values, its secrets.
 
     Only a module of nodectl keeps nodectl's import path, which is no part of the launch file: another release
-    restarts nothing. The programs of the Python environment come first on PATH, as in an activated one.
+    restarts nothing. The programs of the Python environment come first on PATH, as in an activated one. What
+    runs a container gets the secrets to hand on, and no value of the service: those are in its arguments.
     """
     own = launch.argv[1:2] == ["-m"] and launch.argv[2].startswith("nodectl.")
     kept = {name: value for name, value in base.items() if own or name != "PYTHONPATH"}
-    path = {"PATH": f"{Path(launch.argv[0]).parent}{os.pathsep}{base.get('PATH', os.defpath)}"}
     secrets = {name: _secret(layout, name) for name in launch.secrets}
+    if launch.container is not None:
+        return {**kept, **secrets}
+    path = {"PATH": f"{Path(launch.argv[0]).parent}{os.pathsep}{base.get('PATH', os.defpath)}"}
     return {**kept, **path, **launch.env, **secrets}
 
 

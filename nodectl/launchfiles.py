@@ -4,7 +4,7 @@ import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
-from nodectl import converge
+from nodectl import container, converge
 from nodectl.files import write_atomically
 from nodectl.launch import Launch
 from nodectl.layout import Layout
@@ -44,12 +44,15 @@ class LaunchFiles:
     def restart(self, name: str, wanted: Launch) -> None:
         """Stop a service, change its file and start it anew."""
         self._supervisor.stop([name])
+        container.remove([self._now[name].container])
         self.become({**self._now, name: wanted})
         converge.start_idle(self._supervisor)
 
     def _unit(self, name: str, launch: Launch) -> Unit:
         """Return what the supervisor runs: it waits with the Python of the versions that it then runs."""
         program = Path(launch.argv[0])
-        python = str(self._python if program.name in MACHINE_PROGRAMS else program.parent / "python")
+        beside = self._python if program.name in MACHINE_PROGRAMS else program.parent / "python"
+        python = launch.python or str(beside)
         wait = (python, "-P", "-m", "nodectl", "wait", "--root", ".", "--service", name)
-        return Unit(wait, launch.stop_seconds, dependent=bool(launch.after))
+        contained = launch.container is not None
+        return Unit(wait, launch.stop_seconds, dependent=bool(launch.after), contained=contained)

@@ -11,6 +11,8 @@ from typing import Annotated, Final, Literal, get_args
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
+from nodectl.versions import NODE
+
 SCHEMA: Final = 1
 """Manifest schema that this nodectl reads; it refuses any other."""
 
@@ -114,15 +116,69 @@ class ModelSource(Wire):
     revision: str | None = None
 
 
+class Packages(Wire):
+    """Where Python packages come from: at most one of both, else pip's and uv's own configuration decides."""
+
+    index: str | None = Field(default=None, description="URL of a package index")
+    wheels: str | None = Field(default=None, description="folder of wheels on the node; no index is asked")
+
+
+class VenvEngine(Wire):
+    """The engine in an environment that nodectl makes from the version lock, as nodectl itself."""
+
+    kind: Literal["venv"] = "venv"
+
+
+class PreinstalledEngine(Wire):
+    """The engine in an environment that the node has."""
+
+    kind: Literal["preinstalled"] = "preinstalled"
+    path: str = Field(description="the environment's folder")
+    any_versions: bool = Field(default=False, description="take it with other versions than the lock's")
+
+
+class ContainerEngine(Wire):
+    """The engine in containers of an image."""
+
+    kind: Literal["container"] = "container"
+    image: str
+    program: Literal["auto", "podman", "docker"] = "auto"
+
+
+EngineSource = Annotated[VenvEngine | PreinstalledEngine | ContainerEngine, Field(discriminator="kind")]
+
+
+class StoreRelease(Wire):
+    """An official archive of NATS or etcd."""
+
+    url: str
+    sha256: str = Field(description="checksum of the archive, in hexadecimal")
+
+
+class Stores(Wire):
+    """Where NATS and etcd come from: nodectl's environment, the distribution's packages, or releases."""
+
+    source: Literal["bundled", "distribution", "release"] = "bundled"
+    releases: dict[str, StoreRelease] = Field(default_factory=dict, description="by program, for `release`")
+
+
 class RuntimeSpec(Wire):
     """What `nodectl install` puts on a node."""
 
     variant: Variant
-    lock: str = Field(description="digest of the variant's version lock: other versions, another runtime")
+    lock: str = Field(description="changes when the versions that are installed or expected do")
     programs: list[MachineProgram | Literal["nft"]] = Field(
         default_factory=list, description="programs that the machine itself must have"
     )
     model: ModelSource
+    engine: EngineSource = VenvEngine()
+    packages: Packages = Packages()
+    stores: Stores | None = Field(default=Stores(), description="null where neither NATS nor etcd runs")
+
+    @property
+    def environment(self) -> str:
+        """Return the variant whose environment nodectl itself runs in: that of the engine, or one without."""
+        return self.variant if self.engine.kind == "venv" else NODE
 
 
 class Opening(Wire):

@@ -9,7 +9,7 @@ from typing import Final
 
 import psutil
 
-from nodectl import converge, identity, procfs
+from nodectl import container, converge, identity, procfs
 from nodectl.launch import Launch
 from nodectl.layout import MARKER, Layout
 
@@ -26,6 +26,7 @@ def end_orphans(layout: Layout, known: Mapping[str, Launch]) -> None:
     if found:
         converge.say(f"ending {len(found)} processes that their supervisor left")
         end(found, max((one.stop_seconds for one in known.values()), default=_LEAST_GRACE))
+    container.remove(one.container for one in known.values())
 
 
 def orphans(layout: Layout) -> set[psutil.Process]:

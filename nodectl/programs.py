@@ -6,54 +6,73 @@ Standard library only: `nodectl install` runs on a bare Python.
 import os
 import shutil
 import subprocess
-import sys
 from typing import Final
 
 from nodectl.errors import BadInputError, NodectlError
+from nodectl.steps import say
 
 _FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where such programs lie that an ordinary user's PATH does not name."""
 
-_PACKAGES: Final = {"nft": "nftables"}
-"""Program -> its package, where that has another name."""
+_PACKAGES: Final = {"etcd": "etcd-server", "nft": "nftables"}
+"""Program -> its package on Debian, where that has another name."""
 
 _INSTALL_SECONDS: Final = 300
+_SHOWN: Final = 40
+"""Words of apt's complaint that are shown: its last ones."""
 
 
 def find(program: str) -> str:
     """Return the path of `program`. Raises `BadInputError`, with the remedy, where there is none."""
-    path = os.pathsep.join([os.environ.get("PATH", os.defpath), *_FOLDERS])
-    found = shutil.which(program, path=path)
+    found = look(program)
     if found is None:
         raise BadInputError(
             f"{program} is not on this machine: `apt install {_PACKAGES.get(program, program)}`, "
-            f"or the same of another distribution"
+            "or the same of another distribution"
         )
     return found
 
 
-def ensure(program: str) -> None:
+def look(program: str) -> str | None:
+    """Return the path of `program`, None where there is none."""
+    return shutil.which(program, path=os.pathsep.join([os.environ.get("PATH", os.defpath), *_FOLDERS]))
+
+
+def ensure(program: str) -> bool:
     """See that `program` is there; root on Debian and the like gets the distribution's package.
 
-    Raises `BadInputError` where it is missing and this may not install it, `NodectlError` where apt fails.
+    Returns whether it was. Raises `BadInputError` where it is missing and this may not install it,
+    `NodectlError` where apt fails.
     """
-    try:
-        find(program)
-    except BadInputError:
-        apt = shutil.which("apt-get")
-        if os.geteuid() != 0 or apt is None:
-            raise
-        _install(apt, _PACKAGES.get(program, program))
+    if look(program) is not None:
+        return True
+    apt = look("apt-get")
+    if os.geteuid() == 0 and apt is not None:
+        _install(apt, program)
+    find(program)
+    return False
 
 
-def _install(apt: str, package: str) -> None:
-    print(f"installing the package {package}", file=sys.stderr, flush=True)
-    env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    command = [apt, "install", "-y", "-qq", "--no-install-recommends", package]
+def _install(apt: str, program: str) -> None:
+    package = _PACKAGES.get(program, program)
+    say(f"installing the package {package}")
+    done = _run([apt, "install", "-y", "-qq", "--no-install-recommends", package])
+    if done.returncode:  # a machine that never asked for the lists of packages
+        _run([apt, "update", "-qq"])
+        done = _run([apt, "install", "-y", "-qq", "--no-install-recommends", package])
+    if done.returncode:
+        last = " ".join(done.stderr.split()[-_SHOWN:])
+        raise NodectlError(f"apt-get install {package} failed; install {package} yourself: {last}")
+    for unit in {package, program}:  # the package starts a service of its own
+        if systemctl := look("systemctl"):
+            _run([systemctl, "disable", "--now", f"{unit}.service"])
+
+
+def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
     try:
-        done = subprocess.run(
+        return subprocess.run(
             command,
-            env=env,
+            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -61,11 +80,4 @@ def _install(apt: str, package: str) -> None:
             timeout=_INSTALL_SECONDS,
         )
     except subprocess.TimeoutExpired as error:
-        raise NodectlError(f"apt-get install {package}: took more than {_INSTALL_SECONDS} s") from error
-    if done.returncode:
-        last = " ".join(done.stderr.split()[-40:])
-        raise NodectlError(f"apt-get install {package} failed; install {package} yourself: {last}")
-    if systemctl := shutil.which("systemctl"):  # the package starts a service of its own
-        subprocess.run(
-            [systemctl, "disable", "--now", f"{package}.service"], capture_output=True, check=False
-        )
+        raise NodectlError(f"{' '.join(command)}: took more than {_INSTALL_SECONDS} s") from error

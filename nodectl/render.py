@@ -1,37 +1,34 @@
 """From a node's manifest to how each of its services is started."""
 
-from nodectl import install
-from nodectl.argv import Folders, argv, filled
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from nodectl import container, install, models, preinstalled, stores
+from nodectl.argv import PROGRAMS, Folders, argv, filled, is_own
+from nodectl.container import Mount
 from nodectl.errors import BadInputError
 from nodectl.interface import with_interface
 from nodectl.launch import Launch
-from nodectl.layout import Layout
-from nodectl.manifest import Manifest, Service
+from nodectl.layout import MARKER, Layout
+from nodectl.manifest import (
+    MACHINE_PROGRAMS,
+    ContainerEngine,
+    Manifest,
+    PreinstalledEngine,
+    RuntimeSpec,
+    Service,
+)
 
 
 def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
     """Return how each service of `manifest` is started on this node.
 
-    Raises `BadInputError` where a value cannot be passed to a process at all.
+    Raises `BadInputError` where a value cannot be passed to a process at all, or a program is not here.
     """
-    folders = Folders(
-        environment=install.environment_path(manifest.runtime.variant),
-        data=layout.data,
-        models=install.generated_models_path(),
-    )
-    gpus = manifest.runtime.variant == "gpu"
+    folders = _folders(manifest.runtime, layout)
     rendered = {
-        name: Launch(
-            argv=argv(service, folders),
-            env=_env(service, gpus=gpus),
-            secrets=sorted(service.secrets),
-            after=service.after,
-            stop_seconds=service.stop.seconds,
-            gang=None if service.gang is None else service.gang.model_dump(),
-            gate=None if service.gate is None else service.gate.model_dump(),
-            files={file: str(filled(text, folders)) for file, text in service.files.items()},
-            reload=service.reload,
-        )
+        name: _launch(name, service, manifest.runtime, folders, layout)
         for name, service in manifest.services.items()
     }
     for name, launch in rendered.items():
@@ -40,7 +37,87 @@ def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
     return rendered
 
 
-def _env(service: Service, *, gpus: bool) -> dict[str, str]:
+def _launch(name: str, service: Service, runtime: RuntimeSpec, folders: Folders, layout: Layout) -> Launch:
+    contained = None
+    apart = is_own(service) or service.module in PROGRAMS or service.module in MACHINE_PROGRAMS
+    if isinstance(runtime.engine, ContainerEngine) and not apart:
+        contained = _container(name, service, runtime, runtime.engine, layout)
+    command, own = argv(service, folders), folders.environment / "bin"
+    beside = Path(command[0]).parent == own or service.module in MACHINE_PROGRAMS
+    return Launch(
+        argv=command,
+        env=_contained_env(service, runtime, layout) if contained else _env(service, runtime),
+        secrets=sorted(service.secrets),
+        after=service.after,
+        stop_seconds=service.stop.seconds,
+        gang=None if service.gang is None else service.gang.model_dump(),
+        container=contained,
+        python=None if beside else str(own / "python"),
+        gate=None if service.gate is None else service.gate.model_dump(),
+        files={file: str(filled(text, folders)) for file, text in service.files.items()},
+        reload=service.reload,
+    )
+
+
+def _folders(runtime: RuntimeSpec, layout: Layout) -> Folders:
+    environment = install.environment_path(runtime.environment)
+    match runtime.engine:
+        case ContainerEngine():
+            engine = container.PYTHON
+        case PreinstalledEngine() as found:
+            engine = str(preinstalled.python_path(found.path))
+        case _:
+            engine = str(environment / "bin" / "python")
+    sources = None if runtime.stores is None else runtime.stores.model_dump()
+    return Folders(
+        environment=environment,
+        engine=engine,
+        stores={} if sources is None else stores.program_paths(sources, install.stores_path(), environment),
+        data=layout.data,
+        models=install.generated_models_path(),
+    )
+
+
+def _env(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
     """Return the service's own environment: no GPU variant, no GPUs to choose."""
-    devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, service.gpus))} if gpus and service.gpus else {}
-    return devices | {name: with_interface(value, service.env) for name, value in service.env.items()}
+    gpus = service.gpus if runtime.variant == "gpu" else []
+    devices = {"CUDA_VISIBLE_DEVICES": ",".join(map(str, gpus))} if gpus else {}
+    return devices | _values(service)
+
+
+def _contained_env(service: Service, runtime: RuntimeSpec, layout: Layout) -> dict[str, str]:
+    """Return the environment within a container: its GPUs are all that it sees, the model is a mount."""
+    hub = models.hub_cache(runtime.model.model_dump(), install.models_path())
+    cache = {} if hub is None else {"HF_HUB_CACHE": str(hub)}
+    return {MARKER: str(layout.root)} | cache | _values(service)
+
+
+def _values(service: Service) -> dict[str, str]:
+    return {name: with_interface(value, service.env) for name, value in service.env.items()}
+
+
+def _container(
+    name: str, service: Service, runtime: RuntimeSpec, engine: ContainerEngine, layout: Layout
+) -> dict[str, Any]:
+    program = container.find(engine.program)
+    gpus = service.gpus if runtime.variant == "gpu" else []
+    called = container.name(layout.root, name)
+    options = container.options(
+        program, called, gpus=gpus, mounts=_mounts(runtime, layout), stop_seconds=service.stop.seconds
+    )
+    if gpus:
+        options += container.fabric()
+    return {"program": program, "name": called, "image": engine.image, "options": options}
+
+
+def _mounts(runtime: RuntimeSpec, layout: Layout) -> Iterator[Mount]:
+    yield Mount(layout.data, writable=True)
+    match runtime.model.kind:
+        case "generated":
+            yield Mount(install.generated_models_path())
+        case "path":
+            yield Mount(Path(runtime.model.name))
+        case "hub":
+            hub = models.hub_cache(runtime.model.model_dump(), install.models_path())
+            if hub is not None:
+                yield Mount(hub)

@@ -1,26 +1,35 @@
-"""The commands of an install: run one after another under a lock, their output kept, the whole bounded.
+"""One step of an install after another: a lock for what is made, its log, bounded commands, progress.
 
-Standard library only.
+Standard library only: `nodectl install` runs on a bare Python.
 """
 
 import contextlib
 import fcntl
 import os
 import subprocess
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from nodectl.converge import say
 from nodectl.errors import NodectlError, TimedOutError
 
 LIMIT_SECONDS: Final = 3600
 """Bound on a whole install: the GPU variant over a slow line takes tens of minutes."""
 
+_TELL_EVERY: Final = 10.0
+_POLL: Final = 0.1
+_LAST_LINES: Final = 12
+
+
+def say(text: str) -> None:
+    """Tell the user about progress."""
+    print(text, file=sys.stderr, flush=True)
+
 
 class Steps:
-    """Runs the commands of one install, their output in one log file."""
+    """Runs the commands that make one thing, their output in one log file."""
 
     def __init__(self, log: Path, lock: int, deadline: float) -> None:
         self._log = log
@@ -28,44 +37,80 @@ class Steps:
         self._deadline = deadline
         log.write_bytes(b"")
 
-    def run(self, command: Sequence[str], secrets: Mapping[str, str] | None = None) -> None:
-        """Run `command` with `secrets` in its environment.
+    def run(
+        self, command: Sequence[str], secrets: Mapping[str, str] | None = None, *, tell: str = ""
+    ) -> None:
+        """Run `command` with `secrets` in its environment; while it takes long, say `tell` now and then.
 
         It inherits the lock, so that what a killed nodectl left running is waited for.
         """
-        try:
-            with self._log.open("ab") as log:
-                subprocess.run(
-                    command,
-                    check=True,
-                    stdin=subprocess.DEVNULL,
-                    stdout=log,
-                    stderr=log,
-                    env={**os.environ, **(secrets or {})},
-                    pass_fds=(self._lock,),
-                    timeout=max(1, self._deadline - time.monotonic()),
-                )
-        except subprocess.TimeoutExpired as error:
-            raise TimedOutError(self._told(command, f"took more than {LIMIT_SECONDS} s")) from error
-        except subprocess.CalledProcessError as error:
-            raise NodectlError(self._told(command, f"exited with {error.returncode}")) from error
+        with self._log.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                env={**os.environ, **(secrets or {})},
+                pass_fds=(self._lock,),
+            )
+            try:
+                code = self._ended(process, tell)
+            except BaseException as error:
+                process.kill()
+                process.wait()
+                if isinstance(error, subprocess.TimeoutExpired):
+                    raise TimedOutError(self._told(command, f"took more than {LIMIT_SECONDS} s")) from error
+                raise
+        if code:
+            raise NodectlError(self._told(command, f"exited with {code}"))
+
+    def left(self) -> float:
+        """Return how many seconds the install may still take."""
+        return max(1.0, self._deadline - time.monotonic())
+
+    def _ended(self, process: "subprocess.Popen[bytes]", tell: str) -> int:
+        started = time.monotonic()
+        while tell:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                return process.wait(min(_TELL_EVERY, self.left()))
+            if time.monotonic() > self._deadline:
+                raise subprocess.TimeoutExpired(process.args, LIMIT_SECONDS)
+            say(f"{tell} ({time.monotonic() - started:.0f} s)")
+        return process.wait(self.left())
 
     def _told(self, command: Sequence[str], what: str) -> str:
         lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        tail = "".join(f"  {line}\n" for line in lines[-12:])
+        tail = "".join(f"  {line}\n" for line in lines[-_LAST_LINES:])
         return f"{Path(command[0]).name} {command[1]}: {what}\n{tail}more: cat {self._log}"
 
 
 @contextlib.contextmanager
-def locked(folder: Path, deadline: float) -> Iterator[Steps]:
-    """Hold the lock of `folder`, waiting for whoever holds it; the system frees it when its holders die."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with folder.with_name(f".{folder.name}.lock").open("w") as lock:
-        _acquire(lock.fileno(), folder, deadline)
-        yield Steps(folder.with_name(f".{folder.name}.log"), lock.fileno(), deadline)
+def locked(made: Path, deadline: float) -> Iterator[Steps]:
+    """Hold the lock of what is made, waiting for whoever holds it; it is free when its holders die."""
+    made.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file(made).open("w") as lock:
+        _acquire(lock.fileno(), made, deadline)
+        yield Steps(made.with_name(f".{made.name}.log"), lock.fileno(), deadline)
 
 
-def _acquire(lock: int, folder: Path, deadline: float) -> None:
+@contextlib.contextmanager
+def locked_now(made: Path) -> Iterator[bool]:
+    """Hold the lock of what is made if nobody else does; say whether it is held."""
+    with lock_file(made).open("w") as lock:
+        try:
+            fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            yield False
+        else:
+            yield True
+
+
+def lock_file(made: Path) -> Path:
+    """Return the file whose lock guards `made`; it stays, so that nobody locks another one of that name."""
+    return made.with_name(f".{made.name}.lock")
+
+
+def _acquire(lock: int, made: Path, deadline: float) -> None:
     started = time.monotonic()
     say_at = started
     while True:
@@ -74,8 +119,8 @@ def _acquire(lock: int, folder: Path, deadline: float) -> None:
             return
         now = time.monotonic()
         if now > deadline:
-            raise TimedOutError(f"{folder.name}: another install of it takes over {LIMIT_SECONDS} s")
+            raise TimedOutError(f"{made.name}: another install of it takes over {LIMIT_SECONDS} s")
         if now >= say_at:
-            say_at = now + 10
-            say(f"waiting for another install of {folder.name} ({now - started:.0f} s)")
-        time.sleep(0.1)
+            say_at = now + _TELL_EVERY
+            say(f"waiting for another install of {made.name} ({now - started:.0f} s)")
+        time.sleep(_POLL)

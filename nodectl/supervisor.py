@@ -19,6 +19,8 @@ class Unit:
     command: tuple[str, ...]
     stop_seconds: int
     dependent: bool = False
+    contained: bool = False
+    """Whether the command runs a container, which keeps the service apart instead of the supervisor."""
 
 
 @dataclass(frozen=True)

@@ -84,6 +84,9 @@ def text(owner: Owner, service: str, unit: Unit, after: Sequence[str] = ()) -> s
     want of memory serves no more, so all of it starts again. No PrivateDevices, ProtectClock or
     MemoryDenyWriteExecute: GPUs are devices, and torch compiles. `/dev/shm` stays shared, which NCCL and
     NIXL need between services; RemoveIPC clears it after the last.
+
+    What runs a container is root's and without these limits: podman and docker need both, and the container
+    keeps the service apart.
     """
     name = owner.unit(service).removesuffix(".service")
     return f"""\
@@ -95,8 +98,7 @@ StartLimitIntervalSec=0
 
 [Service]
 Type=exec
-User={owner.user}
-Group={owner.user}
+{"" if unit.contained else _user(owner)}\
 WorkingDirectory={_plain(str(owner.root))}
 {_lines("Environment", (_quoted(f"{n}={v}") for n, v in sorted(owner.environment.items())))}\
 {_lines("ExecStartPre", (f"-+{_command(one)}" for one in owner.prelude))}\
@@ -115,6 +117,19 @@ StandardOutput=journal
 StandardError=journal
 SyslogIdentifier={name}
 UMask=0077
+{"" if unit.contained else _hardening(owner)}\
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+def _user(owner: Owner) -> str:
+    return f"User={owner.user}\nGroup={owner.user}\n"
+
+
+def _hardening(owner: Owner) -> str:
+    return f"""\
 RemoveIPC=yes
 NoNewPrivileges=yes
 CapabilityBoundingSet=
@@ -133,9 +148,6 @@ RestrictNamespaces=yes
 RestrictAddressFamilies=AF_UNIX AF_INET AF_INET6 AF_NETLINK
 LockPersonality=yes
 SystemCallArchitectures=native
-
-[Install]
-WantedBy=multi-user.target
 """
 
 

@@ -13,7 +13,7 @@ from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
-from nodectl import launch, registration
+from nodectl import container, launch, registration
 from nodectl.layout import MARKER, Layout
 from nodectl.leftovers import end_leftovers
 
@@ -37,6 +37,7 @@ def main(argv: Sequence[str]) -> int:
             print(f"nodectl: ended process {pid}, left by a service that died", flush=True)
     for endpoint in started.after:
         wait_for(endpoint)
+    container.remove([started.container])  # a client that was killed left it running
     _deregister(started)
     launch.write_files(started, layout, options.service)
     for runner, wanted in (("gang", started.gang), ("gate", started.gate)):
@@ -45,7 +46,8 @@ def main(argv: Sequence[str]) -> int:
             os.execv(sys.executable, [*argv, "--service", options.service])  # noqa: S606 - no shell is the point
     env = launch.environment(started, layout, os.environ)
     os.chdir(layout.data)
-    os.execvpe(started.argv[0], started.argv, env)  # noqa: S606 - no shell is the point
+    command = launch.command(started)
+    os.execvpe(command[0], command, env)  # noqa: S606 - no shell is the point
 
 
 def _deregister(started: launch.Launch) -> None:

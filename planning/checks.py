@@ -10,6 +10,7 @@ from planning.machines import INSTANCES, Machine
 from planning.placement import Demand, fits
 from planning.ports import MAX_GPUS_PER_NODE
 from planning.roles import engine_kind, gpus_of, worker_roles
+from planning.runtimes import problems as runtime_problems
 from planning.values import Node
 from planning.words import counted
 from settings.messages import shown
@@ -27,6 +28,7 @@ def before_placement(settings: Settings, machine: Machine | None) -> list[Proble
         *(_sizes(settings, machine) if machine else ()),
         *_passed_on(settings),
         *_pairs(settings),
+        *runtime_problems(settings),
     ]
 
 

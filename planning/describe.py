@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
+from nodectl.manifest import ContainerEngine, PreinstalledEngine, RuntimeSpec
 from planning import ports
 from planning.commands import router_mode, served_model
 from planning.roles import worker_roles
@@ -41,8 +42,20 @@ def _summary(plan: Plan) -> str:
         f"router {router_mode(settings)}",
         f"engine {plan.engine}",
         f"model {served_model(settings.model)}",
+        _runtime(plan.runtime),
     ]
-    return " · ".join(parts)
+    return " · ".join(filter(None, parts))
+
+
+def _runtime(spec: RuntimeSpec) -> str:
+    """Say where the engine comes from, unless it is the environment that everybody gets."""
+    match spec.engine:
+        case ContainerEngine():
+            return f"image {spec.engine.image}"
+        case PreinstalledEngine():
+            return f"environment {spec.engine.path}"
+        case _:
+            return ""
 
 
 def _node(plan: Plan, node: Node, addresses: Mapping[str, str]) -> tuple[str, str, str]:

@@ -21,5 +21,6 @@ def generation(settings: Settings, runtime: RuntimeSpec) -> str:
         for name in PAIRING_FLAGS
         if name in role.flags
     }
-    body = [settings.pattern, runtime.model_dump(mode="json", exclude={"programs"}), pairing]
+    serving = runtime.model_dump(mode="json", include={"variant", "lock", "model", "engine"})
+    body = [settings.pattern, serving, pairing]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]

@@ -7,7 +7,9 @@ from planning.flows import flows
 from planning.generation import generation
 from planning.machines import Machine, machine
 from planning.placement import Demand, NoRoomError, place
-from planning.roles import engine_kind, gpus_of, runtime, worker_roles
+from planning.roles import engine_kind, gpus_of, worker_roles
+from planning.runtimes import notes as runtime_notes
+from planning.runtimes import runtime
 from planning.services import planned_services
 from planning.values import Engine, Node, Plan
 from settings.models import HostsTarget, LocalTarget, Settings
@@ -81,6 +83,7 @@ def _nodes(settings: Settings, each: Machine, engines: Sequence[Engine]) -> Iter
 
 
 def _notes(settings: Settings) -> Iterator[str]:
+    yield from runtime_notes(settings)
     for name, role in worker_roles(settings):
         if role.replicas == 1:
             yield f"{name} has one worker: a change of it interrupts serving"

@@ -17,10 +17,13 @@ def rehearsal(settings: Settings) -> dict[str, Any]:
     """Return the configuration, as below `config:` of a stack file, of a rehearsal of `settings`.
 
     Nodes, GPUs, roles, head and frontend stay. Flags that only real engines have are left out, and the
-    token, which nothing needs. Raises StackFileError where `settings` cannot be planned.
+    token and the runtime, which nothing needs. Raises StackFileError where `settings` cannot be planned.
     """
     document = settings.model_dump(
-        mode="json", by_alias=True, exclude_unset=True, exclude={"hugging_face_token", "proof_seconds"}
+        mode="json",
+        by_alias=True,
+        exclude_unset=True,
+        exclude={"hugging_face_token", "proof_seconds", "runtime"},
     )
     target: dict[str, Any] = {"kind": "local", "gpusPerNode": plan(settings).machine.gpus}
     if nodes := document["target"].get("nodes"):

@@ -1,7 +1,6 @@
 """The worker roles of a stack file, and what follows from the file as a whole."""
 
-from nodectl.manifest import ModelSource, RuntimeSpec, Variant
-from nodectl.versions import lock_digest
+from nodectl.manifest import ModelSource, Variant
 from planning.values import WorkerRole
 from settings.models import EngineKind, RoleSettings, Settings
 
@@ -27,15 +26,14 @@ def engine_kind(settings: Settings) -> EngineKind:
     return settings.engine or ("mocker" if settings.target.kind == "local" else "vllm")
 
 
-def runtime(settings: Settings) -> RuntimeSpec:
-    """Return what is installed on every node."""
+def model_source(settings: Settings) -> ModelSource:
+    """Return where every node takes the model from."""
     model = settings.model
-    source = ModelSource(kind=model.source, name=model.path or model.name, revision=model.revision)
-    variant = _variant(settings)
-    return RuntimeSpec(variant=variant, lock=lock_digest(variant), model=source)
+    return ModelSource(kind=model.source, name=model.path or model.name, revision=model.revision)
 
 
-def _variant(settings: Settings) -> Variant:
+def variant(settings: Settings) -> Variant:
+    """Return what the nodes' runtime must be able to serve with."""
     if engine_kind(settings) == "mocker":
         return "mocker"
     target = settings.target

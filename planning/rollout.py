@@ -7,6 +7,7 @@ from nodectl.manifest import Rollout, RolloutService
 from planning import commands, ports
 from planning.commands import Command, Site, namespace, served_model
 from planning.roles import worker_roles
+from planning.runtimes import engine_part
 from planning.values import Plan, PlannedService
 
 
@@ -23,7 +24,7 @@ def rollout(site: Site, node: str) -> Rollout:
             service.name: RolloutService(
                 role=service.kind,
                 address=_address(site, service),
-                revision=digest([_first(site, service), site.plan.runtime.model_dump(mode="json")]),
+                revision=digest([_first(site, service), engine_part(site.plan.runtime)]),
             )
             for service in site.plan.services_on(node)
             if service.kind not in ("nats", "etcd", "balancer") and service.rank == 0

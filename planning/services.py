@@ -10,6 +10,7 @@ from planning.commands import Command, Site
 from planning.firewall import firewall, managed
 from planning.roles import worker_roles
 from planning.rollout import digest, rollout
+from planning.runtimes import runtime_of
 from planning.values import Engine, Node, Plan, PlannedService
 from settings.models import Settings
 
@@ -46,7 +47,8 @@ def installed(plan: Plan, node: str) -> RuntimeSpec:
     """Return what one node must have before its services start."""
     balances = any(service.kind == "balancer" for service in plan.services_on(node))
     programs = [*(["haproxy"] if balances else []), *(["nft"] if managed(plan) else [])]
-    return plan.runtime.model_copy(update={"programs": programs}) if programs else plan.runtime
+    found = runtime_of(plan.runtime, head=node == plan.head)
+    return found.model_copy(update={"programs": programs}) if programs else found
 
 
 def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
@@ -56,7 +58,7 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
         node.name: Manifest(
             node=node.name,
             identity="",
-            runtime=plan.runtime,
+            runtime=runtime_of(plan.runtime, head=node.head),
             generation=plan.generation,
             services={service.name: _service(site, service) for service in plan.services_on(node.name)},
             firewall=firewall(plan, addresses, node.name),

@@ -1,12 +1,13 @@
 """The stack output `topology`, and what changes from one to the next."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
 from nodectl.manifest import MACHINE_PROGRAMS, RuntimeSpec, Service
 from planning.interruptions import Topology, interruptions, services
 from planning.rollout import digest
+from planning.runtimes import engine_part, stores_part
 from planning.services import manifests
 from planning.values import Engine, Plan
 
@@ -28,7 +29,7 @@ def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
                 "address": addresses[node.name],
                 "gpus": node.gpus,
                 "services": {
-                    name: _digests(service, plan.runtime)
+                    name: _digests(service, _runtime(name, plan.runtime))
                     for name, service in rendered[node.name].services.items()
                 },
             }
@@ -57,12 +58,16 @@ def _engine(engine: Engine) -> dict[str, Any]:
     return {"role": engine.role, "index": engine.index, "ranks": ranks}
 
 
-def _digests(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
+def _runtime(service: str, spec: RuntimeSpec) -> list[object]:
+    return stores_part(spec) if service in ("nats", "etcd") else engine_part(spec)
+
+
+def _digests(service: Service, runtime: Sequence[object]) -> dict[str, str]:
     """Return what a node restarts the service for (`nodectl.launch.Launch`), each part apart."""
     few = {
         "files": service.files if service.reload is None else {},
         "gate": service.gate and service.gate.model_dump(),
-        "runtime": [] if service.module in MACHINE_PROGRAMS else [runtime.variant, runtime.lock],
+        "runtime": [] if service.module in MACHINE_PROGRAMS else runtime,
     }
     return {
         "flags": digest([service.module, service.flags]),

@@ -15,6 +15,7 @@ from settings.schema import at, example, expected, properties
 Path = tuple[str | int, ...]
 
 _PLAIN_KEY: Final = re.compile(r"[\w.:/@-]{1,60}", re.ASCII)
+_LOGIN: Final = re.compile(r"(?<=://)[^/]+@")
 _SHOWN: Final = 60
 """A value is shown up to this many characters."""
 
@@ -64,14 +65,18 @@ def key_text(path: Path) -> str:
 
 
 def shown(value: object) -> str:
-    """Return a value for an error: short, on one line, printable; of a structure not the content."""
+    """Return a value for an error: short, on one line, printable; of a structure not the content.
+
+    Nor who logs in to a URL, and with what password.
+    """
     if isinstance(value, Mapping):
         return "{…}" if value else "{}"
     if isinstance(value, list):
         return "[…]" if value else "[]"
     if value is None:
         return ""
-    text = json.dumps(value, ensure_ascii=not str(value).isprintable())
+    plain = _LOGIN.sub("…@", value) if isinstance(value, str) else value
+    text = json.dumps(plain, ensure_ascii=not str(value).isprintable())
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
 
 

@@ -11,19 +11,18 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     SecretStr,
     ValidationInfo,
     WithJsonSchema,
     field_validator,
 )
-from pydantic.alias_generators import to_camel
-from pydantic_core import PydanticCustomError
 
 from nodectl.manifest import FlagValue
+from settings.runtime import Runtime, VenvRuntime
+from settings.section import Argument, Folder, Section
+from settings.section import wrong as _wrong
 
 Role = Literal["frontend", "aggregated", "prefill", "decode"]
 Pattern = Literal["agg", "disagg"]
@@ -43,11 +42,6 @@ _USER_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.@+-]{0,63}")
 _HOST_KEY: Final = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}")
 
 
-def _wrong(remedy: str) -> PydanticCustomError:
-    """Return the error of a rule of ours; its text reaches the user as it is."""
-    return PydanticCustomError("rule", "{remedy}", {"remedy": remedy})
-
-
 def _env_name(name: str) -> str:
     if not _ENV_NAME.fullmatch(name):
         raise _wrong("expected the name of an environment variable: letters, digits and _, no digit first")
@@ -60,12 +54,6 @@ def _flag_name(name: str) -> str:
         example = f"; write `{plain}`" if plain else ""
         raise _wrong(f"expected a flag name of a-z, 0-9 and -, without leading dashes{example}")
     return name
-
-
-def _argument(text: str) -> str:
-    if text.startswith("-") or text != text.strip():
-        raise _wrong("expected text without a leading dash and without spaces around it")
-    return text
 
 
 def _instance_type(name: str) -> str:
@@ -130,12 +118,6 @@ def _network(text: str) -> str:
         raise _wrong("expected an address or range such as 203.0.113.7 or 203.0.113.0/24") from None
 
 
-def _folder(path: str) -> str:
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise _wrong("expected an absolute path without `..`, such as /models/llama")
-    return path
-
-
 def _no_data_parallelism(size: int) -> int:
     if size != 1:
         raise _wrong("data parallel engines are not built yet, expected 1; use `replicas` for more engines")
@@ -151,7 +133,6 @@ def _no_expert_parallelism(wanted: bool) -> bool:
 Count = Annotated[int, Field(ge=1, le=1024)]
 Seconds = Annotated[int, Field(ge=1, le=86400)]
 Port = Annotated[int, Field(ge=1, le=65535)]
-Argument = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_argument)]
 UserName = Annotated[str, AfterValidator(_user_name)]
 Bastion = Annotated[str, AfterValidator(_bastion)]
 Flags = dict[Annotated[str, AfterValidator(_flag_name)], FlagValue]
@@ -168,14 +149,6 @@ Secret = Annotated[
     ),
 ]
 """Encrypted in the stack file (`{secure: …}`), readable only where Pulumi decrypted it."""
-
-
-class Section(BaseModel):
-    """Base of every part of the stack file: frozen, camelCase, unknown keys refused, no silent conversion."""
-
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, alias_generator=to_camel, populate_by_name=True
-    )
 
 
 class Parallelism(Section):
@@ -249,7 +222,7 @@ class ModelSettings(Section):
     revision: Argument | None = Field(
         default=None, description="hub revision, so that every node has the same"
     )
-    path: Annotated[Argument, AfterValidator(_folder)] | None = Field(
+    path: Folder | None = Field(
         default=None, validate_default=True, description="folder on every node, for `source: path`"
     )
 
@@ -435,6 +408,11 @@ class Settings(Section):
     )
     rollout: RolloutSettings = Field(
         default=RolloutSettings(), description="how changes reach running workers"
+    )
+    runtime: Runtime = Field(
+        default=VenvRuntime(kind="venv"),
+        description="where Dynamo, vLLM, NATS and etcd come from on the nodes; each kind has keys of its own",
+        examples=[{"kind": "container"}],
     )
     proof_seconds: Seconds | None = Field(
         default=None, description="bound on the proof, in seconds; default by engine"

@@ -4,8 +4,17 @@ Standard library only: `nodectl install` runs on a bare Python.
 """
 
 import hashlib
+import json
+import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from typing import Final
+
+NODE: Final = "node"
+"""Variant without an engine: nodectl itself, NATS and etcd, where the engine comes from elsewhere."""
+
+_PIN: Final = re.compile(r"^([a-z0-9-]+)==([^ ;\\]+)", re.MULTILINE)
 
 
 def lock_file(name: str) -> Path:
@@ -17,3 +26,16 @@ def lock_file(name: str) -> Path:
 def lock_digest(name: str) -> str:
     """Return what changes exactly when the versions in that lock do."""
     return hashlib.sha256(lock_file(name).read_bytes()).hexdigest()[:12]
+
+
+@cache
+def pins(name: str) -> Mapping[str, str]:
+    """Return package -> version of that lock."""
+    return dict(_PIN.findall(lock_file(name).read_text(encoding="utf-8")))
+
+
+@cache
+def store_releases() -> Mapping[str, Mapping[str, str]]:
+    """Return program -> `version`, `url` and `sha256` of its official release (`stores.json` says whence)."""
+    content = json.loads(Path(__file__).with_name("stores.json").read_text(encoding="utf-8"))
+    return {name: release for name, release in content.items() if isinstance(release, dict)}

@@ -8,7 +8,13 @@ import pytest
 from nodectl.argv import Folders, argv
 from nodectl.manifest import FlagValue, Service
 
-FOLDERS = Folders(Path("/env"), data=Path("/node/data"), models=Path("/cache/it's a model"))
+FOLDERS = Folders(
+    Path("/env"),
+    engine="/env/bin/python",
+    stores={"etcd": Path("/env/bin/etcd"), "nats-server": Path("/env/bin/nats-server")},
+    data=Path("/node/data"),
+    models=Path("/cache/it's a model"),
+)
 
 
 def service(module: str, flags: dict[str, FlagValue]) -> Service:

@@ -60,7 +60,7 @@ GOLDEN = [
 
 def command_line(service: Service) -> str:
     """Return what is typed after `python -m`."""
-    folders = Folders(environment=Path("/env"), data=Path("/data"), models=Path("/models"))
+    folders = Folders(Path("/env"), engine="python", stores={}, data=Path("/data"), models=Path("/models"))
     return shlex.join(argv(service, folders)[2:])
 
 

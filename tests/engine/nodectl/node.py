@@ -78,6 +78,19 @@ class Node:
         process.stdin = None
         return process
 
+    def run_machine_verb(self, verb: str, stdin: str) -> subprocess.CompletedProcess[str]:
+        """Run a verb that concerns the machine, not the node's folder."""
+        return subprocess.run(
+            [sys.executable, "-m", "nodectl", verb],
+            cwd=PROJECT,
+            env=os.environ | {"XDG_CACHE_HOME": str(self.cache)},
+            input=stdin,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=300,
+        )
+
     def run(self, verb: str, *arguments: str, stdin: Any = None) -> subprocess.CompletedProcess[str]:
         process = self.start(verb, *arguments, stdin=stdin)
         stdout, stderr = process.communicate(timeout=120)

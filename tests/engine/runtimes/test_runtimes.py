@@ -1,0 +1,96 @@
+"""A deployment whose engine is not in an environment of ours serves all the same."""
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.engine.nodectl.node import eventually
+from tests.engine.runtimes.conftest import IMAGE
+from tests.engine.runtimes.deployment import Deployment
+
+pytestmark = pytest.mark.timeout(300)
+
+CONTAINER = {"kind": "container", "image": IMAGE, "program": "podman"}
+
+
+def containers(podman: Path) -> dict[str, str]:
+    """Return the main process and the id of every container that runs, by its name."""
+    shown = subprocess.run(
+        [podman, "ps", "--format", "{{.Names}} {{.Pid}} {{.ID}}"], capture_output=True, text=True, check=True
+    )
+    return {name: f"{pid} {number}" for name, pid, number in map(str.split, shown.stdout.splitlines())}
+
+
+def test_a_preinstalled_environment_serves_and_nothing_of_it_is_installed(
+    deployment: Deployment, mocker: Path
+) -> None:
+    golden = {"kind": "preinstalled", "path": str(mocker)}
+    deployment.bring_up(golden)
+    proof = deployment.prove(golden)
+    assert proof.ok, proof.checks[-1]
+    made = [path.name for path in (deployment.node.cache / "dynamo-multinode" / "env").iterdir()]
+    assert [name.split("-")[0] for name in made if not name.startswith(".")] == ["node"]
+
+
+def test_containers_serve_and_go_with_the_node(podman: Path, deployment: Deployment) -> None:
+    deployment.bring_up(CONTAINER)
+    proof = deployment.prove(CONTAINER)
+    assert proof.ok, proof.checks[-1]
+    assert {name.split("-node-1-")[1].rpartition("-")[0] for name in containers(podman)} == {
+        "frontend",
+        "aggregated-0",
+    }
+    applied = deployment.bring_up(CONTAINER)
+    assert applied["unchanged"] == ["aggregated-0", "etcd", "frontend", "nats"]
+    deployment.node.done("remove")
+    assert containers(podman) == {}
+
+
+def test_a_killed_client_leaves_no_container_beside_its_successors(
+    podman: Path, deployment: Deployment
+) -> None:
+    deployment.bring_up(CONTAINER)
+    deployment.completes()
+    before = containers(podman)
+    client = deployment.node.status()["aggregated-0"].pid
+    assert client is not None
+    os.kill(client, signal.SIGKILL)
+
+    def replaced() -> bool:
+        now = containers(podman)
+        return now.keys() == before.keys() and sum(now[name] != before[name] for name in now) == 1
+
+    eventually(replaced, what="one other container took the killed one's place", seconds=60)
+    deployment.completes()
+
+
+def test_a_changed_worker_drains_and_only_its_container_is_another(
+    podman: Path, deployment: Deployment
+) -> None:
+    deployment.bring_up(CONTAINER)
+    deployment.completes()
+    before = containers(podman)
+    applied = deployment.bring_up(CONTAINER, NOTHING="two words; and $(more)")
+    assert applied["restarted"] == ["aggregated-0"]
+    deployment.completes()
+    after = containers(podman)
+    changed = [name for name in before if before[name] != after[name]]
+    assert [name.split("-node-1-")[1].rpartition("-")[0] for name in changed] == ["aggregated-0"]
+    environ = Path(f"/proc/{after[changed[0]].split()[0]}/environ").read_bytes()
+    assert b"NOTHING=two words; and $(more)\0" in environ
+    assert "drain" in deployment.node.log("aggregated-0").lower()
+
+
+@pytest.mark.skipif(
+    shutil.which("etcd") is None or shutil.which("nats-server") is None,
+    reason="needs the packages etcd-server and nats-server",
+)
+def test_the_distributions_nats_and_etcd_serve(deployment: Deployment) -> None:
+    runtime = {"kind": "venv", "stores": {"source": "distribution"}}
+    deployment.bring_up(runtime)
+    proof = deployment.prove(runtime)
+    assert proof.ok, proof.checks[-1]

@@ -1,0 +1,178 @@
+"""From `runtime` in a stack file to what is installed, refused, restarted and noted."""
+
+import json
+from typing import Any
+
+import pytest
+
+from nodectl.manifest import RuntimeSpec
+from nodectl.versions import lock_digest
+from planning import describe, manifests, plan, topology
+from planning.rehearsal import rehearsal
+from planning.topology import restarts
+from settings import Settings
+from settings.problems import StackFileError
+from settings.reading import from_config
+from tests.unit.plan_examples import addresses, agg, real
+
+CONTAINER = {"kind": "container", "image": "registry.example.org/dynamo:9"}
+PREINSTALLED = {"kind": "preinstalled", "path": "/opt/dynamo"}
+RELEASE = {"kind": "venv", "stores": {"source": "release"}}
+
+
+def gpu(**others: Any) -> Settings:
+    return real("agg", {"aggregated": {"replicas": 2, "parallelism": {"tensor": 8}}}, **others)
+
+
+def store(source: str, sha256: str) -> str:
+    download = {"url": "https://example.org/etcd.tar.gz", "sha256": sha256}
+    return json.dumps({"kind": "venv", "stores": {"source": source, "etcd": download}})
+
+
+def spec(settings: Settings, node: str = "node-1") -> RuntimeSpec:
+    planned = plan(settings)
+    return manifests(planned, addresses(planned))[node].runtime
+
+
+def test_without_a_word_of_it_an_environment_of_the_lock_is_made() -> None:
+    found = spec(agg())
+    assert (found.environment, found.lock, found.engine.kind) == ("mocker", lock_digest("mocker"), "venv")
+
+
+def test_an_engine_from_elsewhere_leaves_nodectl_a_small_environment_of_its_own() -> None:
+    container, preinstalled = spec(agg(runtime=CONTAINER)), spec(agg(runtime=PREINSTALLED))
+    assert (container.environment, preinstalled.environment) == ("node", "node")
+    assert container.lock == lock_digest("node")
+    assert lock_digest("mocker") in preinstalled.lock
+
+
+def test_the_default_image_is_nvidias_of_the_locked_dynamo() -> None:
+    engine = spec(gpu(runtime={"kind": "container"})).engine
+    assert engine.model_dump() == {
+        "kind": "container",
+        "image": "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.0",
+        "program": "auto",
+    }
+
+
+def test_an_image_for_the_cpu_must_be_named() -> None:
+    with pytest.raises(
+        StackFileError, match=r"runtime.image +missing: the default image serves on GPUs only"
+    ):
+        plan(agg(engine="vllm", runtime={"kind": "container"}))
+
+
+def test_only_the_head_gets_nats_and_etcd() -> None:
+    settings = agg(runtime=RELEASE)
+    head, other = spec(settings), spec(settings, "node-2")
+    assert head.stores is not None
+    assert set(head.stores.releases) == {"nats-server", "etcd"}
+    assert other.stores is None
+
+
+def test_a_mirror_takes_the_place_of_a_pinned_release() -> None:
+    mirror = {"url": "https://mirror.example.org/etcd.tar.gz", "sha256": "ab" * 32}
+    stores = spec(agg(runtime={"kind": "venv", "stores": {"source": "release", "etcd": mirror}})).stores
+    assert stores is not None
+    assert stores.releases["etcd"].model_dump() == mirror
+    assert stores.releases["nats-server"].url.startswith("https://github.com/nats-io/")
+
+
+def changes(before: Settings, after: Settings) -> list[str]:
+    old, new = plan(before), plan(after)
+    where = addresses(old)
+    return [line for line in restarts(topology(old, where), topology(new, where)) if "interrupts" not in line]
+
+
+def test_another_image_restarts_engines_and_no_store() -> None:
+    told = changes(agg(runtime=CONTAINER), agg(runtime=CONTAINER | {"image": "other:1"}))
+    assert {line.split()[0] for line in told if " restarts: " in line} == {
+        "frontend",
+        "aggregated-0",
+        "aggregated-1",
+    }
+
+
+def test_another_source_of_stores_restarts_them_and_no_engine() -> None:
+    told = changes(agg(), agg(runtime=RELEASE))
+    assert told == [f"{name} on node-1 restarts: runtime changed" for name in ("etcd", "nats")]
+
+
+def test_another_index_restarts_nothing() -> None:
+    assert changes(agg(), agg(runtime={"kind": "venv", "index": "https://example.org/simple"})) == []
+
+
+@pytest.mark.parametrize(
+    ("runtime", "same"),
+    [
+        (CONTAINER, False),
+        (PREINSTALLED, False),
+        (RELEASE, True),
+        ({"kind": "venv", "wheels": "/srv/wheels"}, True),
+    ],
+)
+def test_workers_pair_only_with_workers_of_the_same_engine(runtime: dict[str, Any], same: bool) -> None:
+    assert (plan(agg()).generation == plan(agg(runtime=runtime)).generation) is same
+
+
+def test_off_this_machine_the_bundled_etcd_is_warned_of() -> None:
+    assert "etcd 3.5.1 of the package index may lose data" in describe(plan(gpu()))
+    assert "may lose data" not in describe(plan(gpu(runtime=RELEASE)))
+    assert "may lose data" not in describe(plan(agg()))
+
+
+def test_the_plan_says_where_the_engine_comes_from() -> None:
+    assert "image registry.example.org/dynamo:9" in describe(plan(agg(runtime=CONTAINER)))
+    assert "environment /opt/dynamo" in describe(plan(agg(runtime=PREINSTALLED)))
+
+
+def test_a_rehearsal_makes_its_own_environment() -> None:
+    assert "dynamo:runtime" not in rehearsal(gpu(runtime=PREINSTALLED))
+
+
+@pytest.mark.parametrize(
+    ("runtime", "told"),
+    [
+        ('{"kind": "conda"}', 'runtime.kind: "conda"  expected container or preinstalled or venv'),
+        (
+            '{"index": "https://example.org"}',
+            "runtime.kind  missing: expected container or preinstalled or venv",
+        ),
+        ('{"kind": "preinstalled"}', "runtime.path  missing: expected text"),
+        ('{"kind": "preinstalled", "path": "opt/x"}', 'runtime.path: "opt/x"  expected an absolute path'),
+        ('{"kind": "venv", "path": "/opt/x"}', "runtime.path  unknown key"),
+        (
+            '{"kind": "venv", "index": "https://me:secret@example.org/simple"}',
+            "a URL may not hold a user or password: put them into ~/.netrc",
+        ),
+        ('{"kind": "venv", "index": "file:///srv"}', "expected a URL of http or https"),
+        (
+            '{"kind": "venv", "index": "https://example.org", "wheels": "/srv"}',
+            'runtime.wheels: "/srv"  does not go with `index`',
+        ),
+        ('{"kind": "container", "image": "Not An Image"}', "expected an image such as"),
+        ('{"kind": "container", "image": "--privileged"}', "expected text without a leading dash"),
+        ('{"kind": "container", "program": "lxc"}', "expected auto or podman or docker"),
+        (
+            store("distribution", "0" * 64),
+            "does not go with `source: distribution`",
+        ),
+        (
+            store("release", "12"),
+            "expected a SHA-256 checksum",
+        ),
+    ],
+)
+def test_a_runtime_that_cannot_be_is_refused_by_key_and_remedy(runtime: str, told: str) -> None:
+    config = {
+        "dynamo:target": '{"kind": "local"}',
+        "dynamo:pattern": "agg",
+        "dynamo:model": '{"name": "tiny", "source": "generated"}',
+        "dynamo:roles": '{"aggregated": {"replicas": 1}}',
+        "dynamo:runtime": runtime,
+    }
+    with pytest.raises(StackFileError) as refused:
+        from_config(config, ())
+    text = " ".join(str(refused.value).split("\n"))
+    assert " ".join(told.split()) in " ".join(text.split())
+    assert "secret@" not in text
