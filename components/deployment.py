@@ -34,9 +34,9 @@ class Deployment(pulumi.ComponentResource):
         addresses = {node.name: node.address for node in args.nodes}
         manifests = _identified(planning.manifests(args.plan, addresses), args.nodes)
         services = self._converge(args, manifests)
-        roots = {node.name: node.root for node in args.nodes if node.here}
+        where = _logs(args.nodes)
         spec = manifests.apply(
-            lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update={"node_roots": roots})
+            lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update=where)
         )
         head = next(node for node in args.nodes if node.name == args.plan.head)
         members = MembersArgs(head, planning.members(args.plan, addresses))
@@ -86,6 +86,12 @@ class Deployment(pulumi.ComponentResource):
             NodeServicesArgs(node, manifest),
             pulumi.ResourceOptions(parent=self, depends_on=before),
         )
+
+
+def _logs(nodes: Sequence[Node]) -> dict[str, object]:
+    """Return what a proof that fails needs to say where the logs are."""
+    roots = {node.name: node.root for node in nodes if node.here}
+    return {"node_roots": roots} if roots else {"stack": pulumi.get_stack()}
 
 
 def _identified(

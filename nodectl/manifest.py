@@ -291,6 +291,7 @@ class ProofSpec(Wire):
     node_roots: dict[str, str] = Field(
         default_factory=dict, description="local nodes only: node -> its folder, to show its logs on failure"
     )
+    stack: str = Field(default="", description="nodes on other machines only: to name the command for logs")
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 

@@ -5,7 +5,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from typing import Final
 
-from nodectl.layout import Layout
+from nodectl import supervision
+from nodectl.layout import HOST_ROOTS, Layout
+from nodectl.logs import last_words
 from nodectl.manifest import ProofResult, ProofSpec
 
 LOG_LINES: Final = 12
@@ -35,7 +37,7 @@ def _log(spec: ProofSpec, service: str) -> Iterator[str]:
     logs = {node: Layout.at(root).log(service) for node, root in spec.node_roots.items()}
     written = {node: log.stat().st_mtime for node, log in logs.items() if log.is_file()}
     if not written:
-        yield f"  more: the log of {service}, on its node"
+        yield from _elsewhere(spec, service)
         return
     node = max(written, key=lambda found: written[found])  # a service that moved left its old log behind
     last = logs[node].read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
@@ -43,3 +45,16 @@ def _log(spec: ProofSpec, service: str) -> Iterator[str]:
     yield from (f"    {line}" for line in last)
     more = [sys.executable, "-m", "nodectl", "logs", service, "--root", spec.node_roots[node]]
     yield f"  more: {shlex.join(more)}"
+
+
+def _elsewhere(spec: ProofSpec, service: str) -> Iterator[str]:
+    """Yield the log of a service of this machine, and the command that shows it, whichever machine it is on."""
+    nodes = {instance.service: instance.node for instance in spec.instances} | spec.headless
+    node = nodes.get(service)
+    if not (spec.stack and node):
+        yield f"  more: the log of {service}, on its node"
+        return
+    layout = Layout.at(HOST_ROOTS / spec.stack / node)
+    if layout.root.is_dir():
+        yield last_words(supervision.supervisor(layout), service)
+    yield f"  more: {shlex.join(['scripts/node', spec.stack, node, 'logs', service])}"

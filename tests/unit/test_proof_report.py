@@ -43,6 +43,13 @@ def test_a_failure_shows_the_last_lines_of_the_service_to_blame_and_how_to_see_m
     assert rest[-1].endswith(f"-m nodectl logs decode-1 --root '{tmp_path}/node 2'")
 
 
+def test_a_log_that_is_on_another_machine_comes_with_the_command_that_shows_it() -> None:
+    found = spec("10.0.0.1", stack="gpus", headless={"decode-1": "gpu-2"})
+    assert explain(found, result(REGISTRY), ["decode-1"]).splitlines()[1:] == [
+        "  more: scripts/node gpus gpu-2 logs decode-1"
+    ]
+
+
 def test_a_log_that_is_on_another_machine_is_named() -> None:
     assert explain(spec("127.0.0.1"), result(REGISTRY), ["decode-1"]).splitlines()[1:] == [
         "  more: the log of decode-1, on its node"
