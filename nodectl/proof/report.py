@@ -48,7 +48,7 @@ def _log(spec: ProofSpec, service: str) -> Iterator[str]:
 
 
 def _elsewhere(spec: ProofSpec, service: str) -> Iterator[str]:
-    """Yield the log of a service of this machine, and the command that shows it, whichever machine it is on."""
+    """Yield a service's log where it is this machine's, and the command that shows it from anywhere."""
     nodes = {instance.service: instance.node for instance in spec.instances} | spec.headless
     node = nodes.get(service)
     if not (spec.stack and node):
