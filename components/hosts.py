@@ -9,7 +9,7 @@ from components.nodectl import PYTHON
 from planning.values import Plan
 from reach import known, release
 from reach.host import Host
-from settings.models import HostEntry, HostsTarget
+from settings.targets import HostEntry, HostsTarget
 
 ROOT = "/var/lib/dynamo-multinode"
 """Folder of all stacks on a host; nodectl keeps services below it with systemd."""

@@ -14,8 +14,9 @@ from planning.runtimes import problems as runtime_problems
 from planning.values import Node
 from planning.words import counted
 from settings.messages import shown
-from settings.models import AwsTarget, FrontendSettings, HostsTarget, LocalTarget, RoleSettings, Settings
+from settings.models import FrontendSettings, RoleSettings, Settings
 from settings.problems import Problem
+from settings.targets import AwsTarget, HostsTarget, LocalTarget
 
 MAX_NODES = 256
 """What one NATS and one etcd are planned for."""

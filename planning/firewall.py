@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 
 from nodectl.manifest import Firewall, Opening
 from planning.values import Flow, FlowEnd, Plan
-from settings.models import FirewallSettings, HostsTarget
+from settings.targets import FirewallSettings, HostsTarget
 
 
 def managed(plan: Plan) -> bool:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from planning.words import counted
-from settings.models import AwsTarget, HostsTarget, LocalTarget
+from settings.targets import AwsTarget, HostsTarget, LocalTarget
 
 
 @dataclass(frozen=True)

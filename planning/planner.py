@@ -12,8 +12,9 @@ from planning.runtimes import notes as runtime_notes
 from planning.runtimes import runtime
 from planning.services import planned_services
 from planning.values import Engine, Node, Plan
-from settings.models import HostsTarget, LocalTarget, Settings
+from settings.models import Settings
 from settings.problems import StackFileError
+from settings.targets import HostsTarget, LocalTarget
 
 
 def plan(settings: Settings) -> Plan:

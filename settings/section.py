@@ -24,6 +24,7 @@ def _folder(path: str) -> str:
     return path
 
 
+Count = Annotated[int, Field(ge=1, le=1024)]
 Argument = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_argument)]
 Folder = Annotated[Argument, AfterValidator(_folder)]
 

@@ -15,11 +15,12 @@ from jsonschema import Draft202012Validator
 from pydantic import JsonValue
 
 from settings import Settings
-from settings.models import HeadSettings, LocalTarget
+from settings.models import HeadSettings
 from settings.problems import Problem, StackFileError
 from settings.reading import ENCRYPTED, from_config, read_stack_file
 from settings.reference import COMMAND, files, reference
 from settings.schema import stack_file_schema
+from settings.targets import LocalTarget
 
 SMALLEST: dict[str, Any] = {
     "target": {"kind": "local"},
