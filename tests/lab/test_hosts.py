@@ -102,12 +102,14 @@ def worker_host(serving: LabStacks) -> Host:
     return serving.lab.host("lab-3")
 
 
+@pytest.mark.slow
 def test_a_host_that_loses_power_comes_back_by_itself(serving: LabStacks, worker_host: Host) -> None:
     worker_host.kill()
     worker_host.start()
     serves(serving, "on-agg", 4)
 
 
+@pytest.mark.slow
 def test_all_hosts_that_lose_power_at_once_come_back_by_themselves(serving: LabStacks) -> None:
     for host in serving.lab.hosts:
         host.kill()
@@ -118,11 +120,13 @@ def test_all_hosts_that_lose_power_at_once_come_back_by_themselves(serving: LabS
     serves(serving, "on-agg", 4)
 
 
+@pytest.mark.slow
 def test_the_head_rebooted_keeps_the_workers(serving: LabStacks) -> None:
     serving.lab.host("lab-1").reboot()
     serves(serving, "on-agg", 4)
 
 
+@pytest.mark.slow
 def test_a_host_that_was_set_up_anew_serves_after_the_next_up(serving: LabStacks) -> None:
     anew = serving.lab.host("lab-3")
     anew.kill()
@@ -132,6 +136,7 @@ def test_a_host_that_was_set_up_anew_serves_after_the_next_up(serving: LabStacks
     serves(serving, "on-agg", 4)
 
 
+@pytest.mark.slow
 def test_a_host_that_is_lost_for_good_is_taken_out_by_one_up(serving: LabStacks) -> None:
     serving.lab.host("lab-4").kill()
     serving.write("on-agg", {"pattern": "agg", "roles": {"aggregated": {"replicas": 3}}}, hosts=3)
@@ -141,6 +146,7 @@ def test_a_host_that_is_lost_for_good_is_taken_out_by_one_up(serving: LabStacks)
     serving.lab.host("lab-4").start()
 
 
+@pytest.mark.slow
 def test_destroy_ends_within_a_bound_when_a_host_is_gone(serving: LabStacks) -> None:
     serving.lab.host("lab-2").kill()
     assert "lab-2 (10.78.0.12) does not answer" in serving.down("on-agg")

@@ -12,6 +12,8 @@ from tests.engine.deployment.checkout import complete
 from tests.lab.picture import picture
 from tests.lab.stacks import LabStacks
 
+pytestmark = pytest.mark.slow
+
 COUNT = 2
 IN_THE_WAY = """\
 table inet somebody {

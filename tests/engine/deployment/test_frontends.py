@@ -76,6 +76,7 @@ def test_each_of_two_frontends_restarts_under_load_and_no_request_fails(
     nothing_failed(load.report, "each of two frontends restarts")
 
 
+@pytest.mark.slow
 def test_frontends_come_and_go_under_load_and_the_balancer_goes_on(checkout: Checkout, endpoint: str) -> None:
     before = checkout.pids(STACK)
     with under_load(endpoint) as load:
@@ -102,6 +103,7 @@ def test_a_changed_flag_of_the_frontends_loses_no_request(checkout: Checkout, en
     assert moved == {"node-1/frontend", "node-2/frontend"}
 
 
+@pytest.mark.slow
 def test_a_single_frontend_takes_the_balancers_place_at_the_same_endpoint(
     checkout: Checkout, endpoint: str
 ) -> None:

@@ -63,6 +63,7 @@ def test_a_flag_change_of_two_prefill_workers_loses_nothing(two_and_three: Fleet
         assert went_well(two_and_three.up(changed))
 
 
+@pytest.mark.slow
 def test_etcd_and_workers_change_in_one_up_and_nothing_is_lost(two_and_three: Fleet) -> None:
     changed = disagg(flags={"decode": {"max-num-seqs": 96}, "prefill": {"max-num-seqs": 96}})
 
@@ -70,12 +71,14 @@ def test_etcd_and_workers_change_in_one_up_and_nothing_is_lost(two_and_three: Fl
         assert went_well(two_and_three.up(changed, edit=quieter_stores))
 
 
+@pytest.mark.slow
 def test_workers_that_left_the_plan_are_taken_away_without_a_loss(two_and_three: Fleet) -> None:
     fewer = disagg(1, 2, flags={"decode": {"max-num-seqs": 96}, "prefill": {"max-num-seqs": 96}})
     with no_loss(two_and_three, "scale down"):
         assert went_well(two_and_three.up(fewer, edit=quieter_stores))
 
 
+@pytest.mark.slow
 def test_engines_over_several_nodes_change_as_a_whole_one_after_another(make: Make) -> None:
     fleet = make("gangs")
     went_well(fleet.up(agg(2, tensor=2)))
@@ -100,6 +103,7 @@ def test_changes_one_node_after_another_wait_for_nobody(make: Make) -> None:
     assert not any("waits for" in outcome.said for outcome in outcomes.values())
 
 
+@pytest.mark.slow
 def test_another_generation_of_aggregated_workers_takes_over_without_a_loss(make: Make) -> None:
     fleet = make("generations")
     went_well(fleet.up(agg()))
@@ -107,6 +111,7 @@ def test_another_generation_of_aggregated_workers_takes_over_without_a_loss(make
         assert went_well(fleet.up(agg(model="tiny-2")))
 
 
+@pytest.mark.slow
 def test_another_generation_of_prefill_and_decode_workers_takes_over_without_a_loss(make: Make) -> None:
     fleet = make("pairs")
     went_well(fleet.up(disagg(2, 2)))
