@@ -45,15 +45,16 @@ class Case:
     """Seconds from the fault until the last request that fails has ended; 0: no request fails."""
 
 
+# The two of etcd stand apart: leases are renewed once a minute, and outages between two renewals add up.
 CASES: Final = {
+    "etcd stopped for 45 s": Case(faults.stopped("etcd", 45), NEVER),
     "worker killed": Case(faults.killed, NEVER),
     "worker frozen for 20 s": Case(faults.frozen(20), NEVER),
-    "etcd stopped for 10 s": Case(faults.stopped("etcd", 10), NEVER),
-    "etcd stopped for 45 s": Case(faults.stopped("etcd", 45), NEVER),
     "NATS stopped for 10 s": Case(faults.stopped("nats", 10), NEVER),
     "worker host rebooted": Case(faults.rebooted(WORKER_HOST), NEVER),
-    "worker host without power for 20 s": Case(faults.without_power(WORKER_HOST, 20), 60),
+    "worker host without power for 45 s": Case(faults.without_power(WORKER_HOST, 45), 60),
     "worker host cut off for 20 s": Case(faults.cut_off(WORKER_HOST, 20), 60),
+    "etcd stopped for 10 s": Case(faults.stopped("etcd", 10), NEVER),
     "head rebooted": Case(faults.rebooted(HEAD), 60),
     "everything power-cycled": Case(faults.all_without_power(5), 90),
 }
@@ -67,7 +68,7 @@ class Deployed:
     outputs: dict[str, Any]
 
     def whole(self) -> bool:
-        """Return whether every service is healthy, and the planned workers are listed once each, and no other.
+        """Return whether every service is healthy, and just the planned workers are listed, each once.
 
         A worker that was just killed is listed still: its own health tells.
         """
