@@ -52,8 +52,8 @@ CASES: Final = {
     "worker frozen for 20 s": Case(faults.frozen(20), NEVER),
     "NATS stopped for 10 s": Case(faults.stopped("nats", 10), NEVER),
     "worker host rebooted": Case(faults.rebooted(WORKER_HOST), NEVER),
-    "worker host without power for 45 s": Case(faults.without_power(WORKER_HOST, 45), 60),
-    "worker host cut off for 20 s": Case(faults.cut_off(WORKER_HOST, 20), 60),
+    "worker host without power for 45 s": Case(faults.without_power(WORKER_HOST, 45), 75),
+    "worker host cut off for 20 s": Case(faults.cut_off(WORKER_HOST, 20), 45),
     "etcd stopped for 10 s": Case(faults.stopped("etcd", 10), NEVER),
     "head rebooted": Case(faults.rebooted(HEAD), 60),
     "everything power-cycled": Case(faults.all_without_power(5), 90),
@@ -94,7 +94,7 @@ def deployed(lab: Callable[[int], Lab], tmp_path_factory: pytest.TempPathFactory
     stacks = LabStacks.make(tmp_path_factory.mktemp("checkout"), lab(3))
     stacks.write(STACK, SHAPE, hosts=3)
     stacks.up(STACK)
-    print("\n| fault | requests | failed | seconds to recovery | slowest good request | whole after |")
+    print("\n| fault | requests | failed | seconds to recovery | slowest answered | all healthy after |")
     print("|---|---|---|---|---|---|")
     yield Deployed(Site(stacks.lab, STACK), stacks.checkout.outputs(STACK))
     stacks.down(STACK)
@@ -117,9 +117,6 @@ def test_nothing_needs_a_person_and_no_more_fails_than_is_promised(deployed: Dep
             what="requests are answered again",
         )
     report, recovery = load.report, load.report.recovery(began)
-    print(
-        f"| {name} | {report.requests} | {report.failed} | {recovery:.1f}"
-        f" | {report.slowest:.1f} s | {whole:.0f} s | {report.kinds}",
-        flush=True,
-    )
+    times = f"{recovery:.1f} | {report.slowest:.1f} s | {whole:.0f} s"
+    print(f"\n| {name} | {report.requests} | {report.failed} | {times} | {report.kinds}", flush=True)
     assert recovery <= case.recovers, report.failures
