@@ -36,6 +36,10 @@ DEFAULT_FLAGS: Final[Mapping[str, Flags]] = {
 DEFAULT_ENV: Final[Env] = {
     "HF_HUB_OFFLINE": "1",  # the model is on the node before anything starts
     "DYN_SDK_DISABLE_ANSI_LOGGING": "1",
+    # A host without power refuses nothing: until these seconds are over, requests queue up for it one behind
+    # another, and those that wait too long fail in place of going to another worker (Dynamo: 3 and 10).
+    "DYN_TCP_CONNECT_TIMEOUT": "1",
+    "DYN_TCP_REQUEST_TIMEOUT": "5",
 }
 DEFAULT_CPU_ENV: Final[Env] = {
     "VLLM_CPU_KVCACHE_SPACE": "1",  # GiB

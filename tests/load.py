@@ -12,12 +12,20 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Final, Self
+from typing import Any, Final, NamedTuple, Self
 
 import httpx
 
 PATIENCE: Final = 60.0
 """Seconds until a request counts as failed; also how long the last ones may take once the load ends."""
+
+
+class Failure(NamedTuple):
+    """A bad request: when it began and when it ended, in seconds since the load began, and what was wrong."""
+
+    begun: float
+    ended: float
+    what: str
 
 
 @dataclass
@@ -31,8 +39,7 @@ class Report:
     """How many of the good ones were streamed."""
     stream_seconds: float = 0.0
     """How long the streamed ones took, together."""
-    failures: list[tuple[float, str]] = field(default_factory=list)
-    """When each bad request began, in seconds since the load did, and what was wrong with it."""
+    failures: list[Failure] = field(default_factory=list)
 
     @property
     def requests(self) -> int:
@@ -42,12 +49,27 @@ class Report:
     def failed(self) -> int:
         return len(self.failures)
 
+    @property
+    def slowest(self) -> float:
+        """Return how long the longest good request took, in seconds."""
+        return max(self.answered, default=0.0)
+
+    @property
+    def kinds(self) -> str:
+        """Return the failures by kind, such as `3 x ConnectError`."""
+        counts = Counter(failure.what for failure in self.failures)
+        return "; ".join(f"{count} x {what}" for what, count in counts.items())
+
+    def recovery(self, since: float) -> float:
+        """Return the seconds from `since`, counted like a failure's, to the end of the last bad request."""
+        return max((failure.ended - since for failure in self.failures), default=0.0)
+
     def row(self, name: str) -> str:
         """Return one line of a table, and the failures by kind."""
         mean = self.stream_seconds / self.streams if self.streams else 0.0
         counts = f"{self.failed} of {self.requests} failed"
-        times = f"streams {mean:.1f} s on average, slowest request {max(self.answered, default=0.0):.1f} s"
-        kinds = "".join(f"; {count} x {kind}" for kind, count in Counter(k for _, k in self.failures).items())
+        times = f"streams {mean:.1f} s on average, slowest request {self.slowest:.1f} s"
+        kinds = f"; {self.kinds}" if self.failures else ""
         return f"{name:<44}  {counts:<20}  in {self.seconds:4.1f} s  {times}{kinds}"
 
 
@@ -83,6 +105,11 @@ class Load:
         self.report.seconds = time.monotonic() - self._begun
 
     @property
+    def now(self) -> float:
+        """Return how long the load has lasted, in seconds."""
+        return time.monotonic() - self._begun
+
+    @property
     def streaming(self) -> bool:
         """Whether a stream was answered in full: requests have been in flight for as long as one takes."""
         return self.report.streams > 0
@@ -111,9 +138,10 @@ class Load:
             wrong = "time-out"
         except (httpx.HTTPError, ValueError, KeyError) as error:
             wrong = type(error).__name__
-        took = time.monotonic() - begun
+        ended = time.monotonic()
+        took = ended - begun
         if wrong:
-            self.report.failures.append((round(begun - self._begun, 1), wrong))
+            self.report.failures.append(Failure(begun - self._begun, ended - self._begun, wrong))
             return
         self.report.answered.append(took)
         if streamed:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from scripts.hostlab.lab import Lab
-
-NETWORK = "10.78.0.0/24"
+from tests.lab.stacks import NETWORK
 
 
 @pytest.fixture(scope="session")

@@ -1,10 +1,11 @@
 """Stacks on the hosts of the lab, brought up from a scratch checkout as an operator does."""
 
 import json
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import yaml
 
@@ -12,6 +13,9 @@ from reach.host import KEY_FILE
 from scripts.hostlab.lab import Lab
 from scripts.stack import SALT
 from tests.engine.deployment.checkout import Checkout
+
+NETWORK: Final = os.environ.get("LAB_NETWORK") or "10.78.0.0/24"
+"""The range of the tests' lab, apart from one that is up by hand."""
 
 
 @dataclass(frozen=True)

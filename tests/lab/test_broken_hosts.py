@@ -18,11 +18,14 @@ from reach.host import KEY_FILE
 from scripts.hostlab.host import Host
 from scripts.hostlab.keys import public_host_key
 from scripts.hostlab.lab import Lab
-from tests.lab.stacks import LabStacks
+from tests.lab.stacks import NETWORK, LabStacks
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 STACK = "on-broken"
+FIRST, NOBODY = (Lab(NETWORK).network.address(number) for number in (1, 240))
+"""The addresses of lab-1 and of no host."""
+
 BOUND = 120
 """Seconds that an `up` may take, whatever is wrong."""
 
@@ -135,8 +138,8 @@ CASES = {
     "another port": Case(entry={"port": 2222}, says="correct `port`"),
     "another host's key": Case(entry={"hostKey": public_host_key("lab-9")}, says="correct its `hostKey`"),
     "a name that nobody knows": Case(entry={"host": "gpu-2.invalid"}, says="correct `host`"),
-    "a bastion that is off": Case(entry={"bastion": "ops@10.78.0.250"}, says="its bastion is not"),
-    "a bastion that keeps us out": Case(entry={"bastion": "nobody2@10.78.0.11"}, says="its bastion is not"),
+    "a bastion that is off": Case(entry={"bastion": f"ops@{NOBODY}"}, says="its bastion is not"),
+    "a bastion that keeps us out": Case(entry={"bastion": f"nobody2@{FIRST}"}, says="its bastion is not"),
     "no sudo": Case(
         scripted("mv /etc/sudoers.d/ops /root/ops", "mv /root/ops /etc/sudoers.d/ops"), "may not use sudo"
     ),
@@ -166,7 +169,7 @@ CASES = {
     "MaxStartups at its default": Case(
         scripted(f"echo 'MaxStartups 10:30:100' > {SSHD_D}/a.conf; {SSHD}", f"rm {SSHD_D}/a.conf; {SSHD}")
     ),
-    "through a bastion": Case(entry={"bastion": "ops@10.78.0.11"}),
+    "through a bastion": Case(entry={"bastion": f"ops@{FIRST}"}),
     "lossy": Case(lossy),
 }
 

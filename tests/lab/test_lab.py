@@ -16,6 +16,7 @@ from scripts.hostlab.host import Host
 from scripts.hostlab.lab import Lab
 from scripts.hostlab.network import Network
 from scripts.toolchain.common import PROJECT
+from tests.lab.stacks import NETWORK
 
 WithHosts = Callable[[int], Lab]
 
@@ -271,9 +272,9 @@ def test_up_makes_good_whatever_happened_and_down_leaves_nothing(
 
 def test_a_range_that_carries_the_lab_of_another_folder_is_refused(lab: WithHosts, tmp_path: Path) -> None:
     lab(1)
-    theirs = Network(ipaddress.IPv4Network("10.78.0.0/24"), tmp_path)
+    theirs = Network(ipaddress.IPv4Network(NETWORK), tmp_path)
     with pytest.raises(
-        LabError, match=f"10.78.0.0/24 carries the lab of {PROJECT}: run `scripts/lab down` there"
+        LabError, match=f"{NETWORK} carries the lab of {PROJECT}: run `scripts/lab down` there"
     ):
         theirs.check_owner()
 

@@ -167,6 +167,12 @@ def test_defaults_give_way_to_the_stack_file() -> None:
     assert found["node-1/frontend"].flags["migration-limit"] == 0
 
 
+def test_frontends_give_a_silent_host_up_before_requests_queue_up_for_it() -> None:
+    found = services(agg(replicas=2))["node-1/frontend"]
+    assert int(found.env["DYN_TCP_CONNECT_TIMEOUT"]) < 3
+    assert int(found.env["DYN_TCP_REQUEST_TIMEOUT"]) < 10
+
+
 @pytest.mark.parametrize(
     "file",
     [GUIDE_DISAGG, GUIDE_LARGE, agg(), disagg(), disagg(engine="vllm")],
