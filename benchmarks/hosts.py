@@ -8,7 +8,7 @@ Ratios of one run count: all cases take turns on one machine, which the hosts sh
 
 import argparse
 import os
-import shutil
+import resource
 import statistics
 import sys
 import tempfile
@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from benchmarks import by_hand, left, playbook
 from benchmarks.empty import UP, EmptyProgram
@@ -29,6 +29,21 @@ from tests.lab.stacks import LabStacks
 NETWORK: Final = "10.86.0.0/24"
 STACK: Final = "speed"
 CASES: Final = ("empty program", "by hand", "ours", "Ansible")
+RATIOS: Final[Mapping[str, Callable[[Mapping[str, float]], float]]] = {
+    "ours / by hand": lambda cost: cost["ours"] / cost["by hand"],
+    "(ours - empty program) / by hand, goal 2": lambda cost: (
+        (cost["ours"] - cost["empty program"]) / cost["by hand"]
+    ),
+    "ours / Ansible, goal 0.5": lambda cost: cost["ours"] / cost["Ansible"],
+}
+
+
+class Cost(NamedTuple):
+    """What bringing hosts up takes."""
+
+    seconds: float
+    processor: float
+    """Seconds of processors, here and on the hosts: tells the cases apart on a busy machine, too."""
 
 
 @dataclass(frozen=True)
@@ -40,26 +55,35 @@ class Course:
     left: Sequence[Left]
     proof: str
 
-    def ours(self) -> float:
-        return ours(self.stacks)
+    def ours(self) -> Cost:
+        """Return what `pulumi up` takes to its end, which is the proof."""
+        return self.cost(lambda: ours(self.stacks))
 
-    def by_hand(self) -> float:
+    def by_hand(self) -> Cost:
         """Return what starting and proving takes by hand-written ssh."""
-        return self._proved(lambda: by_hand.start(self.left, self.stacks.lab.key, USER))
+        return self.cost(lambda: self._proved(by_hand.start))
 
-    def ansible(self, program: Path) -> float:
+    def ansible(self) -> Cost:
         """Return what it takes with a playbook."""
-        return self._proved(lambda: playbook.start(program, self.left, self.stacks.lab.key, USER))
+        return self.cost(lambda: self._proved(playbook.start))
 
-    def _proved(self, start: Callable[[], None]) -> float:
-        begun = time.perf_counter()
-        start()
+    def _proved(self, start: Callable[[Sequence[Left], Path, str], None]) -> None:
+        start(self.left, self.stacks.lab.key, USER)
         seconds([sys.executable, "-m", "nodectl", "proof"], stdin=self.proof)
-        return time.perf_counter() - begun
+
+    def cost(self, run: Callable[[], object]) -> Cost:
+        """Return what a run takes, here and on the hosts."""
+        before, begun = self._processor(), time.perf_counter()
+        run()
+        return Cost(time.perf_counter() - begun, self._processor() - before)
+
+    def _processor(self) -> float:
+        here = resource.getrusage(resource.RUSAGE_CHILDREN)
+        hosts = sum(host.processor_seconds for host in self.stacks.lab.hosts)
+        return here.ru_utime + here.ru_stime + hosts
 
 
 def ours(stacks: LabStacks) -> float:
-    """Return what `pulumi up` takes to its end, which is the proof."""
     return seconds([*UP, STACK], cwd=stacks.checkout.path, env=stacks.checkout.env)
 
 
@@ -89,38 +113,41 @@ def course(stacks: LabStacks, count: int, folder: Path) -> Course:
         return Course(stacks, count, left.take(stacks, STACK, folder), left.proof_spec(stacks, STACK))
 
 
-def measured(
-    count: int, rounds: int, folder: Path, empty: EmptyProgram, program: Path
-) -> Mapping[str, list[float]]:
-    """Return the times of every case on `count` hosts; the cases take turns."""
+def measured(count: int, rounds: int, folder: Path) -> Mapping[str, list[Cost]]:
+    """Return the costs of every case on `count` hosts; the cases take turns."""
     stacks = LabStacks.make(folder / "checkout", Lab(NETWORK))
+    (folder / "empty").mkdir()
+    empty = EmptyProgram.make(folder / "empty")
     run = course(stacks, count, folder / "left")
-    times: dict[str, list[float]] = {case: [] for case in CASES}
+    found: dict[str, list[Cost]] = {case: [] for case in CASES}
     for _ in range(rounds):
-        times["empty program"].append(empty.up())
+        found["empty program"].append(run.cost(empty.up))
         clean(stacks.lab, count)
-        times["by hand"].append(run.by_hand())
+        found["by hand"].append(run.by_hand())
         clean(stacks.lab, count)
         with brought_up(stacks, count):
-            times["ours"].append(run.ours())
+            found["ours"].append(run.ours())
         clean(stacks.lab, count)
-        times["Ansible"].append(run.ansible(program))
-    return times
+        found["Ansible"].append(run.ansible())
+    return found
 
 
-def table(count: int, times: Mapping[str, Sequence[float]]) -> str:
+def table(count: int, costs: Mapping[str, Sequence[Cost]]) -> str:
     """Return the medians and spreads of one number of hosts, and the ratios that count."""
-    median = {case: statistics.median(found) for case, found in times.items()}
-    lines = [f"{count} hosts"]
-    for case, found in times.items():
-        lines.append(f"  {case:<14} {median[case]:6.1f} s   ({min(found):.1f} to {max(found):.1f})")
-    ratios = {
-        "ours / by hand": median["ours"] / median["by hand"],
-        "(ours - empty) / by hand, goal below 2": (median["ours"] - median["empty program"])
-        / median["by hand"],
-        "ours / Ansible, goal below 0.5": median["ours"] / median["Ansible"],
-    }
-    return "\n".join([*lines, *(f"  {value:6.2f}  {name}" for name, value in ratios.items())])
+    lines = [f"{count} hosts          seconds                  of processors"]
+    for case, found in costs.items():
+        took, busy = [cost.seconds for cost in found], [cost.processor for cost in found]
+        spread = f"({min(took):.1f} to {max(took):.1f})"
+        lines.append(
+            f"  {case:<14} {statistics.median(took):6.1f}  {spread:<16} {statistics.median(busy):6.1f}"
+        )
+    seconds, processor = (
+        {case: statistics.median(cost[which] for cost in found) for case, found in costs.items()}
+        for which in (0, 1)
+    )
+    for name, ratio in RATIOS.items():
+        lines.append(f"  {name:<40} {ratio(seconds):5.2f}   of processors {ratio(processor):5.2f}")
+    return "\n".join(lines)
 
 
 def main() -> None:
@@ -129,21 +156,14 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("counts", type=int, nargs="*", default=[2, 4, 8], metavar="COUNT")
     options = parser.parse_args()
-    program = playbook.ensure()
-    tables = []
-    with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
-        (folder / "empty").mkdir()
-        empty = EmptyProgram.make(folder / "empty")
-        try:
-            for count in options.counts:
-                place = folder / str(count)
-                place.mkdir()
-                tables.append(table(count, measured(count, options.rounds, place, empty, program)))
-                print(f"{tables[-1]}\n  load {os.getloadavg()[0]:.1f}", flush=True)
-                shutil.rmtree(place)
-        finally:
-            Lab(NETWORK).down()
+    playbook.ensure()
+    try:
+        for count in options.counts:
+            with tempfile.TemporaryDirectory() as folder:
+                found = measured(count, options.rounds, Path(folder))
+            print(f"{table(count, found)}\n  load {os.getloadavg()[0]:.1f}", flush=True)
+    finally:
+        Lab(NETWORK).down()
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def ensure() -> Path:
     return program
 
 
-def start(program: Path, left: Sequence[Left], key: Path, user: str) -> None:
+def start(left: Sequence[Left], key: Path, user: str) -> None:
     """Start what was left on each host; returns when the playbook has ended.
 
     Its settings are the fast ones of its documentation: pipelining, connections that are shared, no facts.
@@ -45,7 +45,7 @@ def start(program: Path, left: Sequence[Left], key: Path, user: str) -> None:
             ANSIBLE_PIPELINING="True",
             ANSIBLE_SSH_ARGS="-C -o ControlMaster=auto -o ControlPersist=10s",  # the default is 60s
         )
-        command = [str(program), "--inventory", str(inventory), str(PLAYBOOK)]
+        command = [str(ensure()), "--inventory", str(inventory), str(PLAYBOOK)]
         done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
         if done.returncode:
             raise SystemExit(f"Ansible: {done.stdout}\n{done.stderr}")
