@@ -7,7 +7,6 @@ another set of versions is another environment; `models/` the models; `uv/` uv, 
 
 import argparse
 import hashlib
-import importlib.util
 import json
 import os
 import re
@@ -251,7 +250,8 @@ def _uv(steps: Steps) -> str:
     folder = cache_folder() / "uv" / lock_digest("uv")
     program = folder / "bin" / "uv"
     if not program.is_file():
-        if importlib.util.find_spec("pip") is None:
+        look = [sys.executable, "-c", "import pip"]  # this Python may have been started without its packages
+        if subprocess.run(look, capture_output=True, check=False).returncode:
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise NodectlError(
                 f"{sys.executable} has no pip, and there is no uv; install one of them on this machine:"
