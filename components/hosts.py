@@ -53,7 +53,8 @@ def _host(target: HostsTarget, entry: HostEntry) -> Host:
 
 
 def _node(host: Host, address: str, plan: Plan) -> Node:
-    reach = (PYTHON, "-m", "reach", *host.arguments())
+    # -S: it needs no packages, and looking for them is half of its start
+    reach = (PYTHON, "-S", "-m", "reach", *host.arguments())
     variant = plan.runtime.environment
     return Node(
         host.name,

@@ -1,4 +1,4 @@
-"""`python3 -P -m nodectl.enter VARIANT VERB ARGUMENTS…`: runs a verb on a host, whose own Python runs this.
+"""`python3 -P -S -m nodectl.enter VARIANT VERB ARGUMENTS…`: runs a verb on a host, by the Python that it has.
 
 Standard library only. `install`, which makes the variant's environment, and what undoes a node run as they
 are; any other verb runs in that environment.

@@ -4,7 +4,6 @@ Standard library only: `nodectl install` runs on a bare Python.
 """
 
 import contextlib
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -97,7 +96,8 @@ def _uv(cache: Path, step: Steps, origin: list[str]) -> str:
     folder = cache / "uv" / lock_digest("uv")
     program = folder / "bin" / "uv"
     if not program.is_file():
-        if importlib.util.find_spec("pip") is None:
+        look = [sys.executable, "-c", "import pip"]  # this Python may have been started without its packages
+        if subprocess.run(look, capture_output=True, check=False).returncode:
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise NodectlError(
                 f"{sys.executable} has no pip, and there is no uv; install one of them on this machine:"

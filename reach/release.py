@@ -38,7 +38,7 @@ def archive() -> bytes:
             content = path.read_bytes()
             entry.size, entry.mode = len(content), _mode(path)
             tar.addfile(entry, io.BytesIO(content))
-    return gzip.compress(packed.getvalue(), mtime=0)
+    return gzip.compress(packed.getvalue(), compresslevel=1, mtime=0)  # most of it are hashes
 
 
 def _files() -> Iterator[Path]:

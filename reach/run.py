@@ -18,10 +18,17 @@ from reach.quoting import remote
 BEGUN: Final = "dynamo-multinode: begun"
 """Line on standard error by which the host says that SSH's own part is over."""
 
+READY: Final = "dynamo-multinode: ready"
+LACKING: Final = "dynamo-multinode: lacking"
+"""Lines by which it then asks for its input, and for the release before that."""
+
 SSH_FAILED: Final = 255
 NO_RELEASE: Final = 93
 NO_RIGHTS: Final = 94
 WRONG_SYSTEM: Final = 95
+NOT_BROUGHT: Final = 96
+_MARKS: Final = (BEGUN, READY, LACKING)
+_REFUSALS: Final = (NO_RELEASE, NO_RIGHTS, WRONG_SYSTEM, NOT_BROUGHT)
 
 RETRY_SECONDS: Final = 20.0
 """How long a host may refuse connections: one that boots, or an sshd with too many logins at once."""
@@ -39,24 +46,37 @@ fi
 """
 
 RUN: Final = f"""{_BECOME_ROOT}
-[ -x "$1" ] || exit {NO_RELEASE}
+home=$1 release=$2
+shift 2
+if [ -x "$1" ]; then
+    echo '{READY}' >&2
+else
+    [ "$(uname -sm)" = 'Linux x86_64' ] || {{ uname -sm >&2; exit {WRONG_SYSTEM}; }}
+    echo '{LACKING}' >&2
+    read -r size
+    head -c "$size" | $as sh -c '
+umask 022
+(
+    set -e
+    mkdir -p "$1"
+    partial=$(mktemp -d "$1/.partial.XXXXXX")
+    trap '"'"'rm -rf "$partial"'"'"' EXIT
+    tar -xzf - -C "$partial"
+    chmod 755 "$partial"
+    mv -T "$partial" "$1/$2" 2>/dev/null || [ -d "$1/$2" ]
+)
+status=$?
+cat >/dev/null
+exit $status
+' upload "$home" "$release" || exit {NOT_BROUGHT}
+    [ -x "$1" ] || exit {NO_RELEASE}
+fi
 exec $as "$@"
 """
+"""Runs a program of a release. Where that is not there yet, the input begins with a line, the length of its
 
-UPLOAD: Final = f"""{_BECOME_ROOT}
-[ "$(uname -sm)" = 'Linux x86_64' ] || {{ uname -sm >&2; exit {WRONG_SYSTEM}; }}
-exec $as sh -c '
-set -e
-umask 022
-mkdir -p "$1"
-partial=$(mktemp -d "$1/.partial.XXXXXX")
-trap '"'"'rm -rf "$partial"'"'"' EXIT
-tar -xzf - -C "$partial"
-chmod 755 "$partial"
-mv -T "$partial" "$1/$2" 2>/dev/null || [ -d "$1/$2" ]
-' upload "$@"
+archive, and the archive; what is unpacked gets its name as one step: a folder of that name is whole.
 """
-"""Unpacks the archive on standard input as one step: a folder of that name is whole."""
 
 
 class ReachError(Exception):
@@ -84,23 +104,25 @@ def nodectl(host: Host, arguments: Sequence[str], stdin: bytes) -> Done:
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder, "known_hosts")
         keys.write_text(f"{host.known_name} {host.host_key}\n" if host.host_key else "", encoding="utf-8")
-        ssh = host.ssh(keys)
-        command = [release.program(), *arguments]
-        done = _connected(host, [*ssh, remote(RUN, "nodectl", command)], stdin)
-        if done.code == NO_RELEASE:
-            print(f"{host.name}: bringing nodectl there", file=sys.stderr, flush=True)
-            where = [release.HOME, release.digest()]
-            sent = _connected(host, [*ssh, remote(UPLOAD, "upload", where)], release.archive())
-            if sent.code:
-                raise ReachError(_not_brought(host, sent))
-            done = _connected(host, [*ssh, remote(RUN, "nodectl", command)], stdin)
-    if done.code == NO_RIGHTS:
-        raise ReachError(_no_rights(host))
-    if done.code == NO_RELEASE:
-        raise ReachError(
-            f"{host.place} does not run what was brought to {release.HOME}: is it mounted noexec?"
-        )
+        command = [release.HOME, release.digest(), release.program(), *arguments]
+        done = _connected(host, [*host.ssh(keys), remote(RUN, "nodectl", command)], stdin)
+    if done.code in _REFUSALS:
+        raise ReachError(_refused(host, done))
     return done
+
+
+def _refused(host: Host, done: Done) -> str:
+    """Return why a host that lets one in did not run nodectl."""
+    last = done.errors[-1].strip() if done.errors else f"exit code {done.code}"
+    if done.code == NO_RIGHTS:
+        return _no_rights(host)
+    if done.code == WRONG_SYSTEM:
+        return f"{host.place} runs {last}, expected Linux on x86_64: take it out of `target.inventory`"
+    if done.code == NO_RELEASE:
+        return f"{host.place} does not run what was brought to {release.HOME}: is it mounted noexec?"
+    if "No space left" in "\n".join(done.errors):
+        return f"{host.place} has no room left on the disk that holds {release.HOME}: make room there"
+    return f"{host.place} does not take nodectl's code: {last}"
 
 
 def greet(host: Host) -> None:
@@ -116,7 +138,7 @@ def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
     deadline = time.monotonic() + RETRY_SECONDS
     while True:
         started = time.monotonic()
-        done, begun = _once(command, stdin)
+        done, begun = _once(host, command, stdin)
         if done.code != SSH_FAILED and begun:
             return done
         if done.code != SSH_FAILED:
@@ -129,27 +151,35 @@ def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
         time.sleep(_PAUSE)
 
 
-def _once(command: Sequence[str], stdin: bytes) -> tuple[Done, bool]:
+def _once(host: Host, command: Sequence[str], stdin: bytes) -> tuple[Done, bool]:
     """Run `ssh` once; return how it ended and whether the host's own part began."""
     errors: list[str] = []
-    begun = threading.Event()
+    said: set[str] = set()
+    asked = threading.Event()
 
     def hand_on() -> None:
         for raw in process.stderr or ():
             line = raw.decode(errors="replace").rstrip("\r\n")
-            if line == BEGUN:
-                begun.set()
+            if line in _MARKS:
+                said.add(line)
                 errors.clear()
-            elif begun.is_set():
-                print(line, file=sys.stderr, flush=True)
-                errors.append(line)
-                del errors[:-_LAST_LINES]
+                if line != BEGUN:
+                    asked.set()
             else:
                 errors.append(line)
+                if BEGUN in said:
+                    print(line, file=sys.stderr, flush=True)
+                    del errors[:-_LAST_LINES]
+        asked.set()  # it ended
 
     def feed() -> None:
+        asked.wait()
         # one that ends without reading says why by its exit code
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # type: ignore[union-attr]
+            if LACKING in said:
+                print(f"{host.name}: bringing nodectl there", file=sys.stderr, flush=True)
+                archive = release.archive()
+                pipe.write(f"{len(archive)}\n".encode() + archive)
             pipe.write(stdin)
 
     with subprocess.Popen(
@@ -162,7 +192,7 @@ def _once(command: Sequence[str], stdin: bytes) -> tuple[Done, bool]:
         code = process.wait()
         for thread in threads:
             thread.join()
-    return Done(code, stdout, errors), begun.is_set()
+    return Done(code, stdout, errors), BEGUN in said
 
 
 def _no_rights(host: Host) -> str:
@@ -172,14 +202,3 @@ def _no_rights(host: Host) -> str:
         f"`{host.user or 'USER'} ALL=(ALL) NOPASSWD: ALL` to /etc/sudoers.d there, or correct `user` in "
         "`target.inventory`"
     )
-
-
-def _not_brought(host: Host, sent: Done) -> str:
-    if sent.code == NO_RIGHTS:
-        return _no_rights(host)
-    last = sent.errors[-1].strip() if sent.errors else f"exit code {sent.code}"
-    if sent.code == WRONG_SYSTEM:
-        return f"{host.place} runs {last}, expected Linux on x86_64: take it out of `target.inventory`"
-    if "No space left" in "\n".join(sent.errors):
-        return f"{host.place} has no room left on the disk that holds {release.HOME}: make room there"
-    return f"{host.place} does not take nodectl's code: {last}"

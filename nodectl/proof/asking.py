@@ -7,7 +7,8 @@ from contextlib import asynccontextmanager
 
 import etcd3gw.exceptions
 import httpx
-import nats.errors
+
+from nodectl.proof.natsclient import nats
 
 
 class RefusedError(Exception):

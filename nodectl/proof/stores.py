@@ -4,11 +4,10 @@ import secrets
 from typing import Final
 
 import etcd3gw
-import nats
-import nats.js.errors
 import requests
 
 from nodectl.proof.asking import RefusedError
+from nodectl.proof.natsclient import nats
 
 _SECONDS: Final = 5.0
 _KEPT_SECONDS: Final = 60

@@ -71,6 +71,11 @@ class Host:
         return bool(cgroups.processes(self.group))
 
     @property
+    def processor_seconds(self) -> float:
+        """Return the processor time that it took since it was given power."""
+        return cgroups.processor_seconds(self.group)
+
+    @property
     def console(self) -> Path:
         """Return the file of what it printed since it was last started."""
         return self.folder / "console.log"

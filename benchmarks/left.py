@@ -1,0 +1,78 @@
+"""What our `up` leaves on hosts, taken from them, so that its rivals start the very same units."""
+
+import json
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from scripts.hostlab.host import Host
+from tests.lab.stacks import LabStacks
+
+NODES: Final = Path("/var/lib/dynamo-multinode")
+RELEASES: Final = Path("/opt/dynamo-multinode")
+UNITS: Final = Path("/etc/systemd/system")
+
+
+@dataclass(frozen=True)
+class Left:
+    """The files of one host below `files`, at the paths that they have there; `release` is those in /opt."""
+
+    host: Host
+    stack: str
+    files: Path
+    release: Path
+
+    @property
+    def node(self) -> Path:
+        """Return the folder of the node on the host."""
+        return NODES / self.stack / self.host.name
+
+    @property
+    def units(self) -> list[str]:
+        return sorted(path.name for path in self._here(UNITS).iterdir())
+
+    @property
+    def launches(self) -> list[str]:
+        """Return the names of the files that say how services start, which the units read."""
+        return sorted(path.name for path in self._here(self.node / "launches").iterdir())
+
+    def _here(self, path: Path) -> Path:
+        return self.files / path.relative_to("/")
+
+
+def take(stacks: LabStacks, stack: str, folder: Path) -> list[Left]:
+    """Copy what `stack`, which is up, left on its hosts into `folder`, one folder a host."""
+    return [_take(host, stack, folder / host.name) for host in stacks.lab.hosts]
+
+
+def _take(host: Host, stack: str, folder: Path) -> Left:
+    found = Left(host, stack, folder / "files", folder / "release.tar.gz")
+    found.files.mkdir(parents=True)
+    unit_files = f"dynamo.{stack}.{host.name}.*.service"
+    listed = host.exec(["find", str(UNITS), "-maxdepth", "1", "-name", unit_files], check=True).stdout
+    _extract(_packed(host, [*listed.split(), str(found.node / "launches"), str(RELEASES)]), found.files)
+    release = ["tar", "--create", "--gzip", f"--directory={found.files}", str(RELEASES.relative_to("/"))]
+    found.release.write_bytes(subprocess.run(release, capture_output=True, check=True).stdout)
+    return found
+
+
+def _packed(host: Host, paths: Sequence[str]) -> bytes:
+    pack = ["tar", "--create", "--directory=/", "--exclude=__pycache__", "--"]
+    command = host.entering([*pack, *(path.removeprefix("/") for path in paths)])
+    return subprocess.run(command, capture_output=True, check=True).stdout
+
+
+def _extract(archive: bytes, folder: Path) -> None:
+    command = ["tar", "--extract", "--no-same-owner", f"--directory={folder}"]
+    subprocess.run(command, input=archive, check=True)
+
+
+def proof_spec(stacks: LabStacks, stack: str) -> str:
+    """Return what the stack's own proof was asked to see, as JSON."""
+    exported: Any = json.loads(stacks.checkout.run("pulumi", "stack", "export", "--stack", stack).stdout)
+    for resource in exported["deployment"]["resources"]:
+        if resource["urn"].endswith("Command::proof"):
+            return str(resource["inputs"]["stdin"])
+    raise SystemExit(f"stack {stack} proved nothing")
