@@ -238,8 +238,10 @@ def test_a_full_disk_is_refused_before_anything_is_downloaded(
 
 
 def test_a_python_without_pip_is_told_what_to_install(tmp_path: Path) -> None:
+    bare = tmp_path / "bare"
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(bare)], check=True)
     ran = subprocess.run(
-        [sys.executable, "-S", "-m", "nodectl", "install"],  # without site packages, so without pip
+        [bare / "bin/python", "-S", "-m", "nodectl", "install"],  # as on hosts
         cwd=PROJECT,
         env={"PATH": "/nowhere", "XDG_CACHE_HOME": str(tmp_path)},
         input=json.dumps(SPEC),
