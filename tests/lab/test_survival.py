@@ -56,7 +56,7 @@ CASES: Final = {
     "worker host cut off for 20 s": Case(faults.cut_off(WORKER_HOST, 20), 45),
     "etcd stopped for 10 s": Case(faults.stopped("etcd", 10), NEVER),
     "head rebooted": Case(faults.rebooted(HEAD), 60),
-    "everything power-cycled": Case(faults.all_without_power(5), 90),
+    "everything without power for 5 s": Case(faults.all_without_power(5), 90),
 }
 
 
