@@ -65,7 +65,7 @@ def _running() -> Iterator[Path]:
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
             arguments = (process / "cmdline").read_bytes().split(b"\0")
-            if _LEAVING.isdisjoint(arguments[:6]):
+            if _LEAVING.isdisjoint(arguments):
                 yield from _imported_by((process / "environ").read_bytes())
 
 
