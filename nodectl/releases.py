@@ -4,6 +4,7 @@ Standard library only.
 """
 
 import contextlib
+import re
 import shutil
 import stat
 import time
@@ -19,8 +20,8 @@ FOLDER: Final = Path("/opt/dynamo-multinode")
 _SETTLED_SECONDS: Final = 3600
 """A release that is younger may have been put there for an `up` that is about to use it."""
 
-_LEAVING: Final = {b"remove", b"forget"}
-"""Verbs that are done with the host: what they run from need not outlive them."""
+_LEAVING: Final = re.compile(rb"\0nodectl(\.enter\0[^\0]*)?\0(remove|forget)\0")
+"""In a process's arguments: verbs that are done with the host, which what they run from need not outlive."""
 
 
 def share() -> None:
@@ -64,8 +65,7 @@ def _running() -> Iterator[Path]:
     """Yield the releases that other processes import nodectl from."""
     for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            arguments = (process / "cmdline").read_bytes().split(b"\0")
-            if _LEAVING.isdisjoint(arguments):
+            if not _LEAVING.search((process / "cmdline").read_bytes()):
                 yield from _imported_by((process / "environ").read_bytes())
 
 
