@@ -26,7 +26,7 @@ from benchmarks.timing import seconds
 from scripts.hostlab.lab import USER, Lab
 from tests.lab.stacks import LabStacks
 
-NETWORK: Final = "10.86.0.0/24"
+NETWORK: Final = os.environ.get("LAB_NETWORK") or "10.86.0.0/24"
 STACK: Final = "speed"
 CASES: Final = ("empty program", "by hand", "ours", "Ansible")
 RATIOS: Final[Mapping[str, Callable[[Mapping[str, float]], float]]] = {
