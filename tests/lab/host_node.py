@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, TypeVar
 
@@ -150,8 +150,3 @@ def eventually(look: Callable[[], T | None], *, what: str, seconds: float = 30) 
             return found
         time.sleep(0.1)
     raise AssertionError(f"after {seconds:.0f} s still not: {what}")
-
-
-def lines(text: str, without: Sequence[str] = ()) -> set[str]:
-    """Return the lines of a command's output that begin with none of `without`."""
-    return {line for line in text.splitlines() if not line.startswith(tuple(without))}

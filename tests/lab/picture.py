@@ -2,10 +2,13 @@
 
 from collections.abc import Sequence
 
+from scripts.hostlab import disk
 from scripts.hostlab.host import Host
 
 _WHERE = ("/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var")
-_PRUNED = ("/var/log", "/var/cache/dynamo-multinode", "/root/.cache", "/root/.pyenv", "/var/tmp")
+_PRUNED = ("/var/log", "/var/cache/dynamo-multinode", "/root/.cache", "/var/tmp", *map(str, disk.bindings()))
+"""What the docs list as kept, logs, and what hosts see of this machine."""
+
 _PASSING = ("/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/var/lib/systemd")
 """The shadow suite keeps copies of what it changed, and systemd random numbers and clocks."""
 

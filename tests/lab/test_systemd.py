@@ -12,15 +12,13 @@ from nodectl.supervisor import Unit
 from planning import manifests, plan
 from scripts.hostlab.host import Host
 from scripts.hostlab.lab import Lab
-from tests.lab.host_node import HostNode, eventually, lines
+from tests.lab.host_node import HostNode, eventually
+from tests.lab.picture import picture
 from tests.unit.plan_examples import agg
 
 HOSTILE = "a b 'c' \"d\" $HOME ${HOME} $(touch /tmp/x) `id` ; # % %i %% \\ \\x41 \n \t newline ünïcödé 日本"
 PORT = 8000
 MODEL = "tiny"
-
-UNCHANGING = ("/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var")
-PRUNED = ("/var/log", "/var/cache/dynamo-multinode", "/root/.cache", "/root/.pyenv", "/var/tmp")
 
 
 @pytest.fixture(scope="module")
@@ -60,22 +58,6 @@ print(json.load(urllib.request.urlopen(request, timeout=10))["usage"]["completio
 
 def serving(node: HostNode) -> bool:
     return eventually(lambda: completes(node), what="a completion", seconds=60)
-
-
-def picture(host: Host) -> set[str]:
-    """Return what a host is: its files, users, units and whose processes it runs."""
-
-    def said(*command: str) -> str:
-        return host.exec(command, check=True).stdout
-
-    pruned = [word for path in PRUNED for word in ("-path", path, "-prune", "-o")]
-    # the shadow suite keeps copies of what it changed, and systemd random numbers and clocks
-    passing = ("/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/var/lib/systemd")
-    files = lines(said("find", *UNCHANGING, "-xdev", *pruned, "-printf", "%p %M %u %l\n"), passing)
-    accounts = [f"{file}: {line}" for file in ("passwd", "group") for line in lines(said("getent", file))]
-    units = lines(said("systemctl", "list-unit-files", "--no-legend"))
-    loaded = lines(said("systemctl", "list-units", "--all", "--plain", "--no-legend", "dynamo*"))
-    return files | set(accounts) | units | loaded | lines(said("ps", "-eo", "user="))
 
 
 def test_a_deployment_serves_and_comes_back_from_a_reboot_and_from_a_power_cut(node: HostNode) -> None:
