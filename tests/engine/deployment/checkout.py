@@ -164,9 +164,9 @@ def eventually(done: Callable[[], bool], *, seconds: float, what: str) -> None:
     raise AssertionError(f"after {seconds:.0f} s still not: {what} ({last!r})")
 
 
-def answers(outputs: Mapping[str, Any], times: int = 5) -> bool:
-    """Return whether that many requests in a row succeed."""
-    return all(complete(outputs, seconds=10)["usage"]["completion_tokens"] > 0 for _ in range(times))
+def answers(outputs: Mapping[str, Any], times: int = 5, *, seconds: float = 10) -> bool:
+    """Return whether that many requests in a row succeed, each within its time."""
+    return all(complete(outputs, seconds=seconds)["usage"]["completion_tokens"] > 0 for _ in range(times))
 
 
 def listening(addresses: Sequence[str]) -> list[tuple[str, int]]:

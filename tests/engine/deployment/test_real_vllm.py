@@ -14,6 +14,8 @@ from tests.load import Load, wait_for
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 
 UP_SECONDS = 1200
+ANSWER_SECONDS = 60
+"""On 2 cores a KV transfer between engines that were idle took 14 s once."""
 
 
 def checks(outputs: dict[str, dict[str, list[dict[str, str]]]]) -> dict[str, str]:
@@ -53,7 +55,7 @@ def test_real_vllm_comes_up_proven_and_goes_down(checkout: Checkout, stack: str)
     assert "routing" in seen
     if stack == "local-vllm-disagg":
         assert re.search(r"[1-9][\d,]* KiB to decode-0", seen["transfer"])
-    assert answers(outputs)
+    assert answers(outputs, seconds=ANSWER_SECONDS)
     checkout.unchanged(stack)
     checkout.run("scripts/down", stack)
     assert not checkout.processes()
@@ -70,6 +72,6 @@ def test_an_engine_over_two_nodes_serves_and_comes_back_whole_when_a_rank_dies(c
     os.kill(headless[0].pid, signal.SIGKILL)
     eventually(lambda: not headless[0].is_running(), seconds=10, what="the rank is gone")
     checkout.run("scripts/prove", stack, seconds=UP_SECONDS)
-    assert answers(outputs)
+    assert answers(outputs, seconds=ANSWER_SECONDS)
     checkout.run("scripts/down", stack)
     assert not checkout.processes()
