@@ -19,6 +19,9 @@ FIRST_HOST = 11
 
 MOST_HOSTS = 200
 
+_PLUG = "vb-"
+"""How systemd-nspawn begins the name of a host's end on the bridge."""
+
 
 @dataclass(frozen=True)
 class Network:
@@ -47,9 +50,12 @@ class Network:
         return str(self.range[FIRST_HOST + number - 1])
 
     def check_owner(self) -> None:
-        """Raise LabError when the range carries the lab of another project folder."""
+        """Raise LabError when the range carries the lab of another project folder.
+
+        A lab without a host that runs is nobody's: a killed run left it, and who needs the range takes it.
+        """
         owner = self._recorded_owner()
-        if owner and owner != self.owner and owner.exists():
+        if owner and owner != self.owner and owner.exists() and self._plugs():
             raise LabError(
                 f"{self.range} carries the lab of {owner}: run `scripts/lab down` there, or give this lab"
                 " another range, for example LAB_NETWORK=10.79.0.0/24"
@@ -82,8 +88,19 @@ class Network:
 
     def unplug(self, host: str) -> None:
         """Remove the plug of a host that has no power: the kernel may keep a killed host's for a while."""
-        stale = ["ip", "-netns", self.name, "link", "delete", f"vb-{host}"]
+        stale = ["ip", "-netns", self.name, "link", "delete", f"{_PLUG}{host}"]
         subprocess.run(stale, capture_output=True, check=False)
+
+    def _plugs(self) -> list[str]:
+        """Return the cables to hosts: each is there as long as its host."""
+        listed = subprocess.run(
+            ["ip", "-netns", self.name, "-json", "link", "show", "type", "veth"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        links = json.loads(listed.stdout or "[]")
+        return [link["ifname"] for link in links if link["ifname"].startswith(_PLUG)]
 
     def _recorded_owner(self) -> Path | None:
         try:

@@ -279,6 +279,19 @@ def test_a_range_that_carries_the_lab_of_another_folder_is_refused(lab: WithHost
         theirs.check_owner()
 
 
+def test_a_range_whose_hosts_are_all_gone_is_free_for_another_folder(tmp_path: Path) -> None:
+    span = ipaddress.IPv4Network("10.76.0.0/24")
+    theirs = Network(span, tmp_path)
+    theirs.make()
+    try:
+        ours = Network(span, PROJECT)
+        ours.check_owner()
+        ours.make()
+        assert ours.complete
+    finally:
+        theirs.remove()
+
+
 def test_a_range_that_this_machine_uses_is_refused(tmp_path: Path) -> None:
     taken = next(
         ipaddress.IPv4Interface(f"{address.address}/24").network
