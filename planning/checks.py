@@ -13,10 +13,11 @@ from planning.roles import engine_kind, gpus_of, worker_roles
 from planning.runtimes import problems as runtime_problems
 from planning.values import Node
 from planning.words import counted
+from settings.aws import AwsTarget
 from settings.messages import shown
 from settings.models import FrontendSettings, RoleSettings, Settings
 from settings.problems import Problem
-from settings.targets import AwsTarget, HostsTarget, LocalTarget
+from settings.targets import HostsTarget, LocalTarget
 
 MAX_NODES = 256
 """What one NATS and one etcd are planned for."""

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from planning.words import counted
-from settings.targets import AwsTarget, HostsTarget, LocalTarget
+from settings.aws import AwsTarget
+from settings.targets import HostsTarget, LocalTarget
 
 
 @dataclass(frozen=True)

@@ -18,9 +18,10 @@ from pydantic import (
 )
 
 from nodectl.manifest import FlagValue
+from settings.aws import AwsTarget
 from settings.runtime import Runtime, VenvRuntime
 from settings.section import Argument, Count, Folder, Section, wrong
-from settings.targets import AwsTarget, HostsTarget, LocalTarget
+from settings.targets import HostsTarget, LocalTarget
 
 Role = Literal["frontend", "aggregated", "prefill", "decode"]
 Pattern = Literal["agg", "disagg"]
@@ -186,6 +187,14 @@ class ModelSettings(Section):
 Target = Annotated[LocalTarget | HostsTarget | AwsTarget, Field(discriminator="kind")]
 
 
+class CostSettings(Section):
+    """What the deployment may cost."""
+
+    max_hourly: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="most that everything may cost an hour, in US dollars; more is refused"
+    )
+
+
 class HeadSettings(Section):
     """Where NATS, etcd and the frontend run; `head: dedicated` is short for `{placement: dedicated}`."""
 
@@ -242,6 +251,7 @@ class Settings(Section):
         description="where Dynamo, vLLM, NATS and etcd come from on the nodes; each kind has keys of its own",
         examples=[{"kind": "container"}],
     )
+    cost: CostSettings = Field(default=CostSettings(), description="what the deployment may cost")
     proof_seconds: Seconds | None = Field(
         default=None, description="bound on the proof, in seconds; default by engine"
     )

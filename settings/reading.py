@@ -26,6 +26,9 @@ ENCRYPTED: Final = SecretStr("(encrypted in the stack file)")
 """Stands for a token that only `pulumi up` can decrypt."""
 
 NAMESPACE: Final = "dynamo:"
+REGION_KEY: Final = "aws:region"
+"""The AWS provider's own."""
+
 MAX_BYTES: Final = 65536
 """A stack file is a few KB; reading a large one would take minutes."""
 
@@ -77,6 +80,7 @@ def from_config(config: Mapping[str, str], secret_keys: Collection[str]) -> Sett
                 tree[key] = configured(text)
             except PlainValueError as error:
                 problems.append(Problem(key_text((key,)), str(error)))
+    _take_region(tree, config)
     return _settings(tree, problems)
 
 
@@ -110,11 +114,19 @@ def _config(document: JsonValue) -> dict[str, Any]:
         raise StackFileError([Problem("config", "missing: expected `config:` with `dynamo:` keys below it")])
     own = [key for key in config if ":" not in key or key.startswith(NAMESPACE)]
     tree = {key.removeprefix(NAMESPACE): config[key] for key in own}
+    _take_region(tree, config)
     twice = [key for key in tree if key in config and f"{NAMESPACE}{key}" in config]
     if twice:
         remedy = f"is written twice, with and without `{NAMESPACE}`; remove one"
         raise StackFileError(Problem(key_text((key,)), remedy) for key in twice)
     return tree
+
+
+def _take_region(tree: dict[str, Any], config: Mapping[str, Any]) -> None:
+    """Give a target on AWS the region that the provider's own key names, unless it has one."""
+    target, region = tree.get("target"), config.get(REGION_KEY)
+    if isinstance(target, dict) and target.get("kind") == "aws" and region is not None:
+        tree["target"] = {"region": region, **target}
 
 
 def _stray(key: str) -> str:

@@ -1,10 +1,14 @@
 """What every part of the stack file is built from: the base of sections, and values that several have."""
 
-from typing import Annotated
+import ipaddress
+import re
+from typing import Annotated, Final
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
+
+USER_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.@+-]{0,63}")
 
 
 def wrong(remedy: str) -> PydanticCustomError:
@@ -24,9 +28,25 @@ def _folder(path: str) -> str:
     return path
 
 
+def _user_name(name: str) -> str:
+    if not USER_NAME.fullmatch(name):
+        raise wrong("expected the name of a user, such as ubuntu")
+    return name
+
+
+def _network(text: str) -> str:
+    try:
+        return str(ipaddress.ip_network(text))
+    except ValueError:
+        raise wrong("expected an address or range such as 203.0.113.7 or 203.0.113.0/24") from None
+
+
 Count = Annotated[int, Field(ge=1, le=1024)]
 Argument = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_argument)]
 Folder = Annotated[Argument, AfterValidator(_folder)]
+UserName = Annotated[str, AfterValidator(_user_name)]
+NetworkRange = Annotated[str, AfterValidator(_network)]
+"""An address or range, written out in full as a range."""
 
 
 class Section(BaseModel):

@@ -1,4 +1,4 @@
-"""Where nodes come from: this machine, machines of an inventory, or instances on AWS."""
+"""Where nodes come from: this machine, or machines of an inventory. `settings.aws` has instances on AWS."""
 
 import ipaddress
 import re
@@ -7,21 +7,13 @@ from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, field_validator
 
-from settings.section import Count, Section, wrong
+from settings.section import USER_NAME, Count, NetworkRange, Section, UserName, wrong
 
 FirewallMode = Literal["none", "manage"]
 
-_INSTANCE_TYPE: Final = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")
 _NODE_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 _SSH_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,252}[A-Za-z0-9])?")
-_USER_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.@+-]{0,63}")
 _HOST_KEY: Final = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}")
-
-
-def _instance_type(name: str) -> str:
-    if not _INSTANCE_TYPE.fullmatch(name):
-        raise wrong("expected an EC2 instance type such as p5.48xlarge")
-    return name
 
 
 def _node_name(name: str) -> str:
@@ -46,12 +38,6 @@ def _ssh_host(text: str) -> str:
     return text
 
 
-def _user_name(name: str) -> str:
-    if not _USER_NAME.fullmatch(name):
-        raise wrong("expected the name of a user, such as ubuntu")
-    return name
-
-
 def _host_key(text: str) -> str:
     if not _HOST_KEY.fullmatch(text):
         raise wrong(
@@ -64,22 +50,14 @@ def _host_key(text: str) -> str:
 def _bastion(text: str) -> str:
     user, _, place = text.rpartition("@")
     host, _, port = place.partition(":")
-    if (user and not _USER_NAME.fullmatch(user)) or not _SSH_HOST.fullmatch(host):
+    if (user and not USER_NAME.fullmatch(user)) or not _SSH_HOST.fullmatch(host):
         raise wrong("expected `host`, `user@host` or `user@host:port`, such as ops@bastion.example.org")
     if ":" in place and not (port.isdecimal() and 0 < int(port) < 65536):
         raise wrong("expected a port from 1 to 65535 after the colon, such as ops@bastion.example.org:2222")
     return text
 
 
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError:
-        raise wrong("expected an address or range such as 203.0.113.7 or 203.0.113.0/24") from None
-
-
 Port = Annotated[int, Field(ge=1, le=65535)]
-UserName = Annotated[str, AfterValidator(_user_name)]
 Bastion = Annotated[str, AfterValidator(_bastion)]
 
 
@@ -121,7 +99,7 @@ class FirewallSettings(Section):
         description="`manage`: nftables refuses what the deployment does not need, but for SSH; "
         "`none`: the machines' own rules are left as they are",
     )
-    clients: Annotated[list[Annotated[str, AfterValidator(_network)]], Field(min_length=1)] = Field(
+    clients: Annotated[list[NetworkRange], Field(min_length=1)] = Field(
         default=["0.0.0.0/0", "::/0"],
         description="addresses and ranges that may ask the endpoint; default: all",
         examples=[["203.0.113.0/24"]],
@@ -170,12 +148,3 @@ class HostsTarget(Section):
             if twice:
                 raise wrong(f"lists the {what} {twice[0]} twice; give each machine its own")
         return inventory
-
-
-class AwsTarget(Section):
-    """GPU instances on AWS. Planned and priced today; `up` is refused until the target lands."""
-
-    kind: Literal["aws"] = Field(description="GPU instances on AWS")
-    instance_type: Annotated[str, AfterValidator(_instance_type)] = Field(
-        description="GPU instance type", examples=["p5.48xlarge"]
-    )

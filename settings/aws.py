@@ -1,0 +1,235 @@
+"""The stack file's `target` of `kind: aws`: GPU instances, their network and who may reach them."""
+
+import ipaddress
+import re
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
+
+from settings.section import Argument, NetworkRange, Section, UserName, wrong
+
+PurchaseOption = Literal["on-demand", "spot", "capacity-block", "reservation"]
+Access = Literal["proxy", "ssm"]
+Egress = Literal["nat", "endpoints"]
+
+WORLD: Final = ("0.0.0.0/0", "::/0")
+SMALLEST_NETWORK: Final = 25
+LARGEST_NETWORK: Final = 16
+"""Prefix lengths of the range that the nodes' addresses come from; EC2 allows a VPC of /16 to /28."""
+
+_INSTANCE_TYPE: Final = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")
+_REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
+_ZONE: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
+_TAG: Final = re.compile(r"[\w .:/=+@-]{1,128}")
+_MINUTES_MOST: Final = 60 * 24 * 365
+
+
+def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
+    def check(text: str) -> str:
+        if not pattern.fullmatch(text):
+            raise wrong(f"expected {expected}")
+        return text
+
+    return AfterValidator(check)
+
+
+def _id(prefix: str, what: str) -> AfterValidator:
+    return _matching(re.compile(rf"{prefix}-[0-9a-f]{{8,17}}"), f"{what} such as {prefix}-0123456789abcdef0")
+
+
+def _private_network(text: str) -> str:
+    try:
+        network = ipaddress.IPv4Network(text)
+    except ValueError:
+        raise wrong("expected an IPv4 range such as 10.42.0.0/16") from None
+    if not network.is_private:
+        raise wrong("expected a private range: of 10.0.0.0/8, 172.16.0.0/12 or 192.168.0.0/16")
+    if not LARGEST_NETWORK <= network.prefixlen <= SMALLEST_NETWORK:
+        raise wrong(f"expected a range of /{LARGEST_NETWORK} to /{SMALLEST_NETWORK}")
+    return text
+
+
+def _short(key: str) -> BeforeValidator:
+    def spread(value: Any) -> Any:
+        return {key: value} if isinstance(value, str) else value
+
+    return BeforeValidator(spread, json_schema_input_type=str | dict[str, Any])
+
+
+InstanceType = Annotated[str, _matching(_INSTANCE_TYPE, "an EC2 instance type such as p5.48xlarge")]
+Region = Annotated[str, _matching(_REGION, "an AWS region such as us-east-1")]
+Zone = Annotated[str, _matching(_ZONE, "an availability zone such as us-east-1a")]
+Minutes = Annotated[int, Field(ge=5, le=_MINUTES_MOST)]
+Tags = dict[
+    Annotated[str, _matching(_TAG, "a tag's key of at most 128 letters, digits, spaces and . : / = + - @")],
+    Annotated[str, Field(max_length=256)],
+]
+
+
+class NetworkSettings(Section):
+    """The network: one of the stack's own, or an existing VPC and subnet by id."""
+
+    cidr: Annotated[str, AfterValidator(_private_network)] = Field(
+        default="10.42.0.0/16",
+        description="range of the stack's own VPC; with `subnetId`: the range of that subnet",
+    )
+    vpc_id: Annotated[str, _id("vpc", "the id of a VPC")] | None = Field(
+        default=None, description="an existing VPC; needs `subnetId` and `cidr`"
+    )
+    subnet_id: Annotated[str, _id("subnet", "the id of a subnet")] | None = Field(
+        default=None, description="an existing subnet for all nodes, with its own routes out"
+    )
+    first_address: int = Field(
+        default=11,
+        ge=4,
+        le=60000,
+        description="the first node's address, counted from the start of the range",
+    )
+    egress: Egress = Field(
+        default="nat",
+        description="`nat`: a NAT gateway; `endpoints`: S3, Session Manager and EC2, nothing else, "
+        "for golden images",
+    )
+
+    @field_validator("subnet_id")
+    @classmethod
+    def _an_existing_network_is_named_in_full(cls, subnet: str | None, info: ValidationInfo) -> str | None:
+        if subnet is not None and info.data.get("vpc_id") is None:
+            raise wrong("needs the VPC that it is in; add `vpcId: vpc-…`")
+        return subnet
+
+
+class PurchaseSettings(Section):
+    """How capacity is bought; `purchase: spot` is short for `{option: spot}`."""
+
+    option: PurchaseOption = Field(
+        default="on-demand",
+        description="`on-demand`, `spot`, `capacity-block` (bought ahead), or `reservation` "
+        "(on-demand capacity reservation)",
+    )
+    reservation_id: Annotated[str, _id("cr", "the id of a capacity reservation or block")] | None = Field(
+        default=None,
+        validate_default=True,
+        description="the reservation, for `capacity-block` and `reservation`",
+    )
+
+    @field_validator("reservation_id")
+    @classmethod
+    def _reserved_capacity_is_named(cls, reservation: str | None, info: ValidationInfo) -> str | None:
+        option = info.data.get("option")
+        if option in ("capacity-block", "reservation") and reservation is None:
+            raise wrong(f"missing: `option: {option}` needs it; add `reservationId: cr-…`")
+        if option in ("on-demand", "spot") and reservation is not None:
+            raise wrong(f"does not go with `option: {option}`; write `option: reservation` or remove it")
+        return reservation
+
+
+class AmiSettings(Section):
+    """The machine image; `ami: ami-…` is short for `{id: ami-…}`."""
+
+    id: Annotated[str, _id("ami", "the id of an image")] | None = Field(
+        default=None, description="an image of yours, in place of AWS's Deep Learning Base AMI"
+    )
+    release: Argument = Field(
+        default="1",
+        description="any text: the newest Deep Learning AMI is looked up when this changes, never by itself",
+    )
+    user: UserName = Field(default="ubuntu", description="the image's user, who may use sudo")
+
+
+class VolumeSettings(Section):
+    """The root volume of each instance: gp3, encrypted."""
+
+    size_gib: int = Field(default=200, ge=50, le=16384, description="size in GiB")
+    iops: int = Field(default=6000, ge=3000, le=80000, description="input and output operations a second")
+    throughput: int = Field(default=500, ge=125, le=2000, description="MiB a second")
+
+
+class LifetimeSettings(Section):
+    """When instances end by themselves, whatever becomes of who started them."""
+
+    max_minutes: Minutes | None = Field(default=None, description="minutes after their boot")
+    idle_minutes: Minutes | None = Field(
+        default=None, description="minutes after the last request that the frontend answered"
+    )
+    warn_minutes: Annotated[int, Field(ge=1, le=120)] = Field(
+        default=10, description="how long before it is said, in the journal and to who is logged in"
+    )
+    action: Literal["terminate", "stop"] = Field(
+        default="terminate", description="`stop` keeps disks; on-demand and reservations only"
+    )
+
+
+class AwsTarget(Section):
+    """GPU instances on AWS, in a network and placement group of their own."""
+
+    kind: Literal["aws"] = Field(description="GPU instances on AWS")
+    instance_type: InstanceType = Field(description="GPU instance type", examples=["p5.48xlarge"])
+    head_instance_type: InstanceType = Field(
+        default="m7i.2xlarge", description="type of the head with `head: dedicated`"
+    )
+    region: Region | None = Field(default=None, description="region; default: `aws:region` of the stack file")
+    zone: Zone | None = Field(
+        default=None, description="availability zone; default: the region's first; a reservation's own"
+    )
+    purchase: Annotated[PurchaseSettings, _short("option")] = Field(
+        default=PurchaseSettings(), description="how capacity is bought"
+    )
+    placement_group: Argument | None = Field(
+        default=None, description="an existing cluster placement group, such as the reservation's own"
+    )
+    network: NetworkSettings = Field(default=NetworkSettings(), description="VPC and subnet")
+    access: Access = Field(
+        default="proxy",
+        description="`proxy`: SSH to the head and through it to the workers; `ssm`: Session Manager, "
+        "no open port",
+    )
+    admin_ranges: list[NetworkRange] = Field(
+        default_factory=list,
+        description="who may connect to SSH on the head",
+        examples=[["203.0.113.7/32"]],
+    )
+    client_ranges: list[NetworkRange] = Field(
+        default_factory=list,
+        description="who may ask the endpoint; default: `adminRanges`",
+        examples=[["203.0.113.0/24"]],
+    )
+    open_to_the_world: bool = Field(
+        default=False,
+        validate_default=True,
+        description="allows 0.0.0.0/0 in `clientRanges` and `adminRanges`",
+    )
+    efa: bool | None = Field(
+        default=None, description="Elastic Fabric Adapter; default: where the instance type has it"
+    )
+    ami: Annotated[AmiSettings, _short("id")] = Field(default=AmiSettings(), description="machine image")
+    volume: VolumeSettings = Field(default=VolumeSettings(), description="root volume")
+    key_pair: Argument | None = Field(
+        default=None,
+        description="an existing key pair, whose private key you have; default: a key of the stack",
+    )
+    instance_profile: Argument | None = Field(
+        default=None, description="an existing instance profile; default: one of the stack's own"
+    )
+    kms_key_id: Argument | None = Field(
+        default=None, description="key that volumes are encrypted with; default: the account's"
+    )
+    lifetime: LifetimeSettings = Field(
+        default=LifetimeSettings(), description="when instances end by themselves"
+    )
+    tags: Tags = Field(default_factory=dict, description="tags of everything that is created")
+    allow_local_state: bool = Field(
+        default=False,
+        description="allows `up` with state on this machine, where a second clone would buy a second fleet",
+    )
+
+    @field_validator("open_to_the_world")
+    @classmethod
+    def _the_world_is_let_in_on_purpose(cls, meant: bool, info: ValidationInfo) -> bool:
+        for key, name in (("admin_ranges", "adminRanges"), ("client_ranges", "clientRanges")):
+            world = [text for text in info.data.get(key) or [] if text in WORLD]
+            if world and not meant:
+                raise wrong(
+                    f"{name} has {world[0]}, which is everybody: name ranges, or write true if you mean it"
+                )
+        return meant
