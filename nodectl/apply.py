@@ -81,6 +81,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     if supervisor.pid() is None:
         processes.end_orphans(layout, known)
     before = supervisor.states()
+    supervision.check_ports(layout, _about_to_listen(manifest, before), manifest.runtime.environment)
     reread = _reread(before, wanted, known, layout)
     plan = changes.plan(manifest, wanted, {**known, **{name: wanted[name] for name in reread}}, before)
     files = LaunchFiles(layout, supervisor, python, known)
@@ -105,6 +106,12 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
         "removed": sorted(before.keys() - wanted.keys()),
         "unchanged": sorted(wanted.keys() - begun),
     }
+
+
+def _about_to_listen(manifest: Manifest, states: Mapping[str, State]) -> dict[str, tuple[str, int]]:
+    """Return where the services that do not run now are going to listen."""
+    idle = {name for name in manifest.services if name not in states or states[name].pid is None}
+    return {name: at for name in idle if (at := manifest.services[name].ready.endpoint)}
 
 
 def _change_in_turn(

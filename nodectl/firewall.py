@@ -24,10 +24,6 @@ _LEAVING_SECONDS: Final = 3600
 """How long who left the group may go on connecting: it drains after the others were told."""
 
 _SSH: Final = 22
-_TABLES: Final = (Path("/proc/net/tcp"), Path("/proc/net/tcp6"))
-_LISTENS: Final = "0A"
-_LOOPBACK: Final = ("7F", "0" * 22 + "01000000")
-"""How 127.x.y.z and ::1 end there, least significant byte first."""
 _CALL_SECONDS: Final = 60
 
 # nftables.service, where a host uses it, begins with `flush ruleset`.
@@ -75,7 +71,7 @@ def guard(layout: Layout, wanted: str | None) -> None:
 def ssh_ports() -> set[int]:
     """Return every port that sshd of this host listens on, or is told to; who is connected stays so."""
     ports = {_SSH}
-    listening = {inode: port for table in _TABLES for inode, port in _listening(table)}
+    listening = {one.inode: one.port for one in procfs.listeners() if not one.address.is_loopback}
     for process in procfs.processes():
         if procfs.name(process.pid).startswith("sshd"):
             ports |= {listening[inode] for inode in procfs.sockets(process.pid) if inode in listening}
@@ -150,15 +146,6 @@ def _inner(openings: Iterable[Opening]) -> set[str]:
 def _is_loaded(nft: str) -> bool:
     command = [nft, "list", "table", "inet", nftables.TABLE]
     return subprocess.run(command, capture_output=True, check=False).returncode == 0
-
-
-def _listening(table: Path) -> Iterable[tuple[int, int]]:
-    """Yield inode and port of every listening socket that others may reach (proc(5), /proc/net/tcp)."""
-    for line in (read_if_there(table) or "").splitlines()[1:]:
-        fields = line.split()
-        address, _, port = fields[1].rpartition(":")
-        if fields[3] == _LISTENS and not address.endswith(_LOOPBACK):
-            yield int(fields[9]), int(port, 16)
 
 
 def _ports(command: Sequence[str]) -> set[int]:

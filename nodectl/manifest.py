@@ -8,6 +8,7 @@ import ipaddress
 import json
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, get_args
+from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
@@ -52,6 +53,12 @@ class Ready(Wire):
     tcp: HostPort | None = Field(default=None, description="`host:port` that accepts a connection")
     process: bool = Field(default=False, description="nothing listens: that the process lives is all")
     seconds: int = Field(gt=0, description="how long a start may take before it counts as failed")
+
+    @property
+    def endpoint(self) -> tuple[str, int] | None:
+        """Address and port that show it; None for a process alone."""
+        url = urlsplit(self.http or f"//{self.tcp or ''}")
+        return (url.hostname, url.port) if url.hostname and url.port else None
 
 
 class Stop(Wire):

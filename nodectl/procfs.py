@@ -1,8 +1,15 @@
 """What /proc says about a process, for code that has nothing but the standard library."""
 
 import contextlib
+import ipaddress
+from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
+
+_TABLES: Final = ("/proc/net/tcp", "/proc/net/tcp6")
+_LISTENS: Final = "0A"
+_WORD: Final = 8
+"""Hexadecimal digits of a part of an address, whose bytes stand in the machine's order."""
 
 
 class Process(NamedTuple):
@@ -12,6 +19,14 @@ class Process(NamedTuple):
     group: int
     session: int
     started: int
+
+
+class Listener(NamedTuple):
+    """A TCP socket that accepts connections."""
+
+    address: ipaddress.IPv4Address | ipaddress.IPv6Address
+    port: int
+    inode: int
 
 
 def process(pid: int) -> Process | None:
@@ -50,3 +65,22 @@ def sockets(pid: int) -> set[int]:
                 if link.startswith("socket:["):
                     found.add(int(link[len("socket:[") : -1]))
     return found
+
+
+def listeners() -> Iterator[Listener]:
+    """Yield every listening TCP socket of the machine (proc(5), /proc/net/tcp)."""
+    for table in _TABLES:
+        lines: list[str] = []
+        with contextlib.suppress(FileNotFoundError):  # a kernel without IPv6
+            lines = Path(table).read_text(encoding="utf-8").splitlines()[1:]
+        for fields in map(str.split, lines):
+            address, _, port = fields[1].rpartition(":")
+            if fields[3] == _LISTENS:
+                yield Listener(_address(address), int(port, 16), int(fields[9]))
+
+
+def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
+    words = [text[start : start + _WORD] for start in range(0, len(text), _WORD)]
+    address = ipaddress.ip_address(b"".join(bytes.fromhex(word)[::-1] for word in words))
+    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return mapped or address

@@ -75,9 +75,8 @@ def is_ready(ready: Ready) -> bool:
     try:
         if ready.http is not None:
             return _answers(ready.http)
-        if ready.tcp is not None:
-            host, _, port = ready.tcp.rpartition(":")
-            socket.create_connection((host, int(port)), timeout=_PROBE_SECONDS).close()
+        if ready.endpoint is not None:
+            socket.create_connection(ready.endpoint, timeout=_PROBE_SECONDS).close()
     except (OSError, http.client.HTTPException):
         return False
     return True

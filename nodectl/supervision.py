@@ -3,9 +3,11 @@
 Everything in which a host's node differs from one on an operator's machine is decided here.
 """
 
-from nodectl import firewall, host
+from collections.abc import Mapping
+
+from nodectl import firewall, host, occupied, unitfile
 from nodectl.errors import BadInputError
-from nodectl.layout import Layout
+from nodectl.layout import CODE, Layout
 from nodectl.supervisor import Supervisor
 
 
@@ -26,6 +28,16 @@ def prepare(layout: Layout) -> None:
         host.prepare(layout)
     else:
         layout.make()
+
+
+def check_ports(layout: Layout, endpoints: Mapping[str, tuple[str, int]], variant: str) -> None:
+    """Raise NodectlError when somebody else on a host listens where services are about to, by their names.
+
+    An operator's machine needs no such check: the addresses of its nodes were seen to be free.
+    """
+    if layout.on_host:
+        own = unitfile.prefix(layout.root.parent.name, layout.root.name)
+        occupied.check(endpoints, own, f"{CODE}/nodectl/run {variant} remove")
 
 
 def tidy(layout: Layout) -> None:

@@ -44,7 +44,7 @@ class Owner:
     @property
     def prefix(self) -> str:
         """Return how the names of the node's units begin."""
-        return f"{PREFIX}.{self.stack}.{self.node}."
+        return prefix(self.stack, self.node)
 
     def unit(self, service: str) -> str:
         """Return the name of a service's unit."""
@@ -59,6 +59,11 @@ class Owner:
         name = unit.removesuffix(".service")
         service = name.removeprefix(self.prefix)
         return service if name == self.prefix + service and service and "." not in service else None
+
+
+def prefix(stack: str, node: str) -> str:
+    """Return how the names of a node's units begin."""
+    return f"{PREFIX}.{stack}.{node}."
 
 
 def unit_files() -> Iterator[Path]:

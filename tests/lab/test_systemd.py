@@ -265,3 +265,17 @@ def test_an_environment_that_is_not_there_is_named(node: HostNode) -> None:
     assert refused.returncode == 1
     assert "/var/cache/dynamo-multinode/env/gpu-py3" in refused.stderr
     assert "`nodectl install` makes it" in refused.stderr
+
+
+def test_a_port_that_another_stacks_leftovers_hold_is_told_with_what_removes_them(node: HostNode) -> None:
+    left = HostNode(node.host, stack="left")
+    left.put_release()
+    assert left.done("apply", stdin=deployment(left))["started"]
+    assert eventually(left.ready, what="the other stack serves")
+    refused = node.run("apply", stdin=deployment(node))
+    assert refused.returncode == 1
+    assert "is taken by dynamo.left.node-1.aggregated-0.service" in refused.stderr
+    remove = refused.stderr.split("run `sudo ")[1].split("`")[0].split()
+    node.host.exec(remove, check=True, seconds=120)
+    assert node.done("apply", stdin=deployment(node))["started"]
+    assert serving(node)
