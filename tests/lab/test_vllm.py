@@ -15,14 +15,19 @@ FLAGS = {"dtype": "float32", "enforce-eager": True, "max-model-len": 2048}
 
 
 @pytest.fixture(scope="module")
-def stacks(lab: Callable[[int], Lab], tmp_path_factory: pytest.TempPathFactory) -> Iterator[LabStacks]:
+def stacks(lab: Callable[[int], Lab], tmp_path_factory: pytest.TempPathFactory) -> LabStacks:
     """Two hosts that find vLLM in place."""
     up = lab(2)
     up.up(len(up.hosts), "cpu")
-    made = LabStacks.make(tmp_path_factory.mktemp("checkout"), up)
-    yield made
+    return LabStacks.make(tmp_path_factory.mktemp("checkout"), up)
+
+
+@pytest.fixture(autouse=True)
+def taken_down(stacks: LabStacks) -> Iterator[None]:
+    """Leave the hosts free for the next test, whatever becomes of this one."""
+    yield
     for stack in ("vllm-disagg", "vllm-large"):
-        made.checkout.run("scripts/down", stack, check=False)
+        stacks.checkout.run("scripts/down", stack, check=False)
 
 
 def test_kv_blocks_move_from_the_prefill_host_to_the_decode_host(stacks: LabStacks) -> None:
@@ -32,7 +37,6 @@ def test_kv_blocks_move_from_the_prefill_host_to_the_decode_host(stacks: LabStac
     [transfer] = [line for line in said.splitlines() if " transfer " in line]
     print(transfer)
     assert transfer.split()[0] == "ok"
-    stacks.down("vllm-disagg")
 
 
 def test_an_engine_over_two_hosts_serves_and_comes_back_when_a_rank_dies(stacks: LabStacks) -> None:
@@ -55,4 +59,3 @@ def test_an_engine_over_two_hosts_serves_and_comes_back_when_a_rank_dies(stacks:
         seconds=300,
         what="the engine answers again",
     )
-    stacks.down("vllm-large")
