@@ -85,6 +85,10 @@ class NetworkSettings(Section):
         le=60000,
         description="the first node's address, counted from the start of the range",
     )
+    public_head: bool | None = Field(
+        default=None,
+        description="whether the head gets an Elastic IP; default: in the stack's own network, not in an existing one",
+    )
     egress: Egress = Field(
         default="nat",
         description="`nat`: a NAT gateway; `endpoints`: S3, Session Manager and EC2, nothing else, "
