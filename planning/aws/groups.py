@@ -29,7 +29,7 @@ _ON_HEAD: Final = ("head", "frontend")
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of a group. The other side is a group or a range; ports are None where all protocols are meant."""
+    """One rule of a group. The other side is a group or a range; no ports: all protocols are meant."""
 
     group: Group
     direction: Direction

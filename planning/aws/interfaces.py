@@ -1,7 +1,7 @@
 """Network interfaces of an instance, exactly as its type has them.
 
-Card 0 carries the primary interface. EFA interfaces take device 1 of card 0, where that card has EFA, and device 0
-of every other card with it; they carry no IP address, so a node keeps the one address that was planned for it.
+Card 0 carries the primary interface. EFA interfaces take device 1 of card 0, where that card has EFA, and
+device 0 of every other card with it; they carry no IP address, so a node keeps the one planned for it.
 Source: the EC2 guide on EFA, and `DescribeInstanceTypes` for which cards have it.
 """
 
@@ -25,7 +25,5 @@ def interfaces(instance: InstanceType, *, efa: bool) -> tuple[Interface, ...]:
     primary = Interface(0, 0, "interface")
     if not efa:
         return (primary,)
-    more = [
-        Interface(card, 0 if card else 1, "efa-only") for card in instance.efa_cards
-    ]
+    more = [Interface(card, 0 if card else 1, "efa-only") for card in instance.efa_cards]
     return (primary, *more)

@@ -1,4 +1,4 @@
-"""The network of a deployment on AWS: ranges, routes and every node's address, all known before anything exists.
+"""The network of a deployment on AWS: ranges, routes, every node's address, all before anything exists.
 
 One subnet holds all GPU nodes, since EFA wants them close. Its way out is a NAT gateway; the ranges that may
 ask the head are routed to the internet gateway instead, so that a head with an Elastic IP in that same subnet
