@@ -135,6 +135,17 @@ def _without_internet(settings: Settings) -> Iterator[Problem]:
         )
 
 
+def notes(settings: Settings) -> Iterator[str]:
+    """Yield what a user of AWS should know before `up`."""
+    target = settings.target
+    if not isinstance(target, AwsTarget):
+        return
+    if target.purchase.option == "spot" and settings.head.placement == "colocated":
+        yield "the head is on a spot instance: an interruption takes NATS, etcd and the frontend with it"
+    if target.open_to_the_world:
+        yield "`openToTheWorld` lets everybody in where a range says so; the endpoint asks for no password"
+
+
 def enough_addresses(target: AwsTarget, nodes: Sequence[Node]) -> Iterator[Problem]:
     """Find networks that cannot hold the nodes."""
     inside = sum(node.gpus > 0 or network(target).public is None for node in nodes)

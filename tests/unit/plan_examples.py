@@ -31,7 +31,7 @@ def disagg(prefill: int = 1, decode: int = 2, **others: Any) -> Settings:
 
 
 def real(pattern: str, roles: dict[str, Any], **others: Any) -> Settings:
-    """Return a stack file of the guide: Llama-3.3-70B with real vLLM on machines of 8 GPUs, by default TP8."""
+    """Return a stack file of the guide: Llama-3.3-70B with real vLLM, TP8 unless said otherwise, on AWS."""
     target = {
         "kind": "aws",
         "instanceType": "p5.48xlarge",
