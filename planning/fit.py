@@ -209,7 +209,7 @@ def summary(found: Fit) -> str:
     return (
         f"weights {found.shape.weights / 1e9:.0f} GB → {_gb(found.weights_gpu)} a GPU"
         f" · KV {found.shape.kv_token() / 1024:.4g} KiB a token → at most {_about(found.tokens)} tokens"
-        f" · context {asked:,} × {found.tokens // max(1, asked):,} sequences"
+        f" · context {asked:,} × {counted(found.tokens // max(1, asked), 'sequence')}"
     )
 
 
