@@ -223,9 +223,9 @@ def _remedy(found: Fit, role: RoleSettings, machine: Machine) -> str:
     ]
     ways = [f"use {' or '.join(map(str, sizes[:3]))}"] if sizes else []
     if found.tokens // found.sequences >= 1:
-        ways.append(f"`max-model-len` of at most {found.tokens // found.sequences}")
+        ways.append(f"set `max-model-len` to at most {found.tokens // found.sequences}")
     if found.sequences > 1 and found.tokens >= max(1, found.context):
-        ways.append(f"`max-num-seqs` of at most {found.tokens // max(1, found.context)}")
+        ways.append(f"set `max-num-seqs` to at most {found.tokens // max(1, found.context)}")
     return ", or ".join(ways or ["use GPUs with more memory"])
 
 

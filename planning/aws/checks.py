@@ -8,6 +8,7 @@ from planning.aws.catalogue import INSTANCE_TYPES, REGENERATE, near
 from planning.aws.groups import RULES_MOST
 from planning.aws.network import admins, clients, network, room
 from planning.values import Node
+from planning.words import counted
 from settings.aws import AwsTarget
 from settings.models import Settings
 from settings.problems import Problem
@@ -148,12 +149,12 @@ def notes(settings: Settings) -> Iterator[str]:
 
 def enough_addresses(target: AwsTarget, nodes: Sequence[Node]) -> Iterator[Problem]:
     """Find networks that cannot hold the nodes."""
-    inside = sum(node.gpus > 0 or network(target).public is None for node in nodes)
-    if inside > room(target):
+    where, most = network(target), max(0, room(target))
+    inside = sum(node.gpus > 0 or where.public is None for node in nodes)
+    if inside > most:
         yield Problem(
             "target.network.cidr",
-            f"holds {max(0, room(target))} nodes from `firstAddress: {target.network.first_address}` in "
-            f"{network(target).cluster}, and the plan has {inside}; write a wider range or a lower "
-            "`firstAddress`",
+            f"holds {counted(most, 'node')} from `firstAddress: {target.network.first_address}` in "
+            f"{where.cluster}, and the plan has {inside}; write a wider range or a lower `firstAddress`",
             target.network.cidr,
         )

@@ -207,7 +207,7 @@ def test_weights_that_do_not_fit_are_refused_with_the_sizes_that_do() -> None:
 
 def test_a_context_that_does_not_fit_is_refused_with_the_one_that_does() -> None:
     [told] = refused(sized("p5.48xlarge", 2))
-    assert told.endswith("use 4 or 8 or 16, or `max-model-len` of at most 51719")
+    assert told.endswith("use 4 or 8 or 16, or set `max-model-len` to at most 51719")
     assert refused(sized("p5.48xlarge", 2, max_model_len=51719)) == []
     assert refused(sized("p5.48xlarge", 2, max_model_len=51720)) != []
 
@@ -215,7 +215,7 @@ def test_a_context_that_does_not_fit_is_refused_with_the_one_that_does() -> None
 def test_sequences_that_do_not_fit_are_refused_with_how_many_do() -> None:
     [told] = refused(sized("p5.48xlarge", 8, max_num_seqs=64))
     assert "64 sequences of 131,072 tokens x 40 KiB of KV cache = 343.6 GB" in told
-    assert told.endswith("`max-model-len` of at most 23418, or `max-num-seqs` of at most 11")
+    assert told.endswith("set `max-model-len` to at most 23418, or set `max-num-seqs` to at most 11")
     assert refused(sized("p5.48xlarge", 8, max_num_seqs=11)) == []
 
 
