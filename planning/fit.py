@@ -146,8 +146,6 @@ def fit(settings: Settings, role: RoleSettings, machine: Machine) -> Fit | str:
     found, flags = shape(settings.model), role.flags
     if found is None:
         return f"{settings.model.name} is no model that is known here; write its `model.shape`"
-    if not machine.gpu_memory:
-        return f"how much memory a GPU of each {machine.name} has is not known"
     context = _tokens(flags.get("max-model-len", found.context))
     sequences = _tokens(flags.get("max-num-seqs", 1))
     share = _share(flags.get("gpu-memory-utilization", GPU_MEMORY_UTILIZATION))

@@ -6,7 +6,7 @@ from typing import Final
 
 from planning.aws.catalogue import INSTANCE_TYPES, REGENERATE, near
 from planning.aws.groups import RULES_MOST
-from planning.aws.network import admins, clients, network, room
+from planning.aws.network import WIDEST, admins, clients, network, room
 from planning.values import Node
 from planning.words import counted
 from settings.aws import AwsTarget
@@ -14,8 +14,6 @@ from settings.models import Settings
 from settings.problems import Problem
 
 _RESERVED: Final = ("capacity-block", "reservation")
-_WIDEST: Final = 8
-"""Prefix length of the widest range that may be routed past the NAT gateway."""
 
 
 def instance_types(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
@@ -108,13 +106,15 @@ def _routable(target: AwsTarget) -> Iterator[Problem]:
 
     What a head with a public address answers to goes past the NAT gateway, for the whole subnet.
     """
-    for text in network(target).direct:
-        if ipaddress.IPv4Network(text).prefixlen < _WIDEST:
+    if target.network.subnet_id is not None or not network(target).public_head:
+        return
+    for text in dict.fromkeys([*admins(target), *clients(target)]):
+        if ipaddress.IPv4Network(text).prefixlen < WIDEST:
             key = "target.adminRanges" if text in admins(target) else "target.clientRanges"
             yield Problem(
                 key,
                 f"{text} is too wide for a head among the workers, whose way out it would take; "
-                f"write `head: dedicated`, or ranges of /{_WIDEST} and narrower",
+                f"write `head: dedicated`, or ranges of /{WIDEST} and narrower",
             )
 
 

@@ -221,6 +221,12 @@ def test_who_may_come_is_answered_past_the_gateway_unless_they_are_within() -> N
     assert found.public_head
 
 
+def test_a_head_outside_of_the_cluster_takes_no_way_out_from_the_workers() -> None:
+    everybody = target(clientRanges=["0.0.0.0/0"], openToTheWorld=True)
+    assert network(everybody, colocated=False).direct == ()
+    assert network(everybody).direct == (ADMINS,), "a route to everywhere there is already"
+
+
 def test_nobody_from_outside_means_no_public_address() -> None:
     found = network(target(access="ssm", adminRanges=[], clientRanges=[]))
     assert not found.public_head
