@@ -12,7 +12,7 @@ from planning.aws.catalogue import INSTANCE_TYPES
 from planning.cost import FILE, HOURS_A_MONTH, Cost
 from planning.values import Plan
 from scripts.prices import document, prices
-from tests.unit.plan_examples import agg, settings
+from tests.unit.plan_examples import AWS, agg, settings
 
 VOLUME = (200 * 0.08 + 3000 * 0.005 + 375 * 0.04) / HOURS_A_MONTH
 """200 GiB of gp3 with 6,000 operations and 500 MiB a second."""
@@ -27,17 +27,12 @@ PREINSTALLED = {"kind": "preinstalled", "path": "/opt/dynamo"}
 
 def planned(*, head: str = "colocated", limit: float | None = None, **target: Any) -> Plan:
     """Return a plan of two p5.48xlarge, by default on demand in us-east-1."""
-    body = {
-        "kind": "aws",
-        "instanceType": "p5.48xlarge",
-        "region": "us-east-1",
-        "adminRanges": ["203.0.113.7"],
-        **target,
-    }
     roles = {"aggregated": {"replicas": 2, "parallelism": {"tensor": 8}}}
     most = {"maxHourly": limit} if limit else {}
     return plan(
-        settings("agg", roles, target=body, engine="mocker", head=head, cost=most, runtime=PREINSTALLED)
+        settings(
+            "agg", roles, target=AWS | target, engine="mocker", head=head, cost=most, runtime=PREINSTALLED
+        )
     )
 
 

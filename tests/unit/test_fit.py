@@ -10,7 +10,7 @@ from planning.fit import Fit, Shape, attention_heads, fit, shape, summary
 from planning.machines import Machine, machine
 from settings import Settings
 from settings.models import ModelSettings, RoleSettings
-from tests.unit.plan_examples import LLAMA, real
+from tests.unit.plan_examples import AWS, LLAMA, real
 
 GIB = 1024**3
 H100 = Machine("p5.48xlarge", 8, "H100 80 GiB", 80 * GIB, 32)
@@ -23,9 +23,8 @@ def role(tensor: int = 8, pipeline: int = 1, **flags: Any) -> RoleSettings:
 
 
 def stack(model: str | dict[str, Any] = LLAMA, **target: Any) -> Settings:
-    body = {"kind": "aws", "instanceType": "p5.48xlarge", "region": "us-east-1", "adminRanges": ["10.0.0.1"]}
     named = {"name": model} if isinstance(model, str) else model
-    return real("agg", {"aggregated": {}}, target=body | target, model=named)
+    return real("agg", {"aggregated": {}}, target=AWS | target, model=named)
 
 
 def computed(of: RoleSettings, model: str | dict[str, Any] = LLAMA, on: Machine = H100) -> Fit:
@@ -190,10 +189,9 @@ def refused(of: Settings) -> list[str]:
 
 
 def sized(instance: str, tensor: int, **flags: Any) -> Settings:
-    body = {"kind": "aws", "instanceType": instance, "region": "us-east-1", "adminRanges": ["10.0.0.1"]}
     named = {name.replace("_", "-"): value for name, value in flags.items()}
     roles = {"aggregated": {"parallelism": {"tensor": tensor}, "flags": named}}
-    return real("agg", roles, target=body)
+    return real("agg", roles, target=AWS | {"instanceType": instance})
 
 
 def test_weights_that_do_not_fit_are_refused_with_the_sizes_that_do() -> None:

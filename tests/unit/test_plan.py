@@ -12,7 +12,7 @@ from planning.reference import PAGE, PLAN_PAGE, with_plan, with_tables
 from settings import Settings
 from settings.problems import StackFileError
 from settings.reading import read_stack_file
-from tests.unit.plan_examples import LLAMA, addresses, agg, disagg, places, real, settings
+from tests.unit.plan_examples import AWS, LLAMA, addresses, agg, disagg, places, real, settings
 
 STACKS = Path(__file__).parents[2] / "stacks"
 
@@ -22,13 +22,7 @@ def local(**target: Any) -> dict[str, Any]:
 
 
 def aws(**target: Any) -> dict[str, Any]:
-    return {
-        "kind": "aws",
-        "instanceType": "p5.48xlarge",
-        "region": "us-east-1",
-        "adminRanges": ["203.0.113.7"],
-        **target,
-    }
+    return {**AWS, **target}
 
 
 def split(replicas: int = 1, **parallelism: int) -> dict[str, Any]:
