@@ -1,0 +1,141 @@
+"""Security groups from the plan's flows: who may connect to the head, to the cluster, and from outside.
+
+- `coordination`, of the head: what nodes of the cluster connect to there, NATS and etcd first.
+- `cluster`, of every GPU node: everything from and to itself, which EFA needs in both directions.
+- `access`, of the head: SSH for administrators, the endpoint for clients.
+
+EC2 refuses a rule that there is already, whatever either is for: rules of the same ports and sides are one.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Final, Literal
+
+from planning.aws.network import admins, clients, network
+from planning.values import Flow, Plan
+from settings.aws import AwsTarget
+
+Group = Literal["coordination", "cluster", "access"]
+Direction = Literal["ingress", "egress"]
+
+GROUPS: Final[dict[Group, str]] = {
+    "coordination": "NATS, etcd and the frontend, from the cluster to the head",
+    "cluster": "everything between the nodes, which EFA needs both ways",
+    "access": "SSH for administrators and the endpoint for clients",
+}
+"""Each group with its description."""
+
+ENDPOINT_GROUP: Final[Group] = "cluster"
+"""The group of interface endpoints (`planning.aws.network.ENDPOINTS`)."""
+
+RULES_MOST: Final = 60
+"""Rules of a group in one direction that EC2 allows by default."""
+
+SSH: Final = 22
+_HTTPS: Final = 443
+_ALL: Final = "-1"
+_EVERYWHERE: Final = "0.0.0.0/0"
+_ON_HEAD: Final = ("head", "frontend")
+_LONGEST: Final = 255
+"""Characters of a description."""
+
+
+@dataclass(frozen=True)
+class Rule:
+    """One rule of a group. The other side is a group or a range; no ports: all protocols are meant."""
+
+    group: Group
+    direction: Direction
+    peer: str
+    """Name of a group, or a range."""
+    first: int | None
+    last: int | None
+    why: str
+    """Its description: of letters that EC2 takes, and not too long."""
+
+    @property
+    def name(self) -> str:
+        """Return a name that tells it from every other, and stays while it means the same."""
+        ports = "all" if self.first is None else f"{self.first}-{self.last}"
+        if self.first is not None and self.first == self.last:
+            ports = str(self.first)
+        return f"{self.group}-{self.direction}-{ports}-{self.peer.replace('/', '-')}"
+
+    @property
+    def protocol(self) -> str:
+        """Return the protocol as EC2 names it; -1 stands for all."""
+        return _ALL if self.first is None else "tcp"
+
+    @property
+    def of_group(self) -> bool:
+        """Whether the other side is a group."""
+        return self.peer in GROUPS
+
+
+def groups_of(plan: Plan, node: str) -> tuple[Group, ...]:
+    """Return the groups that the primary interface of a node is in; its EFA interfaces are in `cluster`."""
+    found = next(one for one in plan.nodes if one.name == node)
+    if not found.head:
+        return ("cluster",)
+    return ("coordination", "access", "cluster") if found.gpus else ("coordination", "access")
+
+
+def rules(plan: Plan) -> tuple[Rule, ...]:
+    """Return every rule, each once."""
+    target = plan.settings.target
+    if not isinstance(target, AwsTarget):
+        raise TypeError(f"not aws: {target.kind}")
+    found: dict[str, Rule] = {}
+    for rule in (*_inside(), *_to_head(plan), *_from_head(plan, target), *_from_outside(plan, target)):
+        same = found.get(rule.name)
+        found[rule.name] = _joined(same, rule) if same else rule
+    return tuple(found.values())
+
+
+def _joined(one: Rule, other: Rule) -> Rule:
+    whys = dict.fromkeys([*one.why.split("; "), *other.why.split("; ")])
+    return Rule(one.group, one.direction, one.peer, one.first, one.last, "; ".join(whys)[:_LONGEST])
+
+
+def _inside() -> Iterator[Rule]:
+    why = "between the nodes: EFA, collectives, KV blocks"
+    yield Rule("cluster", "ingress", "cluster", None, None, why)
+    yield Rule("cluster", "egress", "cluster", None, None, why)
+    out = "packages, models and services of AWS"
+    yield Rule("cluster", "egress", _EVERYWHERE, None, None, out)
+    yield Rule("coordination", "egress", _EVERYWHERE, None, None, out)
+
+
+def _to_head(plan: Plan) -> Iterator[Rule]:
+    for flow in plan.flows:
+        if flow.target in _ON_HEAD and flow.source != "client":
+            yield Rule("coordination", "ingress", "cluster", flow.first, flow.last, flow.why)
+
+
+def _from_head(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
+    """Yield what a head outside of the cluster needs of what is in it; one that is a worker has it anyway."""
+    if "cluster" in groups_of(plan, plan.head):
+        return
+    for flow in plan.flows:
+        if _from_head_to_worker(plan, flow):
+            yield Rule("cluster", "ingress", "coordination", flow.first, flow.last, flow.why)
+    if target.access == "proxy":
+        yield Rule("cluster", "ingress", "coordination", SSH, SSH, "SSH to the workers, through the head")
+    if network(target).endpoints:
+        yield Rule("cluster", "ingress", "coordination", _HTTPS, _HTTPS, "services of AWS")
+
+
+def _from_head_to_worker(plan: Plan, flow: Flow) -> bool:
+    """Return whether a flow leads from the head to a worker node: frontends are there only if several are."""
+    if flow.target in _ON_HEAD:
+        return flow.target == "frontend" and plan.balanced and flow.source in ("head", "node")
+    return flow.source in _ON_HEAD
+
+
+def _from_outside(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
+    for who in admins(target):
+        yield Rule("access", "ingress", who, SSH, SSH, "SSH for administrators")
+    for flow in plan.flows:
+        if flow.source == "client":
+            for who in clients(target):
+                yield Rule("access", "ingress", who, flow.first, flow.last, flow.why)
