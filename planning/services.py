@@ -12,6 +12,7 @@ from planning.roles import worker_roles
 from planning.rollout import digest, rollout
 from planning.runtimes import runtime_of
 from planning.values import Engine, Node, Plan, PlannedService
+from planning.watching import watch
 from settings.models import Settings
 
 _STOP_SECONDS: Final = 75
@@ -47,7 +48,7 @@ def installed(plan: Plan, node: str) -> RuntimeSpec:
     """Return what one node must have before its services start."""
     balances = any(service.kind == "balancer" for service in plan.services_on(node))
     programs = [*(["haproxy"] if balances else []), *(["nft"] if managed(plan) else [])]
-    found = runtime_of(plan.runtime, head=node == plan.head)
+    found = runtime_of(plan.runtime, next(one for one in plan.nodes if one.name == node))
     return found.model_copy(update={"programs": programs}) if programs else found
 
 
@@ -58,11 +59,12 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
         node.name: Manifest(
             node=node.name,
             identity="",
-            runtime=runtime_of(plan.runtime, head=node.head),
+            runtime=runtime_of(plan.runtime, node),
             generation=plan.generation,
             services={service.name: _service(site, service) for service in plan.services_on(node.name)},
             firewall=firewall(plan, addresses, node.name),
             rollout=rollout(site, node.name),
+            watch=watch(site, node.name),
         )
         for node in plan.nodes
     }

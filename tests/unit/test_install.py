@@ -130,8 +130,8 @@ def test_a_second_install_finds_everything_in_place(machine: Machine) -> None:
         ),
         ({"variant": "mocker"}, "model: expected {kind, name}, got None"),
         (
-            {"variant": "mocker", "model": {"kind": "s3", "name": "x"}},
-            "model.kind: 's3' is unknown; use one of",
+            {"variant": "mocker", "model": {"kind": "ftp", "name": "x"}},
+            "model.kind: 'ftp' is unknown; use one of",
         ),
         (
             {"variant": "mocker", "model": {"kind": "generated", "name": "../x"}},
