@@ -5,11 +5,12 @@ just begun.
 """
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum, auto
 from typing import Final
 
+_ANY: Final = re.compile(r"^\w*frontend_", re.MULTILINE)
 _COUNTS: Final = re.compile(
     r"^\w*frontend_(requests_total|requests_started_total)(\{[^}]*\})? ([0-9.e+]+)", re.MULTILINE
 )
@@ -35,8 +36,13 @@ class Word(Enum):
     END = auto()
 
 
-def load(pages: Iterable[str]) -> Load:
-    """Return the load from the metrics page of every frontend (Prometheus's text format)."""
+def load(pages: Sequence[str]) -> Load | None:
+    """Return the load from the metrics page of every frontend (Prometheus's text format).
+
+    None where a page has no frontend's metrics at all: they were given names that are not known here.
+    """
+    if not all(_ANY.search(page) for page in pages):
+        return None
     text = "\n".join(pages)
     in_flight = sum(float(found[2]) for found in _IN_FLIGHT.findall(text))
     return Load(sum(float(found[2]) for found in _COUNTS.findall(text)), in_flight > 0)

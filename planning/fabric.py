@@ -45,8 +45,10 @@ def efa_environment(settings: Settings) -> Mapping[str, str]:
 
 
 def has_nvme(settings: Settings) -> bool:
-    """Return whether the nodes with GPUs have an instance store."""
+    """Return whether nodes with GPUs cache on an instance store; simulated engines have little to cache."""
     target = settings.target
+    if engine_kind(settings) != "vllm":
+        return False
     return isinstance(target, AwsTarget) and INSTANCE_TYPES[target.instance_type].nvme_gb > 0
 
 
