@@ -23,10 +23,12 @@ def nodes(of: Settings) -> dict[str, Manifest]:
     return manifests(planned, addresses(planned))
 
 
+def worker(of: Settings) -> Service:
+    return next(one for name, one in services(of).items() if name.endswith(("/decode-0", "/aggregated-0")))
+
+
 def worker_env(of: Settings) -> dict[str, str]:
-    return next(
-        one.env for name, one in services(of).items() if name.endswith(("/decode-0", "/aggregated-0"))
-    )
+    return worker(of).env
 
 
 def backends(of: Settings) -> object:

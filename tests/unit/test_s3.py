@@ -1,7 +1,6 @@
 """A model from S3: what is fetched, what is kept, what goes; against moto's server on loopback."""
 
 import json
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
@@ -13,13 +12,13 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from nodectl import models
+from nodectl import s3 as s3_script
 from nodectl.errors import BadInputError, NodectlError
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 URI = "s3://models/llama/instruct"
-SCRIPT = Path(models.__file__).with_name("s3.py")
 
 
 @pytest.fixture(scope="module")
@@ -58,14 +57,29 @@ def s3(server: str, monkeypatch: pytest.MonkeyPatch) -> Iterator["S3Client"]:
     client.delete_bucket(Bucket="models")
 
 
-def sync(folder: Path, uri: str = URI) -> "subprocess.CompletedProcess[str]":
-    command = [sys.executable, str(SCRIPT), uri, str(folder), str(folder.with_name("record"))]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+class Syncing:
+    """Synchronises into one folder."""
+
+    def __init__(self, folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        self.folder = folder / "model"
+        self.record = folder / "record"
+        self._capsys = capsys
+
+    def fetched(self, uri: str = URI) -> int:
+        """Return how many files were fetched."""
+        s3_script.main(uri, str(self.folder), str(self.record))
+        return int(self._capsys.readouterr().out.split("of which ")[1].split()[0])
+
+    def refused(self, uri: str = URI) -> str:
+        """Return the reason."""
+        with pytest.raises(SystemExit) as refusal:
+            s3_script.main(uri, str(self.folder), str(self.record))
+        return str(refusal.value)
 
 
-def fetched(done: "subprocess.CompletedProcess[str]") -> int:
-    assert done.returncode == 0, done.stderr
-    return int(done.stdout.split("of which ")[1].split()[0])
+@pytest.fixture
+def syncing(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> Syncing:
+    return Syncing(tmp_path, capsys)
 
 
 def held(folder: Path) -> dict[str, str]:
@@ -76,45 +90,41 @@ WHOLE = {"config.json": "{}", "model-1.safetensors": "one", "original/params.jso
 
 
 def test_a_folder_is_made_what_lies_in_s3_and_nothing_is_fetched_twice(
-    s3: "S3Client", tmp_path: Path
+    s3: "S3Client", syncing: Syncing
 ) -> None:
-    folder = tmp_path / "model"
-    assert fetched(sync(folder)) == 3
-    assert held(folder) == WHOLE
-    assert fetched(sync(folder)) == 0
+    assert syncing.fetched() == 3
+    assert held(syncing.folder) == WHOLE
+    assert syncing.fetched() == 0
 
 
 def test_what_changed_in_s3_or_was_damaged_here_is_fetched_again_and_what_left_goes(
-    s3: "S3Client", tmp_path: Path
+    s3: "S3Client", syncing: Syncing
 ) -> None:
-    folder = tmp_path / "model"
-    sync(folder)
+    syncing.fetched()
     s3.put_object(Bucket="models", Key="llama/instruct/model-1.safetensors", Body=b"two")  # of the same size
     s3.delete_object(Bucket="models", Key="llama/instruct/original/params.json")
-    (folder / "config.json").write_text("cut")
-    assert fetched(sync(folder)) == 2
-    assert held(folder) == {"config.json": "{}", "model-1.safetensors": "two"}
+    (syncing.folder / "config.json").write_text("cut")
+    assert syncing.fetched() == 2
+    assert held(syncing.folder) == {"config.json": "{}", "model-1.safetensors": "two"}
 
 
 def test_a_sync_that_was_cut_off_goes_on_with_the_files_that_are_missing(
-    s3: "S3Client", tmp_path: Path
+    s3: "S3Client", syncing: Syncing
 ) -> None:
-    folder = tmp_path / "model"
-    sync(folder)
-    record = folder.with_name("record")
-    known = json.loads(record.read_text())
+    syncing.fetched()
+    known = json.loads(syncing.record.read_text())
     del known["model-1.safetensors"]
-    record.write_text(json.dumps(known))
-    (folder / "model-1.safetensors").rename(folder / ".model-1.safetensors.partial")
-    assert fetched(sync(folder)) == 1
-    assert held(folder) == WHOLE
+    syncing.record.write_text(json.dumps(known))
+    weights = syncing.folder / "model-1.safetensors"
+    weights.rename(weights.with_name(f".{weights.name}.partial"))
+    assert syncing.fetched() == 1
+    assert held(syncing.folder) == WHOLE
 
 
-def test_a_record_that_cannot_be_read_costs_only_the_download(s3: "S3Client", tmp_path: Path) -> None:
-    folder = tmp_path / "model"
-    sync(folder)
-    folder.with_name("record").write_text("{")
-    assert fetched(sync(folder)) == 3
+def test_a_record_that_cannot_be_read_costs_only_the_download(s3: "S3Client", syncing: Syncing) -> None:
+    syncing.fetched()
+    syncing.record.write_text("{")
+    assert syncing.fetched() == 3
 
 
 @pytest.mark.parametrize(
@@ -125,19 +135,15 @@ def test_a_record_that_cannot_be_read_costs_only_the_download(s3: "S3Client", tm
     ],
 )
 def test_what_is_not_there_is_told_with_the_remedy(
-    s3: "S3Client", tmp_path: Path, uri: str, said: str
+    s3: "S3Client", syncing: Syncing, uri: str, said: str
 ) -> None:
-    done = sync(tmp_path / "model", uri)
-    assert done.returncode == 1
-    assert said in done.stderr
-    assert "Traceback" not in done.stderr
+    assert said in syncing.refused(uri)
 
 
-def test_an_object_that_would_leave_the_folder_is_refused(s3: "S3Client", tmp_path: Path) -> None:
+def test_an_object_that_would_leave_the_folder_is_refused(s3: "S3Client", syncing: Syncing) -> None:
     s3.put_object(Bucket="models", Key="llama/instruct/../../escaped", Body=b"x")
-    done = sync(tmp_path / "model")
-    assert "leads out of the folder" in done.stderr
-    assert not (tmp_path.parent / "escaped").exists()
+    assert "leads out of the folder" in syncing.refused()
+    assert not syncing.folder.exists()
 
 
 def ensure(folder: Path, uri: str = URI) -> tuple[str, bool]:
