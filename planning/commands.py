@@ -12,7 +12,7 @@ from pydantic import JsonValue
 
 from nodectl.manifest import FlagValue
 from planning import ports
-from planning.fabric import efa_environment, uses_libfabric
+from planning.fabric import BACKEND, efa_environment, uses_libfabric
 from planning.values import Engine, Plan, PlannedService, Rank
 from settings.models import EngineKind, FrontendSettings, ModelSettings, RoleSettings, Settings
 
@@ -283,7 +283,7 @@ def _kv_transfer(site: Site, engine: Engine) -> dict[str, JsonValue]:
     if site.plan.runtime.variant == "cpu":
         config["kv_buffer_device"] = "cpu"
     if uses_libfabric(site.settings):
-        config["kv_connector_extra_config"] = {"backends": ["LIBFABRIC"]}
+        config["kv_connector_extra_config"] = {"backends": [BACKEND]}
     return config
 
 

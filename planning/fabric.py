@@ -12,6 +12,9 @@ from settings.models import Settings
 NO_RDMA: Final = ("g4dn", "g5", "p3dn")
 """Families whose EFA cannot read a peer's memory: libfabric ends who asks for it there, and NIXL needs it."""
 
+BACKEND: Final = "LIBFABRIC"
+"""NIXL's name of what moves KV blocks over EFA."""
+
 LIBRARIES: Final[list[MachineLibrary]] = ["libfabric.so.1", "libhwloc.so.15"]
 """What the LIBFABRIC backend of pip's NIXL takes from the machine."""
 

@@ -18,7 +18,7 @@ from settings.models import Settings
 _STOP_SECONDS: Final = 75
 """Dynamo drains: 5 s of grace, up to 30 s for requests in flight, up to 30 s to clean up."""
 
-_START_SECONDS: Final = {"mocker": 60, "cpu": 600, "gpu": 1800}
+START_SECONDS: Final = {"mocker": 60, "cpu": 600, "gpu": 1800}
 """By runtime: a simulated engine, a small model on few cores, 141 GB of weights from disk."""
 
 _STOP_MARGIN: Final = 15
@@ -116,7 +116,7 @@ def _frontend(command: Command, site: Site, address: str) -> Service:
         module=command.module,
         flags=command.flags,
         env=command.env,
-        ready=Ready(http=gate.ready if gate else f"{url}/health", seconds=_START_SECONDS["mocker"]),
+        ready=Ready(http=gate.ready if gate else f"{url}/health", seconds=START_SECONDS["mocker"]),
         stop=_stop(site.settings),
         after=_stores(site),
         gate=gate,
@@ -127,7 +127,7 @@ def _worker(site: Site, engine: Engine, number: int) -> Service:
     settings, rank = site.settings, engine.ranks[number]
     command = commands.worker(site, engine, number, dict(worker_roles(settings))[engine.role])
     health = f"http://{site.addresses[rank.node]}:{ports.of_slot(rank.slot).system}/health"
-    seconds = _START_SECONDS[site.plan.runtime.variant]
+    seconds = START_SECONDS[site.plan.runtime.variant]
     return Service(
         module=command.module,
         flags=command.flags,
