@@ -28,8 +28,8 @@ def keep(texts: Mapping[str, str]) -> bool:
 
 
 def start(name: str) -> None:
-    """Start a unit anew, as it is now."""
-    systemctl("restart", "--", name)
+    """Start a unit anew, as it is now; what it comes after at boot may take minutes."""
+    systemctl("restart", "--no-block", "--", name)
 
 
 def drop(*names: str) -> bool:

@@ -77,4 +77,4 @@ class Metadata:
             raise UnreachableError(f"{self._endpoint}{path}: {error}") from None
         except (OSError, HTTPException) as error:
             raise UnreachableError(f"{self._endpoint}{path}: {error}") from None
-        return body.decode(errors="replace")
+        return body.decode(errors="replace").strip()

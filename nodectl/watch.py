@@ -26,8 +26,7 @@ UNIT: Final = f"{unitfile.HOST_PREFIX}watch.service"
 _UNIT_TEXT: Final = """\
 [Unit]
 Description=idleness and interruption of this machine (dynamo-multinode)
-Wants=network-online.target
-After=network-online.target
+After=network.target
 StartLimitIntervalSec=0
 
 [Service]
@@ -98,6 +97,8 @@ class Watcher:
         """What the head last said and everybody on this machine was told."""
         self._rebalance: str | None = None
         self._taken = False
+        self._unreachable: str | None = None
+        """What was last said of the metadata service."""
 
     def look(self) -> None:
         """Look once, and do what is due."""
@@ -119,8 +120,11 @@ class Watcher:
             notice = self._metadata.interruption()
             rebalance = self._metadata.rebalance()
         except UnreachableError as error:
-            print(f"spot: {error}", flush=True)
+            if str(error) != self._unreachable:
+                self._unreachable = str(error)
+                print(f"spot: {error}", flush=True)
             return
+        self._unreachable = None
         at = None if rebalance is None else str(rebalance.get("noticeTime"))
         if at is not None and at != self._rebalance:
             self._rebalance = at

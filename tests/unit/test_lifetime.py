@@ -29,7 +29,7 @@ def test_a_timer_of_systemd_announces_the_end_while_the_warning_still_has_its_ti
     assert programs.calls("systemctl") == [
         "systemctl daemon-reload",
         f"systemctl --quiet enable -- {lifetime.TIMER}",
-        f"systemctl restart -- {lifetime.TIMER}",
+        f"systemctl restart --no-block -- {lifetime.TIMER}",
     ]
 
 
@@ -51,7 +51,7 @@ def test_another_lifetime_calls_an_announced_end_off_before_the_timer_decides_an
 ) -> None:
     lifetime.keep(TWO_HOURS)
     lifetime.keep(TWO_HOURS | {"minutes": 240})
-    assert programs.calls()[-2:] == ["shutdown -c", f"systemctl restart -- {lifetime.TIMER}"]
+    assert programs.calls()[-2:] == ["shutdown -c", f"systemctl restart --no-block -- {lifetime.TIMER}"]
 
 
 def test_without_a_lifetime_nothing_of_one_stays(programs: StubPrograms, tmp_path: Path) -> None:

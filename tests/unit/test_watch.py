@@ -285,6 +285,18 @@ def test_without_etcd_an_interruption_notice_stops_the_workers_at_once(
     assert len(machine.programs.calls("systemctl")) == 1
 
 
+def test_a_metadata_service_that_stays_away_is_said_once_and_stops_nothing(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv(ENDPOINT_VARIABLE, "http://127.0.0.1:9")
+    machine.watcher = watch.Watcher(machine.layout, Metadata())
+    machine.is_to(spot=True)
+    for _ in range(3):
+        machine.watcher.look()
+    assert capsys.readouterr().out.count("spot: ") == 1
+    assert machine.programs.calls() == []
+
+
 def test_a_rebalance_recommendation_is_said_once_and_stops_nothing(machine: Machine, imds: Imds) -> None:
     machine.is_to(spot=True)
     imds.documents[REBALANCE] = {"noticeTime": "2026-11-25T08:20:00Z"}
@@ -308,7 +320,7 @@ def test_the_watch_is_a_unit_that_restarts_only_when_it_changes(
     watch.keep(machine.layout, wanted=True)
     unit = (tmp_path / watch.UNIT).read_text()
     assert f"/nodectl/run node watch --root {machine.layout.root}\n" in unit
-    assert machine.programs.calls()[-1] == f"systemctl restart -- {watch.UNIT}"
+    assert machine.programs.calls()[-1] == f"systemctl restart --no-block -- {watch.UNIT}"
     before = len(machine.programs.calls())
     watch.keep(machine.layout, wanted=True)
     assert [call.split()[1:3] for call in machine.programs.calls()[before:]] == [["--quiet", "enable"]]
