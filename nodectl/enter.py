@@ -21,7 +21,7 @@ def main(argv: Sequence[str]) -> int:  # noqa: RET503 - exec does not come back
     """Run a verb, here or by becoming the environment's Python."""
     if len(argv) < 2:
         print(
-            f"usage: run VARIANT VERB [OPTIONS], with VARIANT one of {', '.join(environments.SIZES)}",
+            f"usage: run VARIANT VERB [OPTIONS], with VARIANT one of {', '.join(environments.VARIANTS)}",
             file=sys.stderr,
         )
         return 2

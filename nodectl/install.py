@@ -95,8 +95,8 @@ def installed_python(variant: str) -> Path:
     That is rather the one for the Python that runs this, but a host may have got another Python since.
     Raises `BadInputError` for an unknown variant, `NodectlError` where there is none.
     """
-    if variant not in environments.SIZES:
-        raise BadInputError(f"variant: {variant!r} is unknown; use one of {', '.join(environments.SIZES)}")
+    if variant not in environments.VARIANTS:
+        raise BadInputError(f"variant: {variant!r} is unknown; use one of {', '.join(environments.VARIANTS)}")
     for python in dict.fromkeys([sys.version_info[:2], *reversed(PYTHONS)]):
         if environments.is_complete(environment_path(variant, python)):
             return environment_path(variant, python) / "bin" / "python"

@@ -75,7 +75,8 @@ def ensure(cache: Path, deadline: float, places: Places = Places()) -> bool:
     with steps.locked(cache, deadline):
         if os.path.ismount(cache):
             return True
-        _await_ready_made()
+        if not os.path.ismount(places.ready_made):
+            _await_ready_made()
         cache.mkdir(mode=0o755, exist_ok=True)
         if os.path.ismount(places.ready_made):
             folder = places.ready_made / LABEL
@@ -98,7 +99,7 @@ def _start_at_boot() -> None:
 def _await_ready_made() -> None:
     """Wait, right after a boot, for the Deep Learning AMI to mount the disks; others have no such unit.
 
-    Starting what is about to start is waiting for it, and what has ended well is not done again.
+    Starting what is about to start is waiting for it.
     """
     if systemctl := programs.look("systemctl"):
         _ran([systemctl, "start", DLAMI_UNIT])

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nodectl import install, tinymodel
+from nodectl import install, lifetime, nvme, tinymodel
 from nodectl.errors import NodectlError
 
 pytestmark = pytest.mark.timeout(60)
@@ -278,6 +278,18 @@ def test_a_model_that_the_services_of_a_host_cannot_read_is_refused(host_cache: 
     closed.chmod(0o700)
     with pytest.raises(NodectlError, match=f"since {closed} is closed to other users .mode 700"):
         install.install(spec)
+
+
+def test_a_hosts_lifetime_holds_whatever_fails_after_it(
+    host_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr(lifetime, "keep", kept.append)
+    monkeypatch.setattr(nvme, "ensure", lambda *_: pytest.fail("the disk is broken"))
+    spec = SPEC | {"cache": "nvme", "lifetime": {"minutes": 60, "warn_minutes": 10}}
+    with pytest.raises(pytest.fail.Exception, match="the disk is broken"):
+        install.install(spec)
+    assert kept == [spec["lifetime"]]
 
 
 def test_a_host_that_got_another_python_keeps_the_environment_that_it_has(host_cache: Path) -> None:

@@ -123,10 +123,13 @@ def test_the_deep_learning_amis_own_mount_is_waited_for_and_used(
     machine: Machine, programs: StubPrograms, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     machine.places.ready_made.mkdir()
-    monkeypatch.setattr("os.path.ismount", lambda path: path == machine.places.ready_made)
+    started = "systemctl start dlami-nvme.service"
+    monkeypatch.setattr(
+        "os.path.ismount", lambda path: path == machine.places.ready_made and started in programs.calls()
+    )
     machine.ensure()
     assert programs.calls() == [
-        "systemctl start dlami-nvme.service",
+        started,
         f"mount --bind {machine.places.ready_made}/{LABEL} {machine.cache}",
     ]
 
