@@ -21,6 +21,7 @@ from nodectl.manifest import FlagValue
 from settings.aws import AwsTarget
 from settings.runtime import Runtime, VenvRuntime
 from settings.section import Argument, Count, Folder, Section, wrong
+from settings.shape import ModelShape
 from settings.targets import HostsTarget, LocalTarget
 
 Role = Literal["frontend", "aggregated", "prefill", "decode"]
@@ -167,6 +168,10 @@ class ModelSettings(Section):
         validate_default=True,
         description="folder in a bucket, for `source: s3`; the nodes' instance profile may read it",
         examples=["s3://my-models/llama-3.3-70b-instruct"],
+    )
+
+    shape: ModelShape | None = Field(
+        default=None, description="what decides its memory, for a model that `scripts/plan` does not know"
     )
 
     @field_validator("name")
