@@ -5,6 +5,7 @@ from typing import Final
 
 from nodectl.manifest import MachineLibrary
 from planning.aws.catalogue import INSTANCE_TYPES
+from planning.aws.interfaces import efa
 from planning.roles import engine_kind
 from settings.aws import AwsTarget
 from settings.models import Settings
@@ -25,9 +26,7 @@ LIBRARY_PATH: Final = "/opt/amazon/efa/lib:/opt/amazon/ofi-nccl/lib:/opt/amazon/
 def uses_efa(settings: Settings) -> bool:
     """Return whether vLLM's engines talk over EFA: they do where the instance type has it."""
     target = settings.target
-    if not isinstance(target, AwsTarget) or engine_kind(settings) != "vllm" or target.efa is False:
-        return False
-    return bool(INSTANCE_TYPES[target.instance_type].efa_cards)
+    return isinstance(target, AwsTarget) and engine_kind(settings) == "vllm" and efa(target)
 
 
 def uses_libfabric(settings: Settings) -> bool:

@@ -9,13 +9,20 @@ from planning import installed, manifests, plan
 from settings import Settings
 from tests.unit.plan_examples import addresses, agg, disagg, real, services
 
-ONE = {"parallelism": {"tensor": 4}}
+ONE = {"parallelism": {"tensor": 8}}
+TARGET = {
+    "kind": "aws",
+    "instanceType": "p5.48xlarge",
+    "region": "us-east-1",
+    "adminRanges": ["203.0.113.7/32"],
+}
+MODEL = {"source": "path", "name": "small", "path": "/models/small"}
+"""One that any machine has room for, as far as planning can tell."""
 
 
 def aws(pattern: str = "disagg", target: dict[str, Any] | None = None, **others: Any) -> Settings:
     roles = {"prefill": ONE, "decode": ONE} if pattern == "disagg" else {"aggregated": ONE | {"replicas": 2}}
-    of = {"kind": "aws", "instanceType": "p5.48xlarge"} | (target or {})
-    return real(pattern, roles, target=of, **others)
+    return real(pattern, roles, **{"target": TARGET | (target or {}), "model": MODEL} | others)
 
 
 def nodes(of: Settings) -> dict[str, Manifest]:
@@ -138,7 +145,7 @@ def test_every_node_is_told_how_long_it_lives_and_restarts_nothing_for_it() -> N
 
 
 def test_the_head_alone_asks_whether_the_deployment_idles() -> None:
-    of = aws(target={"instanceType": "g6e.12xlarge", "lifetime": {"idleMinutes": 30, "warnMinutes": 5}})
+    of = aws(target={"lifetime": {"idleMinutes": 30, "warnMinutes": 5}})
     found = {name: manifest.watch for name, manifest in nodes(of).items()}
     first, second = found["node-1"], found["node-2"]
     assert first is not None
@@ -154,7 +161,7 @@ def test_a_spot_machine_drains_the_engines_that_have_a_part_on_it() -> None:
     of = real(
         "agg",
         {"aggregated": spanning},
-        target={"kind": "aws", "instanceType": "p5.48xlarge", "purchase": "spot"},
+        target=TARGET | {"purchase": "spot"},
         rollout={"drainSeconds": 45},
     )
     found = {name: manifest.watch for name, manifest in nodes(of).items()}

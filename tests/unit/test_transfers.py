@@ -17,7 +17,12 @@ from tests.unit.stub_programs import StubPrograms
 
 ONE = {"parallelism": {"tensor": 8}}
 REAL = real("disagg", {"prefill": ONE, "decode": ONE})
-TARGET = {"kind": "aws", "instanceType": "p5.48xlarge"}
+TARGET = {
+    "kind": "aws",
+    "instanceType": "p5.48xlarge",
+    "region": "us-east-1",
+    "adminRanges": ["203.0.113.7/32"],
+}
 
 
 @pytest.fixture
