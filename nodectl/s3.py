@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any, Final
 
 import boto3
+import botocore.session
 from boto3.s3.transfer import TransferConfig
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+from botocore.utils import IMDSRegionProvider
 
 FILES: Final = 4
 """Files at a time; each is fetched in parts, `PARTS` at a time."""
@@ -97,7 +99,7 @@ def main(uri: str, folder: str, record: str) -> None:
 
 def sync(bucket: str, prefix: str, folder: Path, record: Path) -> None:
     """Make `folder` what lies below `prefix`, and remember in `record` what that is."""
-    source = Source(_client(), bucket, prefix)
+    source = Source(client(), bucket, prefix)
     wanted = source.listed()
     if not wanted:
         sys.exit(f"s3://{bucket}/{prefix}: nothing is there; correct `model.uri`")
@@ -124,9 +126,12 @@ def sync(bucket: str, prefix: str, folder: Path, record: Path) -> None:
     print(f"{len(wanted)} files, {total / 1e9:.1f} GB, of which {len(missing)} were fetched", flush=True)
 
 
-def _client() -> Any:
+def client() -> Any:
+    """Return a client of the region that this runs in: an endpoint within a VPC leads to no other."""
+    session = botocore.session.get_session()
+    region = session.get_config_variable("region") or IMDSRegionProvider(session).provide()
     config = Config(max_pool_connections=FILES * PARTS, retries={"mode": "standard", "max_attempts": _TRIES})
-    return boto3.client("s3", config=config)
+    return boto3.Session(botocore_session=session).client("s3", region_name=region, config=config)
 
 
 def _check(folder: Path, wanted: Known) -> None:

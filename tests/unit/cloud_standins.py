@@ -72,7 +72,8 @@ def imds() -> Iterator[Imds]:
             if self.headers.get("X-aws-ec2-metadata-token") != found.token:
                 self.reply(401, "")
             elif self.path in found.documents:
-                self.reply(200, json.dumps(found.documents[self.path]))
+                document = found.documents[self.path]
+                self.reply(200, document if isinstance(document, str) else json.dumps(document))
             else:
                 self.reply(404, "<h1>Not Found</h1>")
 
