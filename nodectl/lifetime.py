@@ -51,10 +51,7 @@ def keep(wanted: Mapping[str, Any] | None) -> None:
         if hostunits.drop(TIMER, SERVICE):
             _call_off()
         return
-    shutdown = programs.find("shutdown")
-    if hostunits.keep(texts(wanted, shutdown)):
-        _call_off()
-        hostunits.start(TIMER)
+    hostunits.keep(texts(wanted, programs.find("shutdown")), start=TIMER, before=_call_off)
 
 
 def texts(wanted: Mapping[str, Any], shutdown: str) -> dict[str, str]:

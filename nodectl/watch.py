@@ -82,8 +82,7 @@ def keep(layout: Layout, *, wanted: bool) -> None:
         hostunits.drop(UNIT)
         return
     run = CODE / "nodectl" / "run"
-    if hostunits.keep({UNIT: _UNIT_TEXT.format(run=run, root=layout.root)}):
-        hostunits.start(UNIT)
+    hostunits.keep({UNIT: _UNIT_TEXT.format(run=run, root=layout.root)}, start=UNIT)
 
 
 class Watcher:

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 
 from nodectl import hostunits, lifetime
+from nodectl.errors import NodectlError
 from tests.unit.stub_programs import StubPrograms
 
 TWO_HOURS = {"minutes": 120, "warn_minutes": 10}
@@ -13,6 +14,7 @@ TWO_HOURS = {"minutes": 120, "warn_minutes": 10}
 @pytest.fixture
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubPrograms:
     monkeypatch.setattr(hostunits, "FOLDER", tmp_path)
+    monkeypatch.setattr(hostunits, "STAMPS", tmp_path / "run")
     found = StubPrograms(tmp_path / "bin", monkeypatch)
     for name in ("systemctl", "shutdown"):
         found.add(name)
@@ -41,9 +43,18 @@ def test_a_warning_that_is_longer_than_the_life_begins_at_the_boot() -> None:
 
 def test_a_lifetime_that_stays_starts_no_timer_anew_and_calls_nothing_off(programs: StubPrograms) -> None:
     lifetime.keep(TWO_HOURS)
-    before = len(programs.calls())
+    before = programs.calls()
     lifetime.keep(TWO_HOURS)
-    assert programs.calls()[before:] == [f"systemctl --quiet enable -- {lifetime.TIMER}"]
+    assert programs.calls() == before
+
+
+def test_a_lifetime_that_was_cut_off_before_its_timer_ran_is_begun_again(programs: StubPrograms) -> None:
+    programs.add("systemctl", '[ "$1" != restart ]')
+    with pytest.raises(NodectlError, match="systemctl restart failed"):
+        lifetime.keep(TWO_HOURS)
+    programs.add("systemctl")
+    lifetime.keep(TWO_HOURS)
+    assert programs.calls()[-1] == f"systemctl restart --no-block -- {lifetime.TIMER}"
 
 
 def test_another_lifetime_calls_an_announced_end_off_before_the_timer_decides_anew(
