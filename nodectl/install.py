@@ -45,10 +45,10 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     Raises `BadInputError` for a spec that cannot be, `TimedOutError` after `LIMIT_SECONDS`, and
     `NodectlError`, with the last lines of its log, for a step that failed.
     """
+    if _on_host():
+        lifetime.keep(spec.get("lifetime"))  # first: it holds whatever is wrong with all else
     _check(spec)
     deadline = time.monotonic() + LIMIT_SECONDS
-    if _on_host():
-        lifetime.keep(spec.get("lifetime"))  # first: it holds whatever fails from here on
     if spec.get("cache") == "nvme":
         nvme.ensure(cache_folder(), deadline)
     for library in spec.get("libraries", ()):

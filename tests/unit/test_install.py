@@ -286,10 +286,12 @@ def test_a_hosts_lifetime_holds_whatever_fails_after_it(
     kept: list[object] = []
     monkeypatch.setattr(lifetime, "keep", kept.append)
     monkeypatch.setattr(nvme, "ensure", lambda *_: pytest.fail("the disk is broken"))
-    spec = SPEC | {"cache": "nvme", "lifetime": {"minutes": 60, "warn_minutes": 10}}
+    an_hour = {"minutes": 60, "warn_minutes": 10}
     with pytest.raises(pytest.fail.Exception, match="the disk is broken"):
-        install.install(spec)
-    assert kept == [spec["lifetime"]]
+        install.install(SPEC | {"cache": "nvme", "lifetime": an_hour})
+    with pytest.raises(NodectlError, match="holds no config.json"):
+        install.install(SPEC | {"model": {"kind": "path", "name": "/no/such"}, "lifetime": an_hour})
+    assert kept == [an_hour, an_hour]
 
 
 def test_a_host_that_got_another_python_keeps_the_environment_that_it_has(host_cache: Path) -> None:
