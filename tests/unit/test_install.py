@@ -289,7 +289,7 @@ def test_a_hosts_lifetime_holds_whatever_fails_after_it(
     an_hour = {"minutes": 60, "warn_minutes": 10}
     with pytest.raises(pytest.fail.Exception, match="the disk is broken"):
         install.install(SPEC | {"cache": "nvme", "lifetime": an_hour})
-    with pytest.raises(NodectlError, match="holds no config.json"):
+    with pytest.raises(NodectlError, match=r"holds no config\.json"):
         install.install(SPEC | {"model": {"kind": "path", "name": "/no/such"}, "lifetime": an_hour})
     assert kept == [an_hour, an_hour]
 
