@@ -20,6 +20,8 @@ VERBS: Final[Mapping[str, str]] = {
     "probe": "show that this node reaches every port that it needs",
     "wait": "wait for what a service needs, then become it (for the supervisor)",
     "gang": "run one rank of an engine that spans nodes (for the supervisor)",
+    "watch": "end this node when it idles, drain it when it is taken away (for systemd)",
+    "restore": "put back at boot what an instance store lost (for systemd)",
     "gate": "run a frontend behind a balancer (for the supervisor)",
 }
 """Verb -> what it does; the module of the same name does it, and nothing else is imported."""

@@ -77,6 +77,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     supervision.prepare(layout)
     wall = manifest.firewall
     supervision.guard(layout, None if wall is None else wall.model_dump_json(indent=1))
+    supervision.watch(layout, wanted=manifest.watch is not None)
     known = launch.read_all(layout)
     if supervisor.pid() is None:
         processes.end_orphans(layout, known)

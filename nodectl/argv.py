@@ -15,7 +15,7 @@ PROGRAMS: Final = frozenset({"etcd", "nats-server"})
 
 @dataclass(frozen=True)
 class Folders:
-    """The node's own folders: what `${data}` and `${models}` stand for, and where the programs are."""
+    """The node's own folders: what `${data}`, `${models}` and `${s3}` stand for, and where programs are."""
 
     environment: Path
     """nodectl's own: its modules run there."""
@@ -25,6 +25,7 @@ class Folders:
     """NATS and etcd by program; none where neither runs."""
     data: Path
     models: Path
+    s3: Path
 
 
 def argv(service: Service, folders: Folders) -> list[str]:
@@ -69,7 +70,9 @@ def _text(value: Any) -> str:
 def filled(value: FlagValue | Any, folders: Folders) -> Any:
     """Return `value` with the node's folders in place of their tokens, however deep."""
     if isinstance(value, str):
-        return value.replace("${data}", str(folders.data)).replace("${models}", str(folders.models))
+        for name in ("data", "models", "s3"):
+            value = value.replace(f"${{{name}}}", str(getattr(folders, name)))
+        return value
     if isinstance(value, Mapping):
         return {key: filled(item, folders) for key, item in value.items()}
     if isinstance(value, list):

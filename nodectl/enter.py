@@ -13,15 +13,15 @@ from nodectl import __main__ as nodectl
 from nodectl import environments, install
 from nodectl.errors import NodectlError
 
-_BARE: Final = ("install", "remove", "forget")
-"""Verbs that need nothing but the standard library: a host can be cleared whose environment was lost."""
+_BARE: Final = ("install", "remove", "forget", "restore", "watch")
+"""Verbs that need the standard library alone: they help, or clear, a host whose environment was lost."""
 
 
 def main(argv: Sequence[str]) -> int:  # noqa: RET503 - exec does not come back
     """Run a verb, here or by becoming the environment's Python."""
     if len(argv) < 2:
         print(
-            f"usage: run VARIANT VERB [OPTIONS], with VARIANT one of {', '.join(environments.SIZES)}",
+            f"usage: run VARIANT VERB [OPTIONS], with VARIANT one of {', '.join(environments.VARIANTS)}",
             file=sys.stderr,
         )
         return 2

@@ -16,10 +16,13 @@ from typing import Any, Final
 from nodectl import steps
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.steps import Steps, say
-from nodectl.versions import NODE, lock_digest, lock_file
+from nodectl.versions import NODE, S3, lock_digest, lock_file
 
-SIZES: Final = {NODE: 0.2, "mocker": 0.8, "cpu": 7.0, "gpu": 9.0}
+SIZES: Final = {NODE: 0.2, S3: 0.1, "mocker": 0.8, "cpu": 7.0, "gpu": 9.0}
 """Variant -> what its environment takes on disk, in GB."""
+
+VARIANTS: Final = tuple(name for name in SIZES if name != S3)
+"""Those that nodectl itself runs in."""
 
 
 def ensure(

@@ -11,9 +11,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from nodectl import account, releases
+from nodectl import account, hostunits, lifetime, releases
 from nodectl.layout import HOST_ROOTS, Layout
-from nodectl.unitfile import FOLDER
+from nodectl.unitfile import CACHE_UNIT, FOLDER
 
 
 def prepare(layout: Layout) -> None:
@@ -44,6 +44,8 @@ def leave(layout: Layout) -> None:
             releases.collect(leaving=True)
             return
         _remove_if_empty(roots)
+        hostunits.drop(CACHE_UNIT)
+        lifetime.keep(None)
         account.remove()
         releases.collect(leaving=True, nodes=False)
 

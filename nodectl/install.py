@@ -16,11 +16,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nodectl import container, environments, models, preinstalled, programs, stores
+from nodectl import container, environments, libraries, lifetime, models, nvme, preinstalled, programs, stores
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.layout import HOST_CACHE
 from nodectl.steps import LIMIT_SECONDS
-from nodectl.versions import NODE, lock_digest
+from nodectl.versions import NODE, S3, lock_digest
 
 VARIANTS: Final = ("mocker", "cpu", "gpu")
 """What a runtime can serve with."""
@@ -45,8 +45,14 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     Raises `BadInputError` for a spec that cannot be, `TimedOutError` after `LIMIT_SECONDS`, and
     `NodectlError`, with the last lines of its log, for a step that failed.
     """
+    if _on_host():
+        lifetime.keep(spec.get("lifetime"))  # first: it holds whatever is wrong with all else
     _check(spec)
     deadline = time.monotonic() + LIMIT_SECONDS
+    if spec.get("cache") == "nvme":
+        nvme.ensure(cache_folder(), deadline)
+    for library in spec.get("libraries", ()):
+        libraries.ensure(library)
     for program in spec.get("programs", ()):
         programs.ensure(program)
     engine = _engine(spec)
@@ -61,9 +67,12 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     elif engine["kind"] == "container":
         cached.append(container.ensure(engine, spec["variant"], cache_folder() / "images", deadline))
     cached.append(stores.ensure(spec.get("stores") or {}, stores_path(), deadline))
-    model, there = models.ensure(
-        spec["model"], models_path(), python_path(own), spec.get("secrets", {}), deadline
-    )
+    downloader = python_path(own)
+    if spec["model"]["kind"] == "s3":
+        packages = spec.get("packages") or {}
+        cached.append(environments.ensure(S3, environment_path(S3), packages, deadline))
+        downloader = python_path(S3)
+    model, there = models.ensure(spec["model"], models_path(), downloader, spec.get("secrets", {}), deadline)
     if _on_host():
         for needed in _read_by_services(own, engine, model):
             _check_open(needed)
@@ -86,8 +95,8 @@ def installed_python(variant: str) -> Path:
     That is rather the one for the Python that runs this, but a host may have got another Python since.
     Raises `BadInputError` for an unknown variant, `NodectlError` where there is none.
     """
-    if variant not in environments.SIZES:
-        raise BadInputError(f"variant: {variant!r} is unknown; use one of {', '.join(environments.SIZES)}")
+    if variant not in environments.VARIANTS:
+        raise BadInputError(f"variant: {variant!r} is unknown; use one of {', '.join(environments.VARIANTS)}")
     for python in dict.fromkeys([sys.version_info[:2], *reversed(PYTHONS)]):
         if environments.is_complete(environment_path(variant, python)):
             return environment_path(variant, python) / "bin" / "python"
@@ -109,6 +118,11 @@ def environments_path() -> Path:
 def models_path() -> Path:
     """Return the folder of the models."""
     return cache_folder() / "models"
+
+
+def s3_models_path() -> Path:
+    """Return the folder of the models from S3, each below its bucket: `${s3}` in manifests."""
+    return models_path() / "s3"
 
 
 def generated_models_path() -> Path:

@@ -31,12 +31,15 @@ MachineProgram = Literal["haproxy"]
 
 MACHINE_PROGRAMS: Final = frozenset(get_args(MachineProgram))
 
+MachineLibrary = Literal["libfabric.so.1", "libhwloc.so.15"]
+"""Shared libraries that NIXL's LIBFABRIC backend takes from the machine (`nodectl.libraries`)."""
+
 FlagValue = bool | int | float | str | list[JsonValue] | dict[str, JsonValue]
 """Value of a command-line flag.
 
 `True` is the bare flag, `False` its `--no-` form, a number or text one argument, a list one argument an
 item, a mapping one argument of compact JSON. A name of one letter has one dash. Text may hold the tokens of
-`nodectl.argv.Folders` (`${data}`, `${models}`), which the node replaces by its own folders.
+`nodectl.argv.Folders` (`${data}`, `${models}`, `${s3}`), which the node replaces by its own folders.
 """
 
 
@@ -118,8 +121,8 @@ class Service(Wire):
 class ModelSource(Wire):
     """Where a node takes the model from."""
 
-    kind: Literal["hub", "path", "generated"]
-    name: str = Field(description="hub id, folder on the node, or name of the generated model")
+    kind: Literal["hub", "s3", "path", "generated"]
+    name: str = Field(description="hub id, s3://bucket/folder, folder on the node, or generated model's name")
     revision: str | None = None
 
 
@@ -169,6 +172,13 @@ class Stores(Wire):
     releases: dict[str, StoreRelease] = Field(default_factory=dict, description="by program, for `release`")
 
 
+class Lifetime(Wire):
+    """When the machine powers itself off, counted from each boot, whatever becomes of all else on it."""
+
+    minutes: int = Field(gt=0)
+    warn_minutes: int = Field(ge=0, description="how long before that it is said")
+
+
 class RuntimeSpec(Wire):
     """What `nodectl install` puts on a node."""
 
@@ -181,6 +191,19 @@ class RuntimeSpec(Wire):
     engine: EngineSource = VenvEngine()
     packages: Packages = Packages()
     stores: Stores | None = Field(default=Stores(), description="null where neither NATS nor etcd runs")
+    libraries: list[MachineLibrary] = Field(
+        default_factory=list,
+        exclude_if=lambda names: not names,
+        description="shared libraries that the machine itself must have",
+    )
+    cache: Literal["nvme"] | None = Field(
+        default=None,
+        exclude_if=lambda kind: kind is None,
+        description="`nvme`: environments and models lie on the machine's instance store",
+    )
+    lifetime: Lifetime | None = Field(
+        default=None, exclude_if=lambda one: one is None, description="none: it runs until somebody ends it"
+    )
 
     @property
     def environment(self) -> str:
@@ -224,6 +247,24 @@ class Rollout(Wire):
     services: dict[ServiceName, RolloutService]
 
 
+class Watch(Wire):
+    """What `nodectl watch` looks out for on a machine of a cloud, and what it does then."""
+
+    frontends: list[str] = Field(
+        default_factory=list, description="the head only: base URLs; who idles is told by their metrics"
+    )
+    idle_minutes: int | None = Field(
+        default=None, description="so long after the last request all nodes end; none: never"
+    )
+    warn_minutes: int = Field(default=0, ge=0, description="how long before that it is said")
+    spot: bool = Field(default=False, description="whether the machine may be taken away at any time")
+    workers: list[HostPort] = Field(
+        default_factory=list, description="where engines with a part on this node are listed"
+    )
+    drain_seconds: int = Field(gt=0, description="how long requests in flight may take to end")
+    etcd: HostPort = Field(description="`host:port` of the etcd through which the head tells the others")
+
+
 class Manifest(Wire):
     """All services of one node."""
 
@@ -235,6 +276,11 @@ class Manifest(Wire):
     services: dict[ServiceName, Service]
     firewall: Firewall | None = Field(default=None, description="none: the host's own is left as it is")
     rollout: Rollout | None = Field(default=None, description="without it every change is made at once")
+    watch: Watch | None = Field(
+        default=None,
+        exclude_if=lambda one: one is None,
+        description="none: the machine is its owner's affair",
+    )
 
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
@@ -247,12 +293,22 @@ class ProbeTarget(Wire):
     why: str
 
 
+class TransferSpec(Wire):
+    """A worker of the node whose log must show that it moves KV blocks by `backend`."""
+
+    service: ServiceName
+    backend: str = Field(description="NIXL's name of it")
+    ready: Ready
+    revision: str = Field(description="digest of how the worker is started: another one is looked at anew")
+
+
 class ProbeSpec(Wire):
-    """What one node must be able to connect to."""
+    """What one node must be able to connect to, and with what."""
 
     node: str
     targets: list[ProbeTarget]
     seconds: int = Field(gt=0, description="how long a way may take to open")
+    transfers: list[TransferSpec] = Field(default_factory=list, exclude_if=lambda wanted: not wanted)
 
 
 class MembersSpec(Wire):

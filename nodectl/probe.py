@@ -1,5 +1,7 @@
 """`nodectl probe`: shows that a node reaches every port that it needs, or says which it does not, and why.
 
+On machines with EFA it then shows that workers move KV blocks over it.
+
 A refused connection counts as reached: the way is open, and what should listen there is the proof's to judge.
 """
 
@@ -14,7 +16,7 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from nodectl import reading
+from nodectl import reading, transfers
 from nodectl.errors import NodectlError
 from nodectl.manifest import ProbeSpec, ProbeTarget
 
@@ -30,6 +32,8 @@ def main(argv: Sequence[str]) -> int:
     spec = reading.checked(TypeAdapter(ProbeSpec), reading.document(sys.stdin.read(), _WHAT), _WHAT)
     if closed := probe(spec.targets, spec.seconds):
         raise NodectlError(explain(spec, closed))
+    for transfer in spec.transfers:
+        transfers.see(spec.node, transfer)
     print(json.dumps({"reached": len(spec.targets)}))
     return 0
 

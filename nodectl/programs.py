@@ -14,7 +14,7 @@ from nodectl.steps import say
 _FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
 """Where such programs lie that an ordinary user's PATH does not name."""
 
-_PACKAGES: Final = {"etcd": "etcd-server", "nft": "nftables"}
+_PACKAGES: Final = {"blkid": "util-linux", "etcd": "etcd-server", "mkfs.ext4": "e2fsprogs", "nft": "nftables"}
 """Program -> its package on Debian, where that has another name."""
 
 _INSTALL_SECONDS: Final = 300
@@ -48,13 +48,17 @@ def ensure(program: str) -> bool:
         return True
     apt = look("apt-get")
     if os.geteuid() == 0 and apt is not None:
-        _install(apt, program)
+        package = _PACKAGES.get(program, program)
+        install_package(apt, package)
+        for unit in {package, program}:  # the package starts a service of its own
+            if systemctl := look("systemctl"):
+                _run([systemctl, "disable", "--now", f"{unit}.service"])
     find(program)
     return False
 
 
-def _install(apt: str, program: str) -> None:
-    package = _PACKAGES.get(program, program)
+def install_package(apt: str, package: str) -> None:
+    """Install a package of the distribution. Raises `NodectlError`."""
     say(f"installing the package {package}")
     done = _run([apt, "install", "-y", "-qq", "--no-install-recommends", package])
     if done.returncode:  # a machine that never asked for the lists of packages
@@ -63,9 +67,6 @@ def _install(apt: str, program: str) -> None:
     if done.returncode:
         last = " ".join(done.stderr.split()[-_SHOWN:])
         raise NodectlError(f"apt-get install {package} failed; install {package} yourself: {last}")
-    for unit in {package, program}:  # the package starts a service of its own
-        if systemctl := look("systemctl"):
-            _run([systemctl, "disable", "--now", f"{unit}.service"])
 
 
 def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":

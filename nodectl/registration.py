@@ -56,6 +56,17 @@ def withdraw(store: str, key: str) -> None:
     _ask(store, "kv/deleterange", key=_encoded(key))
 
 
+def put(store: str, key: str, value: str) -> None:
+    """Write a key of the etcd at `store`; raises as `revoke_predecessors` does."""
+    _ask(store, "kv/put", key=_encoded(key), value=_encoded(value))
+
+
+def get(store: str, key: str) -> str | None:
+    """Return what a key of the etcd at `store` says, None where there is none; raises likewise."""
+    found = _ask(store, "kv/range", key=_encoded(key)).get("kvs", [])
+    return base64.b64decode(found[0]["value"]).decode() if found else None
+
+
 def _entry(entry: Mapping[str, str]) -> Registered:
     body = json.loads(base64.b64decode(entry["value"]))
     address = str(body.get("transport", {}).get("tcp", "")).partition("/")[0]

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final
 
 from nodectl.layout import CODE
-from nodectl.unitfile import unit_files
+from nodectl.unitfile import host_units, unit_files
 
 FOLDER: Final = Path("/opt/dynamo-multinode")
 
@@ -55,7 +55,7 @@ def _is_settled(release: Path) -> bool:
 
 def _named() -> Iterator[Path]:
     """Yield the releases that units start services from."""
-    texts = [unit.read_text(encoding="utf-8") for unit in unit_files()]
+    texts = [unit.read_text(encoding="utf-8") for units in (unit_files(), host_units()) for unit in units]
     yield from (
         release for release in FOLDER.resolve().iterdir() if any(str(release) in text for text in texts)
     )

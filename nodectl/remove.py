@@ -41,6 +41,7 @@ def remove_folder(layout: Layout) -> None:
     layout.root.rename(gone)
     shutil.rmtree(gone)
     supervision.guard(layout, None)
+    supervision.watch(layout, wanted=False)
     supervision.leave(layout)
     stack, run = layout.root.parents[:2]
     if run.name == LOCAL_FOLDER:

@@ -75,6 +75,7 @@ def _folders(runtime: RuntimeSpec, layout: Layout) -> Folders:
         stores={} if sources is None else stores.program_paths(sources, install.stores_path(), environment),
         data=layout.data,
         models=install.generated_models_path(),
+        s3=install.s3_models_path(),
     )
 
 
@@ -117,6 +118,8 @@ def _mounts(runtime: RuntimeSpec, layout: Layout) -> Iterator[Mount]:
             yield Mount(install.generated_models_path())
         case "path":
             yield Mount(Path(runtime.model.name))
+        case "s3":
+            yield Mount(models.synced(install.s3_models_path(), runtime.model.name))
         case "hub":
             hub = models.hub_cache(runtime.model.model_dump(), install.models_path())
             if hub is not None:

@@ -38,10 +38,16 @@ class Steps:
         log.write_bytes(b"")
 
     def run(
-        self, command: Sequence[str], secrets: Mapping[str, str] | None = None, *, tell: str = ""
+        self,
+        command: Sequence[str],
+        secrets: Mapping[str, str] | None = None,
+        *,
+        tell: str = "",
+        progress: bool = False,
     ) -> None:
         """Run `command` with `secrets` in its environment; while it takes long, say `tell` now and then.
 
+        With `progress` the last line of its output is said as well.
         It inherits the lock, so that what a killed nodectl left running is waited for.
         """
         with self._log.open("ab") as log:
@@ -54,7 +60,7 @@ class Steps:
                 pass_fds=(self._lock,),
             )
             try:
-                code = self._ended(process, tell)
+                code = self._ended(process, tell, progress=progress)
             except BaseException as error:
                 process.kill()
                 process.wait()
@@ -68,19 +74,22 @@ class Steps:
         """Return how many seconds the install may still take."""
         return max(1.0, self._deadline - time.monotonic())
 
-    def _ended(self, process: "subprocess.Popen[bytes]", tell: str) -> int:
+    def _ended(self, process: "subprocess.Popen[bytes]", tell: str, *, progress: bool) -> int:
         started = time.monotonic()
         while tell:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(min(_TELL_EVERY, self.left()))
             if time.monotonic() > self._deadline:
                 raise subprocess.TimeoutExpired(process.args, LIMIT_SECONDS)
-            say(f"{tell} ({time.monotonic() - started:.0f} s)")
+            done = f": {lines[-1]}" if progress and (lines := self._lines()) else ""
+            say(f"{tell}{done} ({time.monotonic() - started:.0f} s)")
         return process.wait(self.left())
 
+    def _lines(self) -> list[str]:
+        return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
+
     def _told(self, command: Sequence[str], what: str) -> str:
-        lines = self._log.read_text(encoding="utf-8", errors="replace").splitlines()
-        tail = "".join(f"  {line}\n" for line in lines[-_LAST_LINES:])
+        tail = "".join(f"  {line}\n" for line in self._lines()[-_LAST_LINES:])
         return f"{Path(command[0]).name} {command[1]}: {what}\n{tail}more: cat {self._log}"
 
 

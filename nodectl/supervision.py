@@ -6,6 +6,7 @@ Everything in which a host's node differs from one on an operator's machine is d
 from collections.abc import Mapping
 
 from nodectl import firewall, host, occupied, unitfile
+from nodectl import watch as watching
 from nodectl.errors import BadInputError
 from nodectl.layout import CODE, Layout
 from nodectl.supervisor import Supervisor
@@ -52,6 +53,14 @@ def guard(layout: Layout, wanted: str | None) -> None:
         firewall.guard(layout, wanted)
     elif wanted is not None:
         raise BadInputError("firewall: only hosts have one of their own; leave it out")
+
+
+def watch(layout: Layout, *, wanted: bool) -> None:
+    """Have a host end where it idles and drain where it is taken away, as its manifest says."""
+    if layout.on_host:
+        watching.keep(layout, wanted=wanted)
+    elif wanted:
+        raise BadInputError("watch: only hosts are watched; leave it out")
 
 
 def leave(layout: Layout) -> None:

@@ -72,6 +72,7 @@ class Systemd:
             writable=(layout.data, layout.home),
             environment=environment | {name: os.environ[name] for name in _INHERITED if name in os.environ},
             prelude=_device_commands(),
+            after=[unitfile.CACHE_UNIT] if (unitfile.FOLDER / unitfile.CACHE_UNIT).exists() else [],
         )
 
     def pid(self) -> int:
@@ -80,7 +81,7 @@ class Systemd:
 
     def states(self) -> dict[str, State]:
         known = [self._owner.unit(service) for service in self._installed()]
-        shown = _systemctl(
+        shown = systemctl(
             "show", f"--property={','.join(_PROPERTIES)}", "--", *known, f"{self._owner.prefix}*.service"
         )
         return states(shown, self._owner, time.clock_gettime(time.CLOCK_MONOTONIC))
@@ -89,7 +90,7 @@ class Systemd:
         units = self._units(services)
         limit = max(map(self._stop_seconds, services), default=0) + _KILL_SECONDS
         try:
-            _systemctl("stop", "--", *units, seconds=limit)
+            systemctl("stop", "--", *units, seconds=limit)
         except TimedOutError:
             raise TimedOutError(f"{', '.join(sorted(services))}: still there after SIGKILL") from None
 
@@ -101,14 +102,14 @@ class Systemd:
             write_atomically(self._file(name), texts[name])
         disabled = {name for name in units if not os.path.lexists(self._link(name))}
         if disabled:
-            _systemctl("--no-reload", "--quiet", "enable", "--", *self._units(disabled))
+            systemctl("--no-reload", "--quiet", "enable", "--", *self._units(disabled))
         if differing or disabled:
-            _systemctl("daemon-reload")
+            systemctl("daemon-reload")
         return self.pid()
 
     def start(self, services: Collection[str]) -> None:
         # no waiting for the end: a unit may come after network-online.target, which can take minutes to reach
-        _systemctl("start", "--no-block", "--", *self._units(services))
+        systemctl("start", "--no-block", "--", *self._units(services))
         deadline = time.monotonic() + _START_SECONDS
         while any(self.states()[name].idle for name in services) and time.monotonic() < deadline:
             time.sleep(_POLL)
@@ -138,12 +139,12 @@ class Systemd:
             return
         self.stop(services)
         units = self._units(services)
-        _systemctl("--no-reload", "--quiet", "disable", "--", *units, tolerant=True)
+        systemctl("--no-reload", "--quiet", "disable", "--", *units, tolerant=True)
         for service in services:
             self._link(service).unlink(missing_ok=True)
             self._file(service).unlink(missing_ok=True)
-        _systemctl("reset-failed", "--", *units, tolerant=True)
-        _systemctl("daemon-reload")
+        systemctl("reset-failed", "--", *units, tolerant=True)
+        systemctl("daemon-reload")
 
     def _stop_seconds(self, service: str) -> int:
         found = _STOP_SECONDS.search(read_if_there(self._file(service)) or "")
@@ -197,7 +198,7 @@ def _device_commands() -> list[list[str]]:
     return [[found, *arguments] for program, *arguments in commands if (found := shutil.which(program))]
 
 
-def _systemctl(*arguments: str, seconds: float = _CALL_SECONDS, tolerant: bool = False) -> str:
+def systemctl(*arguments: str, seconds: float = _CALL_SECONDS, tolerant: bool = False) -> str:
     """Run systemctl; return what it printed. Where it fails, so does this, unless it is `tolerant`."""
     command = ["systemctl", *arguments]
     try:

@@ -17,6 +17,12 @@ FOLDER: Final = Path("/etc/systemd/system")
 
 PREFIX: Final = "dynamo"
 
+HOST_PREFIX: Final = "dynamo-multinode-"
+"""How names of units begin that are a host's own, no service of a node."""
+
+CACHE_UNIT: Final = f"{HOST_PREFIX}cache.service"
+"""What puts back at boot what services start from, on a host where that can be lost (`nodectl.nvme`)."""
+
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+")
 _STACK: Final = re.compile(r"[A-Za-z0-9_.-]+")
 
@@ -33,6 +39,8 @@ class Owner:
     environment: Mapping[str, str]
     prelude: Sequence[Sequence[str]] = field(default=())
     """Commands that root runs before each start; what they answer does not matter."""
+    after: Sequence[str] = field(default=())
+    """Units of the host that services wait for at boot."""
 
     def __post_init__(self) -> None:
         if not (_STACK.fullmatch(self.stack) and _PART.fullmatch(self.node)):
@@ -71,6 +79,11 @@ def unit_files() -> Iterator[Path]:
     return FOLDER.glob(f"{PREFIX}.*.service")
 
 
+def host_units() -> Iterator[Path]:
+    """Yield the unit files of the host's own services."""
+    return FOLDER.glob(f"{HOST_PREFIX}*.service")
+
+
 def texts(owner: Owner, units: Mapping[str, Unit]) -> dict[str, str]:
     """Return the unit file of each service of a node.
 
@@ -98,7 +111,7 @@ def text(owner: Owner, service: str, unit: Unit, after: Sequence[str] = ()) -> s
 [Unit]
 Description={_plain(f"{service} of {owner.node} in {owner.stack} (dynamo-multinode)")}
 Wants=network-online.target
-After={" ".join(["network-online.target", *after])}
+After={" ".join(["network-online.target", *owner.after, *after])}
 StartLimitIntervalSec=0
 
 [Service]

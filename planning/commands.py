@@ -12,6 +12,7 @@ from pydantic import JsonValue
 
 from nodectl.manifest import FlagValue
 from planning import ports
+from planning.fabric import BACKEND, efa_environment, uses_libfabric
 from planning.values import Engine, Plan, PlannedService, Rank
 from settings.models import EngineKind, FrontendSettings, ModelSettings, RoleSettings, Settings
 
@@ -212,7 +213,7 @@ def _dynamo_env(site: Site, address: str) -> Env:
 def _worker_defaults(site: Site) -> Env:
     cpu = DEFAULT_CPU_ENV if site.plan.runtime.variant == "cpu" else {}
     vllm = DEFAULT_VLLM_ENV if site.plan.engine == "vllm" else {}
-    return DEFAULT_ENV | cpu | vllm
+    return DEFAULT_ENV | cpu | vllm | dict(efa_environment(site.settings))
 
 
 def _worker_env(site: Site, engine: Engine, rank: int) -> Env:
@@ -238,6 +239,8 @@ def _model(model: ModelSettings) -> str:
     """Return what the modules are given as the model: a hub id, or its folder on the node."""
     if model.source == "generated":
         return f"${{models}}/{model.name}"
+    if model.uri:
+        return model.uri.replace("s3://", "${s3}/", 1)
     return model.path or model.name
 
 
@@ -279,6 +282,8 @@ def _kv_transfer(site: Site, engine: Engine) -> dict[str, JsonValue]:
     }
     if site.plan.runtime.variant == "cpu":
         config["kv_buffer_device"] = "cpu"
+    if uses_libfabric(site.settings):
+        config["kv_connector_extra_config"] = {"backends": [BACKEND]}
     return config
 
 

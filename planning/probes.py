@@ -3,16 +3,26 @@
 from collections.abc import Mapping
 from typing import Final
 
-from nodectl.manifest import ProbeSpec, ProbeTarget
+from nodectl.manifest import ProbeSpec, ProbeTarget, Ready, TransferSpec
+from planning import commands, ports
+from planning.commands import Site
+from planning.fabric import BACKEND, uses_libfabric
 from planning.firewall import nodes_at
-from planning.values import Plan
+from planning.roles import worker_roles
+from planning.rollout import digest
+from planning.runtimes import engine_part
+from planning.services import START_SECONDS
+from planning.values import Engine, Plan
 
 _SECONDS: Final = 30
 """For firewalls that others change in the same `up`."""
 
 
 def probe_spec(plan: Plan, addresses: Mapping[str, str], node: str) -> ProbeSpec:
-    """Return every port of another node that `node` needs, with each reason; of a range its two ends."""
+    """Return every port of another node that `node` needs, with each reason; of a range its two ends.
+
+    Where engines have EFA, also the workers of `node` that must be seen to use it.
+    """
     reasons: dict[tuple[str, int], list[str]] = {}
     for flow in plan.flows:
         if flow.source == "client" or node not in nodes_at(plan, flow.source):
@@ -24,4 +34,19 @@ def probe_spec(plan: Plan, addresses: Mapping[str, str], node: str) -> ProbeSpec
         ProbeTarget(node=target, endpoint=f"{addresses[target]}:{port}", why="; ".join(dict.fromkeys(why)))
         for (target, port), why in sorted(reasons.items())
     ]
-    return ProbeSpec(node=node, targets=targets, seconds=_SECONDS)
+    site = Site(plan, addresses)
+    moving = [engine for engine in plan.engines if engine.ranks[0].node == node]
+    transfers = [_transfer(site, engine) for engine in moving] if uses_libfabric(plan.settings) else []
+    return ProbeSpec(node=node, targets=targets, seconds=_SECONDS, transfers=transfers)
+
+
+def _transfer(site: Site, engine: Engine) -> TransferSpec:
+    command = commands.worker(site, engine, 0, dict(worker_roles(site.settings))[engine.role])
+    first = engine.ranks[0]
+    system = f"{site.addresses[first.node]}:{ports.of_slot(first.slot).system}"
+    return TransferSpec(
+        service=engine.name,
+        backend=BACKEND,
+        ready=Ready(http=f"http://{system}/health", seconds=START_SECONDS[site.plan.runtime.variant]),
+        revision=digest([command.module, command.flags, command.env, engine_part(site.plan.runtime)]),
+    )

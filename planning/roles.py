@@ -29,7 +29,7 @@ def engine_kind(settings: Settings) -> EngineKind:
 def model_source(settings: Settings) -> ModelSource:
     """Return where every node takes the model from."""
     model = settings.model
-    return ModelSource(kind=model.source, name=model.path or model.name, revision=model.revision)
+    return ModelSource(kind=model.source, name=model.uri or model.path or model.name, revision=model.revision)
 
 
 def variant(settings: Settings) -> Variant:

@@ -14,7 +14,10 @@ from nodectl.manifest import (
     VenvEngine,
 )
 from nodectl.versions import NODE, lock_digest, pins, store_releases
+from planning import fabric
 from planning.roles import model_source, variant
+from planning.values import Node
+from planning.watching import lifetime
 from settings.models import Settings
 from settings.problems import Problem
 from settings.runtime import ContainerRuntime, PreinstalledRuntime, Runtime, StoresSettings
@@ -24,21 +27,27 @@ IMAGE: Final = "nvcr.io/nvidia/ai-dynamo/vllm-runtime"
 
 
 def runtime(settings: Settings) -> RuntimeSpec:
-    """Return what is installed on the nodes; only the head needs its `stores` (`runtime_of`)."""
+    """Return what is installed on the nodes, as far as they need it (`runtime_of`)."""
     given, wanted = settings.runtime, variant(settings)
     return RuntimeSpec(
         variant=wanted,
         lock=_lock(given, wanted),
         model=model_source(settings),
-        engine=_engine(given),
+        engine=_engine(given, efa=fabric.uses_efa(settings)),
         packages=Packages(index=given.index, wheels=given.wheels),
         stores=_stores(given.stores),
+        libraries=fabric.LIBRARIES if fabric.uses_libfabric(settings) and given.kind != "container" else [],
+        cache="nvme" if fabric.has_nvme(settings) else None,
+        lifetime=lifetime(settings),
     )
 
 
-def runtime_of(spec: RuntimeSpec, *, head: bool) -> RuntimeSpec:
-    """Return what is installed on one node."""
-    return spec if head else spec.model_copy(update={"stores": None})
+def runtime_of(spec: RuntimeSpec, node: Node) -> RuntimeSpec:
+    """Return what is installed on one node: stores on the head, what GPUs work with where those are."""
+    unneeded: dict[str, object] = {} if node.head else {"stores": None}
+    if not node.gpus:
+        unneeded |= {"libraries": [], "cache": None}
+    return spec.model_copy(update=unneeded)
 
 
 def engine_part(spec: RuntimeSpec) -> list[object]:
@@ -79,9 +88,9 @@ def _lock(given: Runtime, wanted: Variant) -> str:
     return lock_digest(wanted)
 
 
-def _engine(given: Runtime) -> VenvEngine | PreinstalledEngine | ContainerEngine:
+def _engine(given: Runtime, *, efa: bool) -> VenvEngine | PreinstalledEngine | ContainerEngine:
     if isinstance(given, ContainerRuntime):
-        image = given.image or f"{IMAGE}:{pins('gpu')['ai-dynamo']}"
+        image = given.image or f"{IMAGE}:{pins('gpu')['ai-dynamo']}{'-efa' if efa else ''}"
         return ContainerEngine(image=image, program=given.program)
     if isinstance(given, PreinstalledRuntime):
         return PreinstalledEngine(path=given.path, any_versions=given.allow_other_versions)

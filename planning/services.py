@@ -12,12 +12,13 @@ from planning.roles import worker_roles
 from planning.rollout import digest, rollout
 from planning.runtimes import runtime_of
 from planning.values import Engine, Node, Plan, PlannedService
+from planning.watching import watch
 from settings.models import Settings
 
 _STOP_SECONDS: Final = 75
 """Dynamo drains: 5 s of grace, up to 30 s for requests in flight, up to 30 s to clean up."""
 
-_START_SECONDS: Final = {"mocker": 60, "cpu": 600, "gpu": 1800}
+START_SECONDS: Final = {"mocker": 60, "cpu": 600, "gpu": 1800}
 """By runtime: a simulated engine, a small model on few cores, 141 GB of weights from disk."""
 
 _STOP_MARGIN: Final = 15
@@ -47,7 +48,7 @@ def installed(plan: Plan, node: str) -> RuntimeSpec:
     """Return what one node must have before its services start."""
     balances = any(service.kind == "balancer" for service in plan.services_on(node))
     programs = [*(["haproxy"] if balances else []), *(["nft"] if managed(plan) else [])]
-    found = runtime_of(plan.runtime, head=node == plan.head)
+    found = runtime_of(plan.runtime, next(one for one in plan.nodes if one.name == node))
     return found.model_copy(update={"programs": programs}) if programs else found
 
 
@@ -58,11 +59,12 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
         node.name: Manifest(
             node=node.name,
             identity="",
-            runtime=runtime_of(plan.runtime, head=node.head),
+            runtime=runtime_of(plan.runtime, node),
             generation=plan.generation,
             services={service.name: _service(site, service) for service in plan.services_on(node.name)},
             firewall=firewall(plan, addresses, node.name),
             rollout=rollout(site, node.name),
+            watch=watch(site, node.name),
         )
         for node in plan.nodes
     }
@@ -114,7 +116,7 @@ def _frontend(command: Command, site: Site, address: str) -> Service:
         module=command.module,
         flags=command.flags,
         env=command.env,
-        ready=Ready(http=gate.ready if gate else f"{url}/health", seconds=_START_SECONDS["mocker"]),
+        ready=Ready(http=gate.ready if gate else f"{url}/health", seconds=START_SECONDS["mocker"]),
         stop=_stop(site.settings),
         after=_stores(site),
         gate=gate,
@@ -125,7 +127,7 @@ def _worker(site: Site, engine: Engine, number: int) -> Service:
     settings, rank = site.settings, engine.ranks[number]
     command = commands.worker(site, engine, number, dict(worker_roles(settings))[engine.role])
     health = f"http://{site.addresses[rank.node]}:{ports.of_slot(rank.slot).system}/health"
-    seconds = _START_SECONDS[site.plan.runtime.variant]
+    seconds = START_SECONDS[site.plan.runtime.variant]
     return Service(
         module=command.module,
         flags=command.flags,

@@ -28,12 +28,13 @@ Role = Literal["frontend", "aggregated", "prefill", "decode"]
 Pattern = Literal["agg", "disagg"]
 EngineKind = Literal["vllm", "mocker"]
 Placement = Literal["colocated", "dedicated"]
-ModelOrigin = Literal["hub", "path", "generated"]
+ModelOrigin = Literal["hub", "s3", "path", "generated"]
 
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FLAG_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
 _HUB_ID: Final = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 _FOLDER_NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
+_S3_URI: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=@+-]+)+", re.ASCII)
 
 
 def _env_name(name: str) -> str:
@@ -48,6 +49,15 @@ def _flag_name(name: str) -> str:
         example = f"; write `{plain}`" if plain else ""
         raise wrong(f"expected a flag name of a-z, 0-9 and -, without leading dashes{example}")
     return name
+
+
+def _s3_uri(uri: str) -> str:
+    plain = uri.rstrip("/")
+    if not _S3_URI.fullmatch(plain) or {".", ".."} & set(plain.split("/")):
+        raise wrong(
+            "expected s3://bucket/folder, of letters, digits and . _ = @ + - such as s3://models/llama"
+        )
+    return plain
 
 
 def _no_data_parallelism(size: int) -> int:
@@ -137,11 +147,11 @@ class ModelSettings(Section):
 
     source: ModelOrigin = Field(
         default="hub",
-        description="`hub`: downloaded once per node; `path`: a folder on every node; "
-        "`generated`: small and random",
+        description="`hub`: downloaded once per node; `s3`: synchronised once per node; "
+        "`path`: a folder on every node; `generated`: small and random",
     )
     name: Argument = Field(
-        description="hub id, or the name of the generated model",
+        description="hub id, or the name of the generated model; for `s3` and `path` what it is called",
         examples=["meta-llama/Llama-3.3-70B-Instruct"],
     )
     served_name: Argument | None = Field(
@@ -152,6 +162,12 @@ class ModelSettings(Section):
     )
     path: Folder | None = Field(
         default=None, validate_default=True, description="folder on every node, for `source: path`"
+    )
+    uri: Annotated[Argument, AfterValidator(_s3_uri)] | None = Field(
+        default=None,
+        validate_default=True,
+        description="folder in a bucket, for `source: s3`; the nodes' instance profile may read it",
+        examples=["s3://my-models/llama-3.3-70b-instruct"],
     )
 
     shape: ModelShape | None = Field(
@@ -174,7 +190,7 @@ class ModelSettings(Section):
     @field_validator("revision")
     @classmethod
     def _only_the_hub_has_revisions(cls, revision: str | None, info: ValidationInfo) -> str | None:
-        if revision is not None and info.data.get("source") in ("path", "generated"):
+        if revision is not None and info.data.get("source") in ("s3", "path", "generated"):
             raise wrong(f"a model of `source: {info.data['source']}` has no revision; remove it")
         return revision
 
@@ -184,9 +200,19 @@ class ModelSettings(Section):
         source = info.data.get("source")
         if source == "path" and path is None:
             raise wrong("missing: `source: path` needs the folder; add `path: /models/llama`")
-        if source in ("hub", "generated") and path is not None:
+        if source in ("hub", "s3", "generated") and path is not None:
             raise wrong(f"does not go with `source: {source}`; remove it or write `source: path`")
         return path
+
+    @field_validator("uri")
+    @classmethod
+    def _uri_and_source_go_together(cls, uri: str | None, info: ValidationInfo) -> str | None:
+        source = info.data.get("source")
+        if source == "s3" and uri is None:
+            raise wrong("missing: `source: s3` needs the folder; add `uri: s3://bucket/folder`")
+        if source in ("hub", "path", "generated") and uri is not None:
+            raise wrong(f"does not go with `source: {source}`; remove it or write `source: s3`")
+        return uri
 
 
 Target = Annotated[LocalTarget | HostsTarget | AwsTarget, Field(discriminator="kind")]

@@ -14,6 +14,9 @@ from typing import Final
 NODE: Final = "node"
 """Variant without an engine: nodectl itself, NATS and etcd, where the engine comes from elsewhere."""
 
+S3: Final = "s3"
+"""What synchronises a model from S3; made only where one comes from there."""
+
 _PIN: Final = re.compile(r"^([a-z0-9-]+)==([^ ;\\]+)", re.MULTILINE)
 
 

@@ -14,6 +14,7 @@ FOLDERS = Folders(
     stores={"etcd": Path("/env/bin/etcd"), "nats-server": Path("/env/bin/nats-server")},
     data=Path("/node/data"),
     models=Path("/cache/it's a model"),
+    s3=Path("/cache/s3"),
 )
 
 

@@ -88,7 +88,7 @@ def test_another_pattern_is_said_to_interrupt_although_the_balancer_stays() -> N
 
 def test_a_program_of_the_machine_gets_its_short_flags(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(programs, "find", lambda name: f"/usr/sbin/{name}")
-    folders = Folders(Path("/env"), "python", {}, Path("/node/data"), Path("/models"))
+    folders = Folders(Path("/env"), "python", {}, Path("/node/data"), Path("/models"), Path("/s3"))
     assert argv(services(behind(2))["node-1/balancer"], folders) == [
         "/usr/sbin/haproxy",
         "-W",

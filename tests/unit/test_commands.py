@@ -9,6 +9,7 @@ import pytest
 from nodectl.argv import Folders, argv
 from nodectl.manifest import Service
 from planning import commands, owned, plan
+from planning.fabric import efa_environment
 from planning.flags import problems as flag_problems
 from settings import Settings
 from tests.unit.plan_examples import HUB_TOKEN, LLAMA, agg, disagg, real, services, settings
@@ -19,7 +20,10 @@ GUIDE_DISAGG = real("disagg", {"prefill": GUIDE, "decode": GUIDE})
 GUIDE_LARGE = real("agg", {"aggregated": GUIDE | {"parallelism": {"tensor": 16}}})
 
 EVENTS = '\'{"publisher":"zmq","endpoint":"ipc://@dynamo-kv-10.0.0.%d-0","enable_kv_cache_events":true}\''
-TRANSFER = '\'{"kv_connector":"NixlConnector","kv_role":"%s"}\''
+TRANSFER = (
+    '\'{"kv_connector":"NixlConnector","kv_role":"%s",'
+    '"kv_connector_extra_config":{"backends":["LIBFABRIC"]}}\''
+)
 SPANNING = "--distributed-executor-backend mp --enforce-eager"
 
 GOLDEN = [
@@ -60,7 +64,7 @@ GOLDEN = [
 
 def command_line(service: Service) -> str:
     """Return what is typed after `python -m`."""
-    folders = Folders(Path("/env"), engine="python", stores={}, data=Path("/data"), models=Path("/models"))
+    folders = Folders(Path("/env"), "python", stores={}, data=Path("/d"), models=Path("/m"), s3=Path("/s3"))
     return shlex.join(argv(service, folders)[2:])
 
 
@@ -102,7 +106,7 @@ def test_simulated_workers_are_told_their_role_and_the_generated_model() -> None
     found = services(disagg())
     assert command_line(found["node-1/prefill-0"]) == (
         "dynamo.mocker --block-size 16 --disaggregation-mode prefill "
-        "--model-name tiny --model-path /models/tiny --speedup-ratio 10"
+        "--model-name tiny --model-path /m/tiny --speedup-ratio 10"
     )
     assert found["node-2/decode-0"].flags["disaggregation-mode"] == "decode"
     assert "disaggregation-mode" not in services(agg())["node-2/aggregated-1"].flags
@@ -180,6 +184,7 @@ def test_frontends_give_a_silent_host_up_before_requests_queue_up_for_it() -> No
 )
 def test_whatever_planning_sets_is_either_a_default_or_refused_in_a_stack_file(file: Settings) -> None:
     defaults = commands.DEFAULT_ENV | commands.DEFAULT_CPU_ENV | commands.DEFAULT_VLLM_ENV
+    defaults |= efa_environment(file)
     for service in services(file).values():
         if service.module not in owned.FLAGS:
             continue

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nodectl import install, tinymodel
+from nodectl import install, lifetime, nvme, tinymodel
 from nodectl.errors import NodectlError
 
 pytestmark = pytest.mark.timeout(60)
@@ -130,8 +130,8 @@ def test_a_second_install_finds_everything_in_place(machine: Machine) -> None:
         ),
         ({"variant": "mocker"}, "model: expected {kind, name}, got None"),
         (
-            {"variant": "mocker", "model": {"kind": "s3", "name": "x"}},
-            "model.kind: 's3' is unknown; use one of",
+            {"variant": "mocker", "model": {"kind": "ftp", "name": "x"}},
+            "model.kind: 'ftp' is unknown; use one of",
         ),
         (
             {"variant": "mocker", "model": {"kind": "generated", "name": "../x"}},
@@ -278,6 +278,20 @@ def test_a_model_that_the_services_of_a_host_cannot_read_is_refused(host_cache: 
     closed.chmod(0o700)
     with pytest.raises(NodectlError, match=f"since {closed} is closed to other users .mode 700"):
         install.install(spec)
+
+
+def test_a_hosts_lifetime_holds_whatever_fails_after_it(
+    host_cache: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    kept: list[object] = []
+    monkeypatch.setattr(lifetime, "keep", kept.append)
+    monkeypatch.setattr(nvme, "ensure", lambda *_: pytest.fail("the disk is broken"))
+    an_hour = {"minutes": 60, "warn_minutes": 10}
+    with pytest.raises(pytest.fail.Exception, match="the disk is broken"):
+        install.install(SPEC | {"cache": "nvme", "lifetime": an_hour})
+    with pytest.raises(NodectlError, match=r"holds no config\.json"):
+        install.install(SPEC | {"model": {"kind": "path", "name": "/no/such"}, "lifetime": an_hour})
+    assert kept == [an_hour, an_hour]
 
 
 def test_a_host_that_got_another_python_keeps_the_environment_that_it_has(host_cache: Path) -> None:

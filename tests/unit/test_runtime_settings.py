@@ -50,7 +50,7 @@ def test_the_default_image_is_nvidias_of_the_locked_dynamo() -> None:
     engine = spec(gpu(runtime={"kind": "container"})).engine
     assert engine.model_dump() == {
         "kind": "container",
-        "image": "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.0",
+        "image": "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.0-efa",
         "program": "auto",
     }
 

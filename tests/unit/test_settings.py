@@ -86,6 +86,14 @@ def test_shell_metacharacters_in_values_are_data(file: Path) -> None:
     assert (settings.model.name, settings.roles.aggregated.env["A"]) == (text, text)
 
 
+def test_a_folder_in_s3_is_the_same_with_and_without_a_slash_at_its_end(file: Path) -> None:
+    model = {"name": "llama", "source": "s3", "uri": "s3://my.models/llama-3.3/instruct"}
+    plain = read_stack_file(write(file, SMALLEST | {"model": model}))
+    slash = read_stack_file(write(file, SMALLEST | {"model": model | {"uri": f"{model['uri']}/"}}))
+    assert plain == slash
+    assert plain.model.uri == model["uri"]
+
+
 def test_a_token_is_read_from_the_configuration_and_shown_nowhere(file: Path) -> None:
     config = as_pulumi_has_it(SMALLEST) | {"dynamo:huggingFaceToken": TOKEN}
     settings = from_config(config, ["dynamo:huggingFaceToken"])

@@ -55,6 +55,14 @@ def test_a_unit_gets_the_time_that_its_service_may_take_to_stop() -> None:
     assert "\nTimeoutStopSec=95\n" in unitfile.text(owner(), "decode-0", Unit(("/bin/x",), 95))
 
 
+def test_services_wait_at_boot_for_what_puts_back_what_they_start_from() -> None:
+    of = unitfile.Owner("s", "n", Path("/r"), "u", [], {}, after=[unitfile.CACHE_UNIT])
+    text = unitfile.text(of, "decode-0", Unit(("/bin/x",), 5), ["dynamo.s.n.etcd.service"])
+    cache = "dynamo-multinode-cache.service"
+    assert f"\nAfter=network-online.target {cache} dynamo.s.n.etcd.service\n" in text
+    assert cache not in unitfile.text(owner(), "decode-0", Unit(("/bin/x",), 5))
+
+
 @pytest.mark.parametrize("root", ["/srv/two\nlines", "/srv/end ", "/srv/end\\"])
 def test_a_folder_that_no_unit_can_name_is_refused(root: str) -> None:
     with pytest.raises(BadInputError, match="cannot be written in a unit file"):
@@ -123,22 +131,29 @@ def test_hosts_are_told_from_local_nodes_by_their_folder(root: str, kind: str) -
     assert type(supervision.supervisor(Layout.at(root))).__name__ == kind
 
 
-def test_what_undoes_a_host_needs_no_packages() -> None:
-    script = "import nodectl.enter, nodectl.remove, nodectl.forget, nodectl.systemd"
+def test_what_undoes_watches_and_restores_a_host_needs_no_packages() -> None:
+    verbs = "nodectl.remove, nodectl.forget, nodectl.watch, nodectl.restore"
+    script = f"import nodectl.enter, nodectl.systemd, {verbs}"
     subprocess.run([sys.executable, "-S", "-c", script], cwd=PROJECT, env={}, check=True)
 
 
 @pytest.fixture
 def opt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Releases: `mine` runs this, a unit names `named`, `old` is of no use, `young` was just put there."""
+    """Releases: `mine` runs this, `old` is of no use, `young` was just put there.
+
+    A service's unit names `named`, a unit of the host `watching`.
+    """
     folder = tmp_path / "opt"
-    for name in ("mine", "named", "old", "young"):
+    for name in ("mine", "named", "old", "watching", "young"):
         (folder / name / "nodectl").mkdir(parents=True)
     unit = tmp_path / "dynamo.s.n.etcd.service"
     unit.write_text(f'Environment="PYTHONPATH={folder / "named"}"')
     monkeypatch.setattr(releases, "FOLDER", folder)
     monkeypatch.setattr(releases, "CODE", folder / "mine")
+    watch = tmp_path / "dynamo-multinode-watch.service"
+    watch.write_text(f"ExecStart={folder / 'watching'}/nodectl/run")
     monkeypatch.setattr(releases, "unit_files", lambda: [unit])
+    monkeypatch.setattr(releases, "host_units", lambda: [watch])
     monkeypatch.setattr(releases, "_is_settled", lambda release: release.name != "young")
     return folder
 
@@ -149,12 +164,12 @@ def names(folder: Path) -> set[str]:
 
 def test_an_apply_keeps_the_releases_that_are_used_or_new(opt: Path) -> None:
     releases.collect()
-    assert names(opt) == {"mine", "named", "young"}
+    assert names(opt) == {"mine", "named", "watching", "young"}
 
 
 def test_a_removed_node_takes_its_release_along_unless_a_unit_names_it(opt: Path) -> None:
     releases.collect(leaving=True)
-    assert names(opt) == {"named", "young"}
+    assert names(opt) == {"named", "watching", "young"}
 
 
 def test_a_release_that_a_process_runs_from_is_kept(opt: Path) -> None:
@@ -171,6 +186,7 @@ def test_a_release_that_a_process_runs_from_is_kept(opt: Path) -> None:
 
 def test_the_last_node_leaves_no_release(opt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(releases, "unit_files", list)
+    monkeypatch.setattr(releases, "host_units", list)
     releases.collect(leaving=True, nodes=False)
     assert not opt.exists()
 
@@ -178,4 +194,4 @@ def test_the_last_node_leaves_no_release(opt: Path, monkeypatch: pytest.MonkeyPa
 def test_a_checkout_is_no_release(opt: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(releases, "CODE", tmp_path)
     releases.collect(leaving=True, nodes=False)
-    assert names(opt) == {"mine", "named", "old", "young"}
+    assert names(opt) == {"mine", "named", "old", "watching", "young"}

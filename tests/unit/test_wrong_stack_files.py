@@ -168,6 +168,26 @@ CASES = {
         "(302 characters)",
         "1 to 255 characters",
     ),
+    "source s3 without uri": wrong(
+        stack(model="{name: x, source: s3}"), "model.uri", "missing", "add `uri: s3://bucket/folder`"
+    ),
+    "uri without source": wrong(
+        stack(model="{name: org/x, uri: s3://models/x}"), "model.uri", "does not go with `source: hub`"
+    ),
+    "uri of a bucket alone": wrong(
+        stack(model="{name: x, source: s3, uri: s3://models}"),
+        "model.uri",
+        '"s3://models"',
+        "s3://bucket/folder",
+    ),
+    "uri that leads elsewhere": wrong(
+        stack(model="{name: x, source: s3, uri: s3://models/a/../../b}"), "model.uri", "s3://bucket/folder"
+    ),
+    "revision of a model in s3": wrong(
+        stack(model="{name: x, source: s3, uri: s3://models/x, revision: main}"),
+        "model.revision",
+        "remove it",
+    ),
     "source path without path": wrong(
         stack(model="{name: x, source: path}"), "model.path", "missing", "add `path: /models/llama`"
     ),

@@ -1,0 +1,50 @@
+"""Shared libraries that a machine itself must have: NIXL's wheel brings its LIBFABRIC backend without them.
+
+Standard library only: `nodectl install` runs on a bare Python.
+"""
+
+import os
+import subprocess
+from pathlib import Path
+from typing import Final
+
+from nodectl import programs
+from nodectl.errors import BadInputError
+from nodectl.steps import say
+
+FOLDERS: Final = (Path("/opt/amazon/efa/lib"),)
+"""Where AWS's EFA installer puts what the linker does not know of; services are told (LD_LIBRARY_PATH)."""
+
+_PACKAGES: Final = {"libhwloc.so.15": "libhwloc15"}
+"""Library -> its package on Debian and Ubuntu, where the distribution's will do."""
+
+_EFA: Final = (
+    "AWS's EFA installer has it, its Deep Learning AMI brings it, and without it KV blocks move slowly: "
+    "take that image, install EFA in yours, or write `efa: false` below `target`"
+)
+
+
+def ensure(library: str) -> bool:
+    """See that `library` is there; root on Debian and the like gets the distribution's package.
+
+    Returns whether it was. Raises `BadInputError`, with the remedy, where it is missing.
+    """
+    if _is_there(library):
+        return True
+    package = _PACKAGES.get(library)
+    apt = programs.look("apt-get")
+    if package and apt and os.geteuid() == 0:
+        programs.install_package(apt, package)
+    if not _is_there(library):
+        raise BadInputError(
+            f"{library} is not on this machine: {f'`apt install {package}`' if package else _EFA}"
+        )
+    say(f"installed {library}")
+    return False
+
+
+def _is_there(library: str) -> bool:
+    if any((folder / library).exists() for folder in FOLDERS):
+        return True
+    known = subprocess.run([programs.find("ldconfig"), "-p"], capture_output=True, text=True, check=False)
+    return any(line.split()[:1] == [library] for line in known.stdout.splitlines())

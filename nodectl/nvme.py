@@ -1,0 +1,175 @@
+"""The instance store of a machine as its cache: environments and models lie on NVMe, at the paths of always.
+
+What was prepared lives through a reboot. An instance store is empty after a stop: a unit makes it anew at
+each boot, and has what the node needs put there again before its services start (`nodectl restore`). AWS's
+Deep Learning AMI mounts the instance store itself; elsewhere it becomes one ext4 file system, over all disks
+if there are several. Disks that hold anything else are left alone. Standard library only.
+"""
+
+import os
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from nodectl import hostunits, programs, steps
+from nodectl.errors import NodectlError
+from nodectl.files import read_if_there
+from nodectl.layout import CODE, HOST_CACHE
+from nodectl.steps import say
+from nodectl.unitfile import CACHE_UNIT
+
+LABEL: Final = "dynamo-multinode"
+"""Of the file system and of the array: how they are found again. ext4 takes at most 16 characters."""
+
+MODEL: Final = "Amazon EC2 NVMe Instance Storage"
+"""What EC2's instance store disks call themselves, and its network disks do not."""
+
+DLAMI_UNIT: Final = "dlami-nvme.service"
+
+_CALL_SECONDS: Final = 300
+_FOUND_NOTHING: Final = 2
+"""Exit code of blkid."""
+
+_UNIT_TEXT: Final = """\
+[Unit]
+Description=cache on the instance store (dynamo-multinode)
+Wants=network-online.target
+After=network-online.target local-fs.target {dlami}
+StartLimitIntervalSec=0
+
+[Service]
+Type=oneshot
+RemainAfterExit=yes
+ExecStart={run} node restore
+TimeoutStartSec=infinity
+Restart=on-failure
+RestartSec=30
+
+[Install]
+WantedBy=multi-user.target
+"""
+
+
+@dataclass(frozen=True)
+class Places:
+    """Where a machine's disks are seen."""
+
+    block: Path = Path("/sys/block")
+    devices: Path = Path("/dev")
+    mounts: Path = Path("/proc/self/mounts")
+    ready_made: Path = Path("/opt/dlami/nvme")
+    """Mounted by the Deep Learning AMI."""
+
+
+def ensure(cache: Path, deadline: float, places: Places = Places()) -> bool:
+    """Have `cache` lie on the instance store, if there is one; return whether it did before.
+
+    What was in the folder before lies below the mount from then on. Raises `NodectlError` where a step fails.
+    """
+    if cache == HOST_CACHE:
+        _start_at_boot()
+    if os.path.ismount(cache):
+        return True
+    with steps.locked(cache, deadline):
+        if os.path.ismount(cache):
+            return True
+        if not os.path.ismount(places.ready_made):
+            _await_ready_made()
+        cache.mkdir(mode=0o755, exist_ok=True)
+        if os.path.ismount(places.ready_made):
+            folder = places.ready_made / LABEL
+            folder.mkdir(mode=0o755, exist_ok=True)
+            say(f"cache: on the machine's own {places.ready_made}")
+            _run(["mount", "--bind", str(folder), str(cache)])
+        elif device := _device(places):
+            say(f"cache: on the instance store, {device}")
+            _run(["mount", "-o", "noatime", str(device), str(cache)])
+            cache.chmod(0o755)
+        else:
+            say(f"cache: no free instance store here, {cache} stays on the root volume")
+    return False
+
+
+def _start_at_boot() -> None:
+    hostunits.keep({CACHE_UNIT: _UNIT_TEXT.format(dlami=DLAMI_UNIT, run=CODE / "nodectl" / "run")})
+
+
+def _await_ready_made() -> None:
+    """Wait, right after a boot, for the Deep Learning AMI to mount the disks; others have no such unit.
+
+    Starting what is about to start is waiting for it.
+    """
+    if systemctl := programs.look("systemctl"):
+        _ran([systemctl, "start", DLAMI_UNIT])
+
+
+def _device(places: Places) -> Path | None:
+    """Return the device of the file system, made if need be; None where no disk is free for it."""
+    if mdadm := programs.look("mdadm"):  # udev has done so at boot, on most systems
+        _ran([mdadm, "--assemble", "--scan"])
+    if made := _blkid("-L", LABEL):
+        return Path(made)
+    array = places.devices / "md" / LABEL
+    if not array.exists():  # it would be there without a file system only where a kill came in between
+        disks = _free(places)
+        if not disks:
+            return None
+        array = disks[0] if len(disks) == 1 else _striped(array, disks)
+    say(f"cache: making a file system on {array}")
+    _run(["mkfs.ext4", "-q", "-F", "-m", "0", "-E", "nodiscard", "-L", LABEL, str(array)])
+    return array
+
+
+def _free(places: Places) -> list[Path]:
+    """Return the instance store's disks without partitions, file system or part in a volume."""
+    mounted = {line.split()[0] for line in (read_if_there(places.mounts) or "").splitlines()}
+    found = []
+    for disk in sorted(places.block.iterdir()):
+        device = places.devices / disk.name
+        if (read_if_there(disk / "device" / "model") or "").strip() != MODEL:
+            continue
+        parts = [*disk.glob(f"{disk.name}p*"), *disk.glob("holders/*")]
+        if parts or str(device) in mounted or _blkid("-p", "-o", "export", str(device)):
+            say(f"cache: {device} is left alone, it is used for something else")
+        else:
+            found.append(device)
+    return found
+
+
+def _striped(array: Path, disks: Sequence[Path]) -> Path:
+    programs.ensure("mdadm")
+    how = ["--run", "--level=0", f"--raid-devices={len(disks)}", "--homehost=any", f"--name={LABEL}"]
+    _run([programs.find("mdadm"), "--create", str(array), *how, *map(str, disks)])
+    return array
+
+
+def _blkid(*arguments: str) -> str:
+    """Return what blkid says, nothing where it finds nothing."""
+    done = _ran([programs.find("blkid"), *arguments])
+    if done.returncode not in (0, _FOUND_NOTHING):
+        raise NodectlError(
+            f"blkid {' '.join(arguments)} failed with {done.returncode}: {done.stderr.strip()}"
+        )
+    return done.stdout.strip()
+
+
+def _run(command: Sequence[str]) -> None:
+    done = _ran([programs.find(command[0]), *command[1:]])
+    if done.returncode:
+        raise NodectlError(f"{' '.join(command)} failed with {done.returncode}: {done.stderr.strip()}")
+
+
+def _ran(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    try:
+        return subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=_CALL_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise NodectlError(f"{' '.join(command)}: took more than {_CALL_SECONDS} s") from error

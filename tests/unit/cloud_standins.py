@@ -1,0 +1,129 @@
+"""What a node of a cloud talks to, on loopback: EC2's metadata, a frontend's metrics, etcd's gateway."""
+
+import json
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+
+METRICS = """\
+# HELP dynamo_frontend_requests_total Total number of LLM requests processed
+dynamo_frontend_event_loop_stall_total 1
+dynamo_frontend_active_requests{{model="tiny"}} {busy}
+dynamo_frontend_requests_total{{endpoint="chat_completions",model="a.b/{{x",status="success"}} {requests}
+dynamo_component_router_requests_total{{dynamo_component="backend"}} 9
+"""
+"""As a frontend of Dynamo 1.6 says it."""
+
+
+@dataclass
+class Frontend:
+    """A frontend that has answered so many requests."""
+
+    requests: int = 0
+    busy: int = 0
+    url: str = ""
+
+
+@dataclass
+class Imds:
+    """The metadata service, version 2: nothing without a token, which is `token`."""
+
+    documents: dict[str, Any] = field(default_factory=dict)
+    token: str = "first"
+    tokens_given: int = 0
+    url: str = ""
+
+
+@dataclass
+class Etcd:
+    """The part of etcd's JSON gateway that is used: keys and values, both as base64."""
+
+    keys: dict[str, str] = field(default_factory=dict)
+    address: str = ""
+
+
+@contextmanager
+def frontend() -> Iterator[Frontend]:
+    found = Frontend()
+
+    class Handler(_Handler):
+        def do_GET(self) -> None:
+            self.reply(200, METRICS.format(busy=found.busy, requests=found.requests))
+
+    with _serving(Handler) as address:
+        found.url = f"http://{address}"
+        yield found
+
+
+@contextmanager
+def imds() -> Iterator[Imds]:
+    found = Imds()
+
+    class Handler(_Handler):
+        def do_PUT(self) -> None:
+            given = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds")
+            found.tokens_given += 1
+            self.reply(200 if self.path == "/latest/api/token" and given else 400, found.token)
+
+        def do_GET(self) -> None:
+            if self.headers.get("X-aws-ec2-metadata-token") != found.token:
+                self.reply(401, "")
+            elif self.path in found.documents:
+                document = found.documents[self.path]
+                self.reply(200, document if isinstance(document, str) else json.dumps(document))
+            else:
+                self.reply(404, "<h1>Not Found</h1>")
+
+    with _serving(Handler) as address:
+        found.url = f"http://{address}"
+        yield found
+
+
+@contextmanager
+def etcd() -> Iterator[Etcd]:
+    found = Etcd()
+
+    class Handler(_Handler):
+        def do_POST(self) -> None:
+            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            key, answer = asked["key"], {}
+            if self.path == "/v3/kv/put":
+                found.keys[key] = asked["value"]
+            elif self.path == "/v3/kv/deleterange":
+                found.keys.pop(key, None)
+            else:
+                wanted = [key] if "range_end" not in asked else sorted(found.keys)
+                answer = {"kvs": [{"key": k, "value": found.keys[k]} for k in wanted if k in found.keys]}
+            self.reply(200, json.dumps(answer))
+
+    with _serving(Handler) as address:
+        found.address = address
+        yield found
+
+
+class _Handler(BaseHTTPRequestHandler):
+    def reply(self, status: int, text: str) -> None:
+        body = text.encode()
+        self.send_response(status)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Tests say what matters."""
+
+
+@contextmanager
+def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
+    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+    thread.start()
+    try:
+        yield f"127.0.0.1:{server.server_address[1]}"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
