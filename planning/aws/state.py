@@ -5,6 +5,10 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 STATE_TAG: Final = "dynamo-multinode:state"
+ROLE_TAG: Final = "dynamo-multinode:role"
+"""On Elastic IPs, network interfaces and instances: `head`, `worker`, or `nat`. The policy pack lets no other
+Elastic IP pass than those of the head and the NAT gateway."""
+
 _LENGTH: Final = 16
 """Hexadecimal digits: enough to tell the states of one account apart, short enough to read."""
 
