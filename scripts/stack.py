@@ -20,10 +20,11 @@ from urllib.parse import unquote, urlsplit
 import psutil
 import yaml
 
+from components.backend import recorded
 from planning.rehearsal import rehearsal
 from planning.words import not_yet
 from scripts import nodes
-from scripts.toolchain.shell import PASSPHRASE
+from scripts.toolchain.shell import PASSPHRASE, SALT
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
 
@@ -36,9 +37,6 @@ PROJECT = "dynamo"
 REHEARSAL = "rehearse-"
 ENGINE = "pulumi"
 """Name of the CLI's process, which is the engine."""
-
-SALT = "v1:3UIMD+y8dxE=:v1:N2Ho5jONoxFAgkwD:8uPqNWjG5+PrcolqnWkA+Ry83+5BSg=="
-"""Made with the documented passphrase `dynamo`; the local stack files carry it, so that they never change."""
 
 _NO_SUCH_STACK = 6
 """What the Pulumi CLI exits with when it knows no stack of that name."""
@@ -122,9 +120,28 @@ def create(stack: str) -> int:
     if kind not in BUILT:
         raise StackError(not_yet(kind, BUILT, stack))
     _check_passphrase(stack)
-    select = ["pulumi", "stack", "select", "--create", "--stack", stack]
+    _check_secrets_provider(stack)
+    select = ["pulumi", "stack", "select", "--create", "--stack", stack, *_secrets_provider(stack)]
     subprocess.run(select, stdout=subprocess.DEVNULL, check=True)
     return 0
+
+
+def _secrets_provider(stack: str) -> list[str]:
+    """Return the option that keeps the secrets provider of the stack file, which Pulumi would replace."""
+    provider = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")).get("secretsprovider")
+    return ["--secrets-provider", provider] if provider else []
+
+
+def _check_secrets_provider(stack: str) -> None:
+    """Refuse shared state whose secrets the documented passphrase, which everybody knows, would protect."""
+    backend = os.environ.get("PULUMI_BACKEND_URL") or recorded() or ""
+    shared = urlsplit(backend).scheme not in ("", "file", "http", "https")  # Pulumi Cloud has keys of its own
+    documented = os.environ.get("PULUMI_CONFIG_PASSPHRASE") == PASSPHRASE
+    if shared and documented and not _secrets_provider(stack):
+        raise StackError(
+            f"{stack_file(stack)}: names no secrets provider, and {backend} is shared; run "
+            f"`scripts/init {stack} --backend {backend} --secrets-provider awskms://…` (docs/state.md)"
+        )
 
 
 def _check_passphrase(stack: str) -> None:
@@ -198,7 +215,7 @@ def _exported(stack: str, *options: str) -> dict[str, Any] | None:
 
 def _state() -> Path | None:
     """Return the folder that the file backend keeps state in; None with another backend."""
-    backend = urlsplit(os.environ.get("PULUMI_BACKEND_URL", ""))
+    backend = urlsplit(os.environ.get("PULUMI_BACKEND_URL") or recorded() or "")
     return Path(unquote(backend.path)) if backend.scheme == "file" else None
 
 
