@@ -208,6 +208,7 @@ def test_shared_state_is_not_encrypted_with_what_everybody_knows(
     project: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
+    *,
     passphrase: str,
     provider: str,
     made: bool,

@@ -1,4 +1,4 @@
-"""State shared by `scripts/init`: S3 and KMS as moto serves them, a folder elsewhere, and clones that find it."""
+"""State that `scripts/init` shares: in S3 with KMS as moto serves them, in a folder, found by other clones."""
 
 import shutil
 import subprocess
@@ -99,10 +99,8 @@ def test_a_stack_in_s3_and_kms_is_found_by_every_clone(clone: Path, moto: int) -
     assert not list((colleague / ".state").rglob("disagg*"))
 
     # local stacks stay on this machine
-    made = shell(
-        colleague,
-        'eval "$(scripts/env local)"; python=.venv/bin/python; $python -m scripts.stack create local',
-    )
+    create = ".venv/bin/python -m scripts.stack create local"
+    made = shell(colleague, f'eval "$(scripts/env local)"; {create}')
     assert made.returncode == 0, made.stderr
     assert list((colleague / ".state").rglob("local.json"))
     listed = shell(clone, 'eval "$(scripts/env)"; pulumi stack ls').stdout
