@@ -104,7 +104,7 @@ class Actions(EC2Response):
         if held:
             held.held.add(instance.id)
         key = backend.key_pairs.get(request.get("KeyName"))
-        user_data = parse_user_data(request.get("UserData"))
+        user_data = str(request.get("UserData", ""))
         current.machines.launch(instance, _text(user_data), key.material_public.decode() if key else "")
         return ActionResult(found)
 
@@ -113,8 +113,9 @@ class Actions(EC2Response):
         instances = backend.get_multi_instances_by_id(self._get_param("InstanceIds", []))
         answer: ActionResult = _moto["terminate_instances"](self)
         for instance in instances:
-            for eni in list(instance.nics.values()):
-                instance.detach_eni(eni)
+            for eni in instance.nics.values():
+                # moto's own detaching would leave an instance without an address, which it cannot describe
+                eni.instance, eni.attachment_id, eni.status = None, None, "available"
             current.machines.terminate(instance)
             for one in state.reservations.values():
                 if instance.id in one.held:
@@ -237,12 +238,14 @@ class Actions(EC2Response):
         return EmptyResult()
 
     def create_tags(self) -> ActionResult:
-        _tag_groups(self)
+        if _tag_groups(self):
+            return EmptyResult()
         answer: ActionResult = _moto["create_tags"](self)
         return answer
 
     def delete_tags(self) -> ActionResult:
-        _untag_groups(self)
+        if _untag_groups(self):
+            return EmptyResult()
         answer: ActionResult = _moto["delete_tags"](self)
         return answer
 
@@ -281,7 +284,7 @@ def _launch(action: Any, request: Mapping[str, Any]) -> Any:
     found = backend.run_instances(
         request["ImageId"],
         1,
-        parse_user_data(request.get("UserData")),
+        parse_user_data(str(request["UserData"]) if "UserData" in request else None),
         [],
         instance_type=request.get("InstanceType", "m1.small"),
         is_instance_type_default=False,
@@ -322,9 +325,9 @@ def _for_moto(card: requests.Card, position: int) -> dict[str, Any]:
     }
 
 
-def _text(user_data: Any) -> str:
+def _text(user_data: str) -> str:
     """Return user data as it was before it was encoded for the way."""
-    return base64.b64decode(str(user_data)).decode() if user_data else ""
+    return base64.b64decode(user_data).decode()
 
 
 def _with_profile(backend: Any, instance: Any, profile: Mapping[str, str]) -> None:
@@ -344,16 +347,19 @@ def _publish(backend: Any) -> None:
         current.machines.published(private, public)
 
 
-def _tag_groups(action: Any) -> None:
+def _tag_groups(action: Any) -> bool:
+    """Tag placement groups; return whether the request was for those, which moto does not know."""
     tags = {one["Key"]: one.get("Value", "") for one in action._get_param("Tags", [])}
     for group in _tagged(action):
         group.tags.update(tags)
+    return bool(_tagged(action))
 
 
-def _untag_groups(action: Any) -> None:
+def _untag_groups(action: Any) -> bool:
     for group in _tagged(action):
         for tag in action._get_param("Tags", []):
             group.tags.pop(tag["Key"], None)
+    return bool(_tagged(action))
 
 
 def _tagged(action: Any) -> list[PlacementGroup]:

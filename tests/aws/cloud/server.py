@@ -1,13 +1,15 @@
 """The server: moto's, in this process, so that tests can look at and change what it holds."""
 
+import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
 
 import boto3
 from moto.core.models import DEFAULT_ACCOUNT_ID
 from moto.ec2.models import ec2_backends
+from moto.iam.models import iam_backends
 from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.ssm.models import Parameter, ssm_backends
@@ -28,7 +30,8 @@ class Cloud:
 
     def __init__(self) -> None:
         """Start the server."""
-        os.environ.setdefault("MOTO_IAM_LOAD_MANAGED_POLICIES", "false")
+        os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
+        logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request hides what failed
         actions.install()
         self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         self._server.start()
@@ -78,6 +81,32 @@ class Cloud:
         # by hand: SSM refuses to put what begins with /aws
         backend._parameters[IMAGE_PARAMETER].append(_parameter(image))
         return str(image)
+
+    def inventory(self) -> dict[str, list[str]]:
+        """Return what there is in the account, by kind; terminated instances and deleted gateways are not."""
+        found = {
+            kind: sorted(str(identity) for identity in identities) for kind, identities in self._things()
+        }
+        return {kind: identities for kind, identities in found.items() if identities}
+
+    def _things(self) -> Iterator[tuple[str, Iterable[object]]]:
+        ec2, access = self.ec2, iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
+        yield "instances", (one.id for one in ec2.all_running_instances())
+        yield "interfaces", ec2.enis
+        yield "volumes", ec2.volumes
+        yield "templates", ec2.launch_templates
+        yield "key pairs", ec2.key_pairs
+        yield "addresses", (one.allocation_id for one in ec2.addresses)
+        yield "NAT gateways", (one.id for one in ec2.nat_gateways.values() if one.state != "deleted")
+        yield "internet gateways", ec2.internet_gateways
+        yield "endpoints", (one.id for one in ec2.vpc_end_points.values() if one.state != "deleted")
+        yield "route tables", ec2.route_tables
+        yield "security groups", (one.id for one in ec2.describe_security_groups())
+        yield "subnets", (one.id for one in ec2.describe_subnets())
+        yield "VPCs", ec2.vpcs
+        yield "placement groups", current.state.groups
+        yield "roles", access.roles
+        yield "instance profiles", access.instance_profiles
 
     def stop(self) -> None:
         """Stop the server."""
