@@ -176,8 +176,8 @@ def _cloud_config(text: str) -> dict[str, Any]:
 
 def _seed(upper: Path, image: Path, machine: Machine) -> None:
     """Write what cloud-init would, before the first boot; nothing of the lab's own ways in stays."""
-    for path in ("etc/ssh/sshd_config.d/lab.conf", "etc/ssh/authorized_keys", "etc/sudoers.d/ops"):
-        (upper / path).unlink()
+    for own in ("etc/ssh/sshd_config.d/lab.conf", "etc/ssh/authorized_keys", "etc/sudoers.d/ops"):
+        (upper / own).unlink()
     for key, content in machine.user_data.get("ssh_keys", {}).items():
         kind, _, part = key.partition("_")
         public = part == "public"
