@@ -26,7 +26,8 @@ def nodectl(
     """Register `nodectl VERB` on `node`: run when it is created and again whenever `stdin` changes.
 
     A new identity of the node replaces the resource. `delete` is the verb that undoes it, unless the machine
-    itself goes; it gets the identity that it was created for, since Pulumi runs it after a successor's create.
+    itself goes; it gets the identity that it was created for, since Pulumi runs it after a successor's
+    create.
     """
     identity = pulumi.Output.from_input(node.identity)
     return command.local.Command(

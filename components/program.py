@@ -7,11 +7,11 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 import planning
-from components.account import NotReadyError, check
 from components.hosts import host_addresses, host_nodes
 from components.local import local_addresses, local_nodes
 from components.loopback import PortsTakenError
 from components.node import Node
+from components.prerequisites import NotReadyError, aws_target, check
 from planning.aws.network import addresses as aws_addresses
 from planning.values import Plan
 from reach.known import UnknownHostsError
@@ -20,13 +20,12 @@ from settings.problems import StackFileError
 from settings.reading import from_config
 
 
-
 def _aws_addresses(plan: Plan) -> Mapping[str, str]:
     return aws_addresses(aws_target(plan), plan.nodes)
 
 
 def _aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
-    check(plan)
+    check(aws_target(plan))
     from components.aws.nodes import aws_nodes  # noqa: PLC0415 - Pulumi's AWS SDK takes seconds to load
 
     return aws_nodes(plan, addresses)
@@ -75,7 +74,9 @@ def make_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
     """Return the plan's nodes from the target that the stack file names, or end the program."""
     try:
         return NODE_SOURCES[plan.settings.target.kind].nodes(plan, addresses)
-    except (NotReadyError, UnknownHostsError) as error:
+    except NotReadyError as error:
+        raise pulumi.RunError(str(error)) from None
+    except UnknownHostsError as error:
         raise _nothing(error) from None
 
 

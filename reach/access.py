@@ -20,7 +20,7 @@ HOST_KEY: Final = "host-key"
 
 GENERATE: Final = (
     "d=$(mktemp -d) && trap 'rm -rf \"$d\"' EXIT && "
-    "ssh-keygen -q -t ed25519 -N '' -C dynamo-multinode -f \"$d/key\" && cat \"$d/key\" \"$d/key.pub\""
+    'ssh-keygen -q -t ed25519 -N \'\' -C dynamo-multinode -f "$d/key" && cat "$d/key" "$d/key.pub"'
 )
 """Shell command that prints a new private key and then, in a line, its public key."""
 
@@ -117,8 +117,8 @@ def way(folder: Path, name: str) -> Way:
     route, stack = kept(folder), folder.parent.name
     if route is None or not (folder / "known_hosts").is_file():
         raise NoAccessError(
-            f"{name}: {folder} does not say how it is reached: run `scripts/access {stack}`, which writes it from "
-            f"the stack's state, or bring the stack up with `scripts/up {stack}`"
+            f"{name}: {folder} does not say how it is reached: run `scripts/access {stack}`, which writes it "
+            f"from the stack's state, or bring the stack up with `scripts/up {stack}`"
         )
     since = max(route.since.get(name, 0.0), route.since.get(route.head, 0.0))
     key = folder / "key"
@@ -162,6 +162,8 @@ def _write(path: Path, text: str) -> None:
         return
     draft = path.with_name(f"{path.name}.{os.getpid()}")
     draft.unlink(missing_ok=True)
-    with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE), "w", encoding="utf-8") as file:
+    with os.fdopen(
+        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE), "w", encoding="utf-8"
+    ) as file:
         file.write(text)
     draft.replace(path)

@@ -10,7 +10,7 @@ from components.aws.endpoints import Endpoints, EndpointsArgs
 from components.aws.groups import SecurityGroups, SecurityGroupsArgs
 from components.aws.image import image
 from components.aws.keys import StackKeys, StackKeysArgs
-from components.aws.labels import Labels
+from components.aws.labels import Labels, Role
 from components.aws.machine import Address, AddressArgs, Machine, MachineArgs
 from components.aws.network import Network, NetworkArgs, Place
 from components.aws.profile import Profile, ProfileArgs
@@ -101,6 +101,7 @@ class Fleet(pulumi.ComponentResource):
                 subnet=self._subnet(node),
                 groups=[self._groups[group] for group in groups_of(args.plan, node.name)],
                 public=node.head and network(args.target).public_head,
+                role=_role(node),
                 labels=args.labels,
                 ways=self._place.ways,
             ),
@@ -123,7 +124,9 @@ class Fleet(pulumi.ComponentResource):
             subnet=self._subnet(node),
             cluster=self._groups["cluster"],
         )
-        after = [*self._ready, *address.associated]
-        return Machine(
-            node.name, MachineArgs(template_inputs(template), self._args.labels, after), self._child
-        )
+        inputs, after = template_inputs(template), [*self._ready, *address.associated]
+        return Machine(node.name, MachineArgs(inputs, _role(node), self._args.labels, after), self._child)
+
+
+def _role(node: Node) -> Role:
+    return "head" if node.head else "worker"

@@ -1,4 +1,4 @@
-"""The security groups of the plan, every rule a resource of its own: rules inside a group would undo others."""
+"""The plan's security groups, every rule a resource of its own: rules inside a group would undo others."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,9 +46,7 @@ class SecurityGroups(pulumi.ComponentResource):
         )
 
     def _rule(self, rule: Rule) -> pulumi.Resource:
-        create = (
-            vpc.SecurityGroupIngressRule if rule.direction == "ingress" else vpc.SecurityGroupEgressRule
-        )
+        create = vpc.SecurityGroupIngressRule if rule.direction == "ingress" else vpc.SecurityGroupEgressRule
         return create(
             rule.name,
             security_group_id=self.ids[rule.group],

@@ -55,7 +55,7 @@ class StackKeys(pulumi.ComponentResource):
         return pulumi.Output.unsecret(self.host.apply(public_part))
 
     def _generated(self, name: str) -> pulumi.Output[str]:
-        """Return a new pair, as text, that stays what it is: another wording of the command makes no new one."""
+        """Return a new pair, as text, that stays: another wording of the command makes no other."""
         made = command.local.Command(
             name,
             create=GENERATE,

@@ -1,4 +1,4 @@
-"""One node: its network interface, which keeps its address, and the instance behind it, which may come and go."""
+"""One node: its network interface, which keeps its address, and its instance, which may come and go."""
 
 import hashlib
 from collections.abc import Mapping, Sequence
@@ -8,7 +8,7 @@ from typing import Any, Final
 import pulumi
 from pulumi_aws import ec2
 
-from components.aws.labels import Labels
+from components.aws.labels import Labels, Role
 
 CREATE_MINUTES: Final = 15
 """Bound on the start of an instance; one with eight GPUs takes a few minutes until EC2 says that it runs."""
@@ -26,6 +26,7 @@ class AddressArgs:
     groups: Sequence[pulumi.Input[str]]
     public: bool
     """Whether it gets an Elastic IP as well."""
+    role: Role
     labels: Labels
     ways: Sequence[pulumi.Resource]
     """What leads to the internet: EC2 associates no Elastic IP before."""
@@ -42,7 +43,7 @@ class Address(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: AddressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:aws:Address", name, None, opts)
-        child, tags = pulumi.ResourceOptions(parent=self), args.labels.of(name)
+        child, tags = pulumi.ResourceOptions(parent=self), args.labels.of(name, args.role)
         primary = ec2.NetworkInterface(
             name,
             description=f"primary interface of {name}",
@@ -71,6 +72,7 @@ class MachineArgs:
 
     template: Mapping[str, Any]
     """What decides what the instance is (`components.aws.template`)."""
+    role: Role
     labels: Labels
     after: Sequence[pulumi.Resource]
 
@@ -83,7 +85,7 @@ class Machine(pulumi.ComponentResource):
 
     def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:aws:Machine", name, None, opts)
-        child, tags = pulumi.ResourceOptions(parent=self), args.labels.of(name)
+        child, tags = pulumi.ResourceOptions(parent=self), args.labels.of(name, args.role)
         template = ec2.LaunchTemplate(
             name, **args.template, update_default_version=True, tags=tags, opts=child
         )

@@ -109,7 +109,7 @@ class Network(pulumi.ComponentResource):
     def _nat(self, address: str, public: ec2.Subnet) -> ec2.NatGateway:
         """Create the cluster's way out; it works once its own subnet has one, as EC2 asks for."""
         labels = self._args.labels
-        outside = ec2.Eip("nat", domain="vpc", tags=labels.of("nat"), opts=self._child)
+        outside = ec2.Eip("nat", domain="vpc", tags=labels.of("nat", "nat"), opts=self._child)
         return ec2.NatGateway(
             "nat",
             allocation_id=outside.id,

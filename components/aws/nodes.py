@@ -1,6 +1,5 @@
 """Nodes of the target `aws`: an instance each, reached through the head or by Session Manager."""
 
-import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -30,7 +29,7 @@ def aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
 
 def _labels(target: AwsTarget) -> Labels:
     project, stack = pulumi.get_project(), pulumi.get_stack()
-    state = state_digest(backend(os.environ), pulumi.get_organization(), project, stack)
+    state = state_digest(backend(), pulumi.get_organization(), project, stack)
     return Labels(project, stack, state, target.tags)
 
 

@@ -22,7 +22,7 @@ class ProfileArgs:
 
 
 class Profile(pulumi.ComponentResource):
-    """A role with what the stack file makes nodes need, which is nothing with neither S3 nor Session Manager."""
+    """A role with what the stack file makes nodes need: nothing, without S3 and Session Manager."""
 
     profile: pulumi.Output[str]
     """Name of the instance profile."""

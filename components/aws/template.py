@@ -1,4 +1,4 @@
-"""What an instance is launched with: all of it in the launch template, since EFA interfaces can be nowhere else."""
+"""What an instance is launched with, all in its launch template: EFA interfaces can be nowhere else."""
 
 import base64
 from dataclasses import dataclass

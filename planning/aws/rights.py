@@ -1,4 +1,4 @@
-"""What an instance may do in the account: be reached by Session Manager, read the model's bucket; nothing else."""
+"""What an instance may do in the account: be reached by Session Manager, read the model on S3, no more."""
 
 from typing import Any, Final
 
