@@ -36,12 +36,12 @@ _CAUSES: Final = (
     ),
     (
         (
-            r"timed out|No route to host|Network is unreachable|Host is down|Connection refused|Connection reset"
-            r"|stdio forwarding failed|kex_exchange|Connection closed|closed by remote host"
+            r"timed out|No route to host|Network is unreachable|Host is down|Connection refused"
+            r"|Connection reset|stdio forwarding failed|kex_exchange|Connection closed|closed by remote host"
         ),
         (
-            "does not answer{through}: is your address in `target.adminRanges`? It may be stopped or gone: see "
-            "`pulumi refresh --stack {stack}`; or a colleague changed the stack: run `scripts/access {stack}`"
+            "does not answer{through}: is your address in `target.adminRanges`? Is it stopped or gone: see "
+            "`pulumi refresh --stack {stack}`. Did a colleague change it: run `scripts/access {stack}`"
         ),
     ),
 )
