@@ -1,7 +1,6 @@
-"""What the program registers for a plan, recorded without an engine: inputs as they go over the wire, and options."""
+"""What the program registers for a plan, recorded without an engine, as it goes over the wire."""
 
 import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +9,7 @@ from typing import Any
 import pulumi
 import pytest
 from google.protobuf import json_format
-from pulumi.runtime import mocks, proto, set_all_config
+from pulumi.runtime import mocks, set_all_config
 
 from planning.aws.network import addresses
 from planning.values import Plan
