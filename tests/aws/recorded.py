@@ -55,9 +55,9 @@ class _Cloud(mocks.Mocks):
             outputs["keyName" if short == "keypair" else "name"] = f"{args.name}-1a2b3c4"
         return f"{short}-{args.name}", outputs
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         assert args.token == "aws:ssm/getParameter:getParameter"
-        return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}
+        return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}, None
 
 
 class _Recorder(mocks.MockMonitor):
@@ -66,7 +66,7 @@ class _Recorder(mocks.MockMonitor):
         self.found: list[Registered] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's own name
-        answer = super().RegisterResource(request)
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         inputs = json_format.MessageToDict(request.object)
         self.found.append(Registered(request.type, request.name, inputs, request, answer.urn))
         return answer
@@ -106,13 +106,12 @@ def record(plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, *, preview
     set_all_config({"aws:region": target.region or ""})
     identities: dict[str, str] = {}
 
-    @mocks.test
     def run() -> pulumi.Output[Any]:
         nodes = aws_nodes(plan, addresses(target, plan.nodes))
         known = pulumi.Output.all(**{node.name: node.identity for node in nodes})
         return known.apply(identities.update)
 
-    run()
+    mocks.test(run)()
     return Program(recorder.found, identities, folder)
 
 

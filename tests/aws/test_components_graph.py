@@ -153,7 +153,7 @@ def trigger(program: Program, node: str) -> str:
 def test_an_instance_is_replaced_by_what_it_is_launched_with_and_by_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disagg: Program
 ) -> None:
-    changes = {
+    changes: dict[str, tuple[dict[str, Any], bool]] = {
         "volume": ({"volume": {"sizeGib": 300}}, True),
         "type": ({"instanceType": "p5en.48xlarge"}, True),
         "market": ({"purchase": "spot"}, True),
@@ -333,7 +333,7 @@ def test_endpoints_take_the_place_of_a_way_out(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_is_given_is_not_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {"keyPair": "mine", "instanceProfile": "ours", "ami": "ami-00000000000000000"}
+    given: dict[str, Any] = {"keyPair": "mine", "instanceProfile": "ours", "ami": "ami-00000000000000000"}
     program = recorded(tmp_path, monkeypatch, planned(**given))
     for kind in ("KeyPair", "Role", "InstanceProfile"):
         assert program.of(kind) == []
