@@ -199,6 +199,10 @@ class Actions(EC2Response):
     def delete_nat_gateway(self) -> ActionResult:
         gateway = self.ec2_backend.nat_gateways[self._get_param("NatGatewayId")]
         answer: ActionResult = _moto["delete_nat_gateway"](self)
+        # moto keeps its interface, and the address that was with it
+        for address in self.ec2_backend.addresses:
+            if address.eni is gateway._eni:
+                address.eni, address.association_id = None, None
         self.ec2_backend.enis.pop(gateway._eni.id, None)
         return answer
 
@@ -342,7 +346,7 @@ def _publish(backend: Any) -> None:
     }
     for address in backend.addresses:
         if address.eni is not None:
-            leads[address.eni.private_ip_address].append(address.public_ip)
+            leads.setdefault(address.eni.private_ip_address, []).append(address.public_ip)
     for private, public in leads.items():
         current.machines.published(private, public)
 

@@ -23,7 +23,7 @@ def _named_by_others(backend: Backend, group_id: str) -> Iterable[str]:
     for group in backend.describe_security_groups():
         if group.id != group_id:
             for rule in [*group.ingress_rules, *group.egress_rules]:
-                yield from (str(source.get("GroupId")) for source in rule.source_groups)
+                yield str(rule.source_group.get("GroupId"))
 
 
 def subnet(backend: Backend, subnet_id: str) -> None:
