@@ -1,5 +1,6 @@
 """Who runs what where, and why: plain functions on frozen values, no Pulumi, no I/O."""
 
+from planning.commands import endpoint
 from planning.describe import describe
 from planning.planner import plan
 from planning.probes import probe_spec
@@ -10,6 +11,7 @@ from planning.topology import restarts, topology
 
 __all__ = [
     "describe",
+    "endpoint",
     "followers",
     "installed",
     "manifests",

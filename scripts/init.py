@@ -18,10 +18,11 @@ from urllib.parse import parse_qs, urlsplit
 import yaml
 
 from components.backend import recorded
-from planning.aws.state import kept_on_this_machine, refusal
+from planning.aws.state import kept_on_this_machine, local_state
 from scripts.toolchain.exported import before
 from scripts.toolchain.shell import PASSPHRASE, SALT
 from settings import Settings
+from settings.aws import AwsTarget
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
 
@@ -79,11 +80,17 @@ def _of_backend(wanted: Wanted, settings: Settings, environ: Mapping[str, str]) 
     own = environ.get("PULUMI_BACKEND_URL")
     return [
         _personal("--backend", wanted.backend),
-        refusal(settings, wanted.backend) or "",
+        local_state(wanted.backend, wanted.stack) if _needs_sharing(wanted.backend, settings) else "",
         f"PULUMI_BACKEND_URL: is {own}, which would be used in place of {wanted.backend}; unset it"
         if own and own != wanted.backend
         else "",
     ]
+
+
+def _needs_sharing(backend: str, settings: Settings) -> bool:
+    """Whether the backend is of this machine alone, and what it would hold costs money."""
+    target = settings.target
+    return isinstance(target, AwsTarget) and not target.allow_local_state and kept_on_this_machine(backend)
 
 
 def _of_provider(wanted: Wanted, environ: Mapping[str, str]) -> list[str]:

@@ -1,1 +1,1 @@
-"""What only AWS needs to be decided: network, addresses, interfaces, security groups, what instances boot with."""
+"""What only AWS needs to be decided: network, addresses, interfaces, security groups, user data."""

@@ -1,11 +1,8 @@
-"""Which state a fleet belongs to, and that it is one which others see as well: nobody shall buy it twice."""
+"""Which state a fleet belongs to: the tag by which a second fleet of the same name is told apart."""
 
 import hashlib
 from typing import Final
 from urllib.parse import unquote, urlsplit
-
-from settings import Settings
-from settings.aws import AwsTarget
 
 STATE_TAG: Final = "dynamo-multinode:state"
 ROLE_TAG: Final = "dynamo-multinode:role"
@@ -34,16 +31,10 @@ def kept_on_this_machine(backend: str) -> bool:
     return urlsplit(backend.strip()).scheme.lower() in _ON_THIS_MACHINE
 
 
-def refusal(settings: Settings, url: str) -> str | None:
-    """Return why `up` may not keep a fleet's state at `url`; None where it may.
-
-    State on one machine is seen by nobody else: the next clone would buy the fleet a second time.
-    """
-    target = settings.target
-    if not isinstance(target, AwsTarget) or target.allow_local_state or not kept_on_this_machine(url):
-        return None
+def local_state(backend: str, stack: str) -> str:
+    """Return why state on this machine is refused, and what to do."""
     return (
-        f"state would be kept at {url}, on this machine alone, and another clone would buy a second fleet: "
-        "run `scripts/init STACK --backend s3://… --secrets-provider awskms://…` (docs/state.md), "
-        "or write `allowLocalState: true` below `target`"
+        f"shared state: that of {stack} would be in {backend or 'no backend'}, on this machine, where a "
+        f"second clone would buy a second fleet; run `scripts/init {stack} --backend s3://BUCKET "
+        "--secrets-provider awskms://alias/KEY`, or write `allowLocalState: true` below `target`"
     )

@@ -1,4 +1,4 @@
-"""What an instance boots with: SSH that is reached by the stack's host key, as many connections as `up` makes."""
+"""What an instance boots with: SSH with the stack's host key, and as many connections as `up` makes."""
 
 from typing import Final
 

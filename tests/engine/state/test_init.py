@@ -1,4 +1,4 @@
-"""State that `scripts/init` shares: in S3 with KMS as moto serves them, in a folder, found by other clones."""
+"""State that `scripts/init` shares, in S3 with KMS as moto serves them, and in a folder: clones find it."""
 
 import shutil
 import subprocess
