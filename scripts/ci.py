@@ -4,7 +4,6 @@ Values of properties are left out: whoever reads the pull request need not be al
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -24,6 +23,10 @@ _SHOWN: Final = ("replace", "delete", "create", "update", "import")
 """The order of the list: what hurts first."""
 
 _COLOURS: Final = re.compile(r"\x1b\[[0-9;]*m|<\{%[a-z ]+%\}>")
+_NOT_IN_CODE: Final = re.compile(r"[`|<>\s]+")
+_EVENTS: Final = "PULUMI_ENABLE_STREAMING_JSON_PREVIEW"
+"""Makes `--json` print events, as it does for `up`: its digest knows nothing of policies."""
+
 _PLANNED: Final = "plan "
 
 
@@ -48,24 +51,33 @@ class Preview:
 
 
 def read(printed: str, errors: str, *, failed: bool) -> Preview:
-    """Return what `pulumi preview --json` printed, and what it said beside it."""
-    try:
-        report = json.loads(printed)
-    except ValueError:
-        report = {}
-    notes = [
-        (note.get("severity"), _plain(note.get("message", ""))) for note in report.get("diagnostics", [])
-    ]
-    wrong = [text for severity, text in notes if severity == "error" or str(severity).startswith("policy")]
+    """Return what the CLI printed: events of the engine, a line each; `errors` is what it said beside them.
+
+    Source: EngineEvent in sdk/go/common/apitype/events.go of Pulumi 3.259.
+    """
+    events = [event for line in printed.splitlines() if (event := _event(line))]
+    notes = [event["diagnosticEvent"] for event in events if "diagnosticEvent" in event]
+    notes = [note for note in notes if not note.get("ephemeral")]
+    refused = [event["policyEvent"] for event in events if "policyEvent" in event]
+    wrong = [f"{one['policyName']}: {_plain(one['message'])}" for one in refused]
+    wrong += [_plain(note["message"]) for note in notes if note.get("severity") == "error"]
     if failed and not wrong:
         wrong = [_plain(errors) or "the preview failed and did not say why"]
+    said = [_plain(note["message"]) for note in notes if note.get("severity") in ("info", "warning")]
+    steps = [event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event]
     return Preview(
-        changes=tuple(sorted(_changes(report.get("steps", [])), key=lambda one: _SHOWN.index(one.step))),
-        said=tuple(
-            text for severity, text in notes if severity in ("info", "warning") and not _is_plan(text)
-        ),
+        changes=tuple(sorted(_changes(steps), key=_order)),
+        said=tuple(text for text in said if text and not text.startswith(_PLANNED)),
         wrong=tuple(wrong),
     )
+
+
+def _event(line: str) -> Mapping[str, Any]:
+    try:
+        event = json.loads(line)
+    except ValueError:
+        return {}
+    return event if isinstance(event, dict) else {}
 
 
 def markdown(stack: str, plan: str, preview: Preview | None) -> str:
@@ -93,18 +105,25 @@ def summary(preview: Preview | None) -> str:
 
 
 def _changes(steps: Iterable[Mapping[str, Any]]) -> Iterator[Change]:
-    """Yield each resource that would change once: a replacement is three steps of the engine."""
+    """Yield each resource that would change, once: a replacement is three steps of the engine.
+
+    Components are left out: they are what the resources are grouped by.
+    """
     found: dict[str, Change] = {}
     for step in steps:
         operation = "replace" if step["op"] in _REPLACING else step["op"]
-        if operation not in _SHOWN:
+        state = step.get("new") or step.get("old") or {}
+        if operation not in _SHOWN or not state.get("custom"):
             continue
-        kind, _, name = step["urn"].rpartition("::")
-        properties = step.get("diffReasons") or step.get("replaceReasons") or ()
         last = found.get(step["urn"])
-        known = tuple(properties) or (last.properties if last else ())
-        found[step["urn"]] = Change(operation, re.split(r"[$:]{1,2}", kind)[-1], name, known)
+        properties = tuple(step.get("diffs") or step.get("keys") or (last.properties if last else ()))
+        name, kind = step["urn"].rpartition("::")[2], step["type"].rpartition(":")[2]
+        found[step["urn"]] = Change(operation, kind, name, properties)
     yield from found.values()
+
+
+def _order(change: Change) -> tuple[int, str, str]:
+    return _SHOWN.index(change.step), change.name, change.kind
 
 
 def _table(changes: Sequence[Change]) -> list[str]:
@@ -129,15 +148,12 @@ def _fenced(text: str) -> list[str]:
 
 
 def _code(text: str) -> str:
-    return f"`{re.sub(r'[`|<>\s]+', ' ', text)}`"
+    """Return a name in which nothing is Markdown."""
+    return f"`{_NOT_IN_CODE.sub(' ', text)}`"
 
 
 def _plain(text: str) -> str:
     return _COLOURS.sub("", text).strip("\n")
-
-
-def _is_plan(text: str) -> bool:
-    return text.startswith(_PLANNED)
 
 
 def _output(command: Sequence[str], stack: str) -> tuple[int, str, str]:
@@ -154,11 +170,9 @@ def main(stack: str) -> int:
     code, _, errors = _output([sys.executable, "-m", "scripts.stack", "create"], stack)
     printed = ""
     if not code:
-        preview = ["pulumi", "preview", "--json", "--non-interactive", "--color", "never", "--stack"]
+        preview = ["env", f"{_EVENTS}=true", "pulumi", "preview", "--json", "--non-interactive", "--stack"]
         code, printed, errors = _output(preview, stack)
     print(markdown(stack, plan, read(printed, errors, failed=code != 0)))
-    if code and os.environ.get("CI"):
-        print(f"{stack}: {_plain(errors)[-2000:]}", file=sys.stderr)
     return 1 if code else 0
 
 

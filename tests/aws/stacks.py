@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from scripts.stack import SALT
+from scripts.toolchain.shell import SALT
 from tests.aws.cloud.server import Cloud
 from tests.aws.machines import NETWORK
 from tests.aws.plugin import add_standin

@@ -51,3 +51,12 @@ def test_a_program_that_breaks_rules_is_refused_before_anything_is_created(
         assert f"[mandatory]  {rule} " in printed, printed
     assert "node-2: lets IMDSv1 answer (httpTokens is optional); set `metadataOptions`" in printed
     assert cloud.inventory() == before
+
+
+def test_ci_says_why_a_program_is_refused(stacks: AwsStacks) -> None:
+    """Runs after the test above, whose program it is."""
+    said = stacks.checkout.run(".venv/bin/python", "-m", "scripts.ci", "wrong", check=False)
+    assert said.returncode == 1
+    assert "### `wrong`: would not be brought up" in said.stdout
+    assert "imds-v2: " in said.stdout
+    assert "node-2: lets IMDSv1 answer" in said.stdout
