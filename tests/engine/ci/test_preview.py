@@ -10,8 +10,6 @@ from tests.engine.deployment.checkout import Checkout
 @pytest.fixture(scope="module")
 def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
     made = Checkout.make(tmp_path_factory.mktemp("checkout"))
-    Path(made.path, ".toolchain").mkdir(exist_ok=True)
-    assert made.path != PROJECT
     yield made
     for stack in ("local", "local-disagg"):
         made.run(
