@@ -34,6 +34,7 @@ class AwsStacks:
         made = cls(Checkout.make(path), cloud)
         env = made.checkout.env
         base = Path(env.get("PULUMI_HOME") or Path.home() / ".pulumi")
+        env["PULUMI_OPTION_POLICY_PACK"] = str(path / "policy")
         env |= {**cloud.environment, "PULUMI_HOME": str(add_standin(path / ".toolchain/aws-home", base))}
         return made
 
