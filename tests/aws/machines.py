@@ -1,8 +1,8 @@
 """Instances as hosts of the lab: each boots at its private address, from a new disk, as its user data says.
 
 An instance finds its user, the key pair's key, its host keys, files and commands as cloud-init makes them on
-Ubuntu. Its Elastic IP is an address that it gets, whose connections arrive at the private one, as behind EC2's
-translation.
+Ubuntu. Its Elastic IP is an address that it gets, whose connections arrive at the private one, as they do
+behind EC2's translation.
 """
 
 import os

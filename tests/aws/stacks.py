@@ -1,7 +1,6 @@
 """The stacks of target aws as they are shipped, in the tests' account: simulated engines, the lab's range."""
 
 import json
-import os
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -111,8 +110,3 @@ class Preview:
             if "resourcePreEvent" in event:
                 step: Mapping[str, Any] = event["resourcePreEvent"]["metadata"]
                 yield step["type"].rpartition(":")[2], step["urn"].rpartition("::")[2], step["op"]
-
-
-def root() -> bool:
-    """Whether this user may boot machines."""
-    return os.geteuid() == 0
