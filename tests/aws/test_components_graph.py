@@ -235,6 +235,13 @@ def test_the_folder_says_how_nodes_are_reached_before_a_node_has_its_identity(di
     assert oct(folder.stat().st_mode)[-3:] == "700"
 
 
+def test_a_node_waits_for_the_head_and_depends_on_its_own_instance_alone(disagg: Program) -> None:
+    assert disagg.depends == {
+        "node-1": {"Instance node-1"},
+        "node-2": {"Instance node-2"},
+    }
+
+
 def test_a_preview_writes_nothing_and_a_node_is_then_its_own_instance(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
