@@ -202,8 +202,8 @@ def _add_user(upper: Path, image: Path, public_key: str) -> None:
     keys = home / ".ssh/authorized_keys"
     _write(keys, public_key, 0o600)
     keys.parent.chmod(0o700)
-    for path in (home, keys.parent, keys):
-        os.chown(path, USER_NUMBER, USER_NUMBER)
+    for owned in (home, keys.parent, keys):
+        os.chown(owned, USER_NUMBER, USER_NUMBER)
 
 
 def _write(path: Path, content: str, mode: int) -> None:

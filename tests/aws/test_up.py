@@ -1,4 +1,4 @@
-"""The shipped stacks of target aws, from the VPC to the proof: instances are machines, engines are simulated."""
+"""The shipped stacks of target aws, from the VPC to the proof: on machines, with simulated engines."""
 
 from typing import Any
 
