@@ -25,7 +25,7 @@ class AddressArgs:
     subnet: pulumi.Input[str]
     groups: Sequence[pulumi.Input[str]]
     public: bool
-    """Whether it gets an Elastic IP as well."""
+    """Whether it gets an Elastic IP as well, as the head does."""
     role: Role
     labels: Labels
     ways: Sequence[pulumi.Resource]
@@ -55,9 +55,10 @@ class Address(pulumi.ComponentResource):
         )
         self.interface, self.public, self.associated = primary.id, None, []
         if args.public:
-            outside = ec2.Eip(name, domain="vpc", tags=tags, opts=child)
+            # named after its use: it stays the head's when another node becomes the head
+            outside = ec2.Eip("head", domain="vpc", tags=args.labels.of("head", args.role), opts=child)
             association = ec2.EipAssociation(
-                name,
+                "head",
                 allocation_id=outside.id,
                 network_interface_id=primary.id,
                 opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.ways)),
