@@ -61,7 +61,10 @@ class Address(pulumi.ComponentResource):
                 "head",
                 allocation_id=outside.id,
                 network_interface_id=primary.id,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.ways)),
+                # an address that is associated is not associated anew
+                opts=pulumi.ResourceOptions(
+                    parent=self, depends_on=list(args.ways), delete_before_replace=True
+                ),
             )
             self.public, self.associated = outside.public_ip, [association]
         self.register_outputs({"interface": self.interface, "public": self.public})
