@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import pulumi  # noqa: F401 -- first: the plugins' modules would make do with a part of it
 import pytest
 
 from tests.aws.cloud.server import Cloud
