@@ -1,8 +1,8 @@
 """Instances as hosts of the lab: each boots at its private address, from a new disk, as its user data says.
 
 An instance finds its user, the key pair's key, its host keys, files and commands as cloud-init makes them on
-Ubuntu. Its Elastic IP is an address that it gets, whose connections arrive at the private one, as behind EC2's
-translation.
+Ubuntu. Its Elastic IP is an address that it gets, whose connections arrive at the private one, as they do
+behind EC2's translation.
 """
 
 import os
@@ -202,8 +202,8 @@ def _add_user(upper: Path, image: Path, public_key: str) -> None:
     keys = home / ".ssh/authorized_keys"
     _write(keys, public_key, 0o600)
     keys.parent.chmod(0o700)
-    for path in (home, keys.parent, keys):
-        os.chown(path, USER_NUMBER, USER_NUMBER)
+    for owned in (home, keys.parent, keys):
+        os.chown(owned, USER_NUMBER, USER_NUMBER)
 
 
 def _write(path: Path, content: str, mode: int) -> None:

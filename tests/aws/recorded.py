@@ -1,5 +1,6 @@
 """What the program registers for a plan, recorded without an engine, as it goes over the wire."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -57,7 +58,7 @@ class _Cloud(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         assert args.token == "aws:ssm/getParameter:getParameter"
-        return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}, None
+        return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}, []
 
 
 class _Recorder(mocks.MockMonitor):
@@ -79,6 +80,8 @@ class Program:
     resources: Sequence[Registered]
     nodes: Mapping[str, str]
     """Identity of each node."""
+    depends: Mapping[str, set[str]]
+    """What the identity of each node depends on, as TYPE NAME."""
     folder: Path
     """Project folder that it ran in."""
 
@@ -105,14 +108,22 @@ def record(plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, *, preview
     )
     set_all_config({"aws:region": target.region or ""})
     identities: dict[str, str] = {}
+    depends: dict[str, asyncio.Future[set[str]]] = {}
 
     def run() -> pulumi.Output[Any]:
         nodes = aws_nodes(plan, addresses(target, plan.nodes))
+        for node in nodes:
+            depends[node.name] = asyncio.ensure_future(_named(pulumi.Output.from_input(node.identity)))
         known = pulumi.Output.all(**{node.name: node.identity for node in nodes})
         return known.apply(identities.update)
 
     mocks.test(run)()
-    return Program(recorder.found, identities, folder)
+    return Program(recorder.found, identities, {n: found.result() for n, found in depends.items()}, folder)
+
+
+async def _named(output: pulumi.Output[str]) -> set[str]:
+    found = await output.resources()
+    return {f"{type(one).__name__} {one._name}" for one in found}
 
 
 def _printed(name: str, inputs: Mapping[str, Any]) -> str:

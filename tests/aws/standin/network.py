@@ -204,6 +204,13 @@ def _endpoint_changed(account: Account, identity: str, old: Properties, new: Pro
     account.ec2.modify_vpc_endpoint(VpcEndpointId=identity, **asked)
 
 
+def _endpoint_asked(account: Account, inputs: Properties) -> dict[str, Any]:
+    given_addresses = [
+        {"SubnetId": one["subnetId"], "Ipv4": one["ipv4"]} for one in inputs.get("subnetConfigurations") or []
+    ]
+    return {"SubnetConfigurations": given_addresses} if given_addresses else {}
+
+
 def _end_endpoint(account: Account, identity: str, state: Properties) -> None:
     account.ec2.delete_vpc_endpoints(VpcEndpointIds=[identity])
 
@@ -223,6 +230,8 @@ VPC_ENDPOINT: Final = Thing(
     more=lambda _account, described, _state: {
         "securityGroupIds": [one["GroupId"] for one in described.get("Groups", [])]
     },
+    asked=_endpoint_asked,
+    extra=frozenset({"subnetConfigurations"}),
     before=_end_endpoint,
     changes=_endpoint_changed,
     sets=frozenset({"routeTableIds", "subnetIds", "securityGroupIds"}),
