@@ -2,7 +2,9 @@
 
 import base64
 import json
+import re
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -350,3 +352,8 @@ def test_the_rules_know_the_ports_and_tags_of_the_program() -> None:
     assert STATE_TAG in tags.REQUIRED
     assert tags.ROLE == ROLE_TAG
     assert PUBLIC_ROLES == ("head", "nat")
+
+
+def test_the_docs_list_every_rule() -> None:
+    text = (Path(__file__).parents[2] / "docs/policy.md").read_text(encoding="utf-8")
+    assert re.findall(r"^\| `([a-z0-9-]+)` \|", text, re.MULTILINE) == [rule.name for rule in RULES]
