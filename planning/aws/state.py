@@ -36,5 +36,6 @@ def local_state(backend: str, stack: str) -> str:
     return (
         f"shared state: that of {stack} would be in {backend or 'no backend'}, on this machine, where a "
         f"second clone would buy a second fleet; run `scripts/init {stack} --backend s3://BUCKET "
-        "--secrets-provider awskms://alias/KEY`, or write `allowLocalState: true` below `target`"
+        '--secrets-provider "awskms://alias/KEY?region=REGION"`, or write '
+        "`allowLocalState: true` below `target`"
     )

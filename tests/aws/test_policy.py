@@ -13,6 +13,10 @@ PLANTED = {
         ('"encrypted": "true"', '"encrypted": "false"'),
     ],
     "components/aws/fleet.py": [("public=node.head and ", "public=")],
+    "components/aws/machine.py": [
+        ('ec2.Eip("head"', "ec2.Eip(name"),
+        ('ec2.EipAssociation(\n                "head"', "ec2.EipAssociation(\n                name"),
+    ],
 }
 """File of the program -> what is changed there."""
 
