@@ -1,6 +1,7 @@
 """Who runs what where, and why: plain functions on frozen values, no Pulumi, no I/O."""
 
 from planning.before_up import before_up
+from planning.commands import endpoint
 from planning.cost import cost
 from planning.describe import describe
 from planning.planner import plan
@@ -14,6 +15,7 @@ __all__ = [
     "before_up",
     "cost",
     "describe",
+    "endpoint",
     "followers",
     "installed",
     "manifests",

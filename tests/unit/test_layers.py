@@ -16,6 +16,7 @@ ALLOWED = {
     "planning": {"planning", "settings", "nodectl.manifest", "nodectl.versions"},
     "reach": {"reach"},
     "components": {"components", "planning", "settings", "nodectl", "reach"},
+    "policy": {"policy"},
 }
 """Layer -> what of this project it may import."""
 

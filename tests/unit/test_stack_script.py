@@ -170,14 +170,24 @@ def stack_of(project: Path, text: str) -> None:
     (project / "stacks/Pulumi.local.yaml").write_text(text)
 
 
-def test_a_stack_that_can_only_be_planned_is_refused_before_pulumi_knows_it(
+def test_state_on_this_machine_is_refused_for_aws_before_pulumi_knows_the_stack(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(tmp_path, "touch called")
     stack_of(project, (STACKS / "Pulumi.disagg.yaml").read_text())
     assert main("create", "local") == 1
-    assert "scripts/rehearse local" in capsys.readouterr().err
+    assert "scripts/init local --backend" in capsys.readouterr().err
     assert not (project / "called").exists()
+
+
+def test_state_on_this_machine_is_taken_for_aws_where_the_stack_file_allows_it(
+    project: Path, tmp_path: Path
+) -> None:
+    answering(tmp_path, "touch called")
+    text = (STACKS / "Pulumi.disagg.yaml").read_text()
+    stack_of(project, text.replace("kind: aws", "kind: aws\n    allowLocalState: true"))
+    assert main("create", "local") == 0
+    assert (project / "called").exists()
 
 
 @pytest.mark.parametrize(
@@ -198,6 +208,30 @@ def test_another_passphrase_than_that_of_a_shipped_stack_file_is_named_with_what
     assert main("create", "local") == (0 if made else 1)
     assert (project / "called").exists() == made
     assert ("PULUMI_CONFIG_PASSPHRASE=dynamo" in capsys.readouterr().err) != made
+
+
+@pytest.mark.parametrize(
+    ("passphrase", "provider", "made"),
+    [("dynamo", "", False), ("their own", "", True), ("dynamo", "secretsprovider: awskms://alias/x\n", True)],
+)
+def test_shared_state_is_not_encrypted_with_what_everybody_knows(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    passphrase: str,
+    provider: str,
+    made: bool,
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", passphrase)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://team-state")
+    answering(project.parent, 'echo "$@" > called')
+    hosts = (STACKS / "Pulumi.lab-agg.yaml").read_text().splitlines(keepends=True)
+    stack_of(project, provider + "".join(line for line in hosts if "encryptionsalt" not in line))
+    assert main("create", "local") == (0 if made else 1)
+    assert ("scripts/init local" in capsys.readouterr().err) != made
+    if provider:
+        assert "--secrets-provider awskms://alias/x" in (project / "called").read_text()
 
 
 def test_a_program_that_ends_with_its_host_does_not_stop_the_unlocking(
