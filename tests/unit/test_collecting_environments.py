@@ -72,7 +72,7 @@ def test_what_a_process_was_started_from_stays(cache: Path) -> None:
     old = environment(cache, 9, hours=900)
     for number in range(2):
         environment(cache, number, hours=2)
-    command = [old / "bin" / "python", "-c", "print(flush=True); input()"]
+    command = [str(old / "bin" / "python"), "-c", "print(flush=True); input()"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as process:
         assert process.stdout
         assert process.stdout.readline() == b"\n"  # the kernel shows no arguments while it still starts it
