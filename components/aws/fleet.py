@@ -41,6 +41,8 @@ class Fleet(pulumi.ComponentResource):
     """By the nodes' names."""
     public: pulumi.Output[str] | None
     """The head's public address, where it has one."""
+    associated: pulumi.Output[str] | None
+    """Known once that address leads to the head."""
     keys: StackKeys
 
     def __init__(self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
@@ -54,7 +56,9 @@ class Fleet(pulumi.ComponentResource):
         self._close = self._placement_group(name)
         addresses = {node.name: self._address(node) for node in args.plan.nodes}
         self.machines = {node.name: self._machine(node, addresses[node.name]) for node in args.plan.nodes}
-        self.public = addresses[args.plan.head].public
+        head = addresses[args.plan.head]
+        self.public = head.public
+        self.associated = head.associated[0].id if head.associated else None
         self.register_outputs({"public": self.public})
 
     def _network(self, name: str) -> Place:
