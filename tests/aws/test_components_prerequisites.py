@@ -119,6 +119,15 @@ def test_a_preview_with_state_on_this_machine_only_warns(
     assert line.startswith("up is refused: ")
 
 
+def test_a_login_that_nobody_can_read_leaves_the_state_without_a_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("PULUMI_BACKEND_URL")
+    monkeypatch.setenv("PULUMI_CREDENTIALS_PATH", str(tmp_path))
+    monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
+    assert "set PULUMI_BACKEND_URL" in missing()
+
+
 def test_everything_that_is_missing_is_said_at_once(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "other"))
