@@ -27,7 +27,9 @@ DESCRIBED = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 """What EC2 takes as the description of a group or rule."""
 
 
-def planned(head: str = "colocated", stack: Mapping[str, Any] | None = None, **others: Any) -> Plan:
+def planned(
+    *, tensor: int = 8, head: str = "colocated", stack: Mapping[str, Any] | None = None, **others: Any
+) -> Plan:
     """Return the plan of prefill and decode on a node each; `others` are keys of the target."""
     target = {
         "kind": "aws",
@@ -37,7 +39,7 @@ def planned(head: str = "colocated", stack: Mapping[str, Any] | None = None, **o
         "clientRanges": ["203.0.113.0/24"],
         **others,
     }
-    roles = {name: {"parallelism": {"tensor": 8}} for name in ("prefill", "decode")}
+    roles = {name: {"parallelism": {"tensor": tensor}} for name in ("prefill", "decode")}
     return plan(real("disagg", roles, target=target, head=head, **(stack or {})))
 
 
@@ -82,6 +84,34 @@ def test_a_template_has_the_primary_interface_first_and_one_efa_interface_a_card
         assert {one["interfaceType"] for one in others} == {"efa-only"}
         assert all(one["securityGroups"] == ["securitygroup-cluster"] for one in others)
         assert {one["deleteOnTermination"] for one in others} == {"true"}
+
+
+EFA = {
+    "p4d.24xlarge": [(0, 1), (1, 0), (2, 0), (3, 0)],
+    "p5.48xlarge": [(0, 1), *((card, 0) for card in range(1, 32))],
+    "p5e.48xlarge": [(0, 1), *((card, 0) for card in range(1, 32))],
+    "p5en.48xlarge": [(0, 1), *((card, 0) for card in range(1, 16))],
+    "p6-b200.48xlarge": [(0, 1), *((card, 0) for card in range(1, 8))],
+    "g6e.48xlarge": [(0, 1), (1, 0), (2, 0), (3, 0)],
+    "g6.48xlarge": [(0, 1)],
+    "g5.48xlarge": [(0, 1)],
+}
+"""Card and device of every EFA interface."""
+
+
+@pytest.mark.parametrize("name", EFA)
+def test_the_efa_interfaces_of_a_type_are_on_its_cards(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated = {"engine": "mocker", "model": {"name": "tiny", "source": "generated"}}
+    program = recorded(tmp_path, monkeypatch, planned(tensor=4, stack=simulated, instanceType=name))
+    found = templates(program)
+    assert found
+    for template in found:
+        assert template["instanceType"] == name
+        _, *others = template["networkInterfaces"]
+        assert [(one["networkCardIndex"], one["deviceIndex"]) for one in others] == EFA[name]
+        assert {tuple(one["securityGroups"]) for one in others} == {("securitygroup-cluster",)}
 
 
 def test_only_the_head_and_the_way_out_have_public_addresses(disagg: Program) -> None:
