@@ -1,0 +1,27 @@
+"""Which state a fleet belongs to: the tag by which a second fleet of the same name is told apart."""
+
+import hashlib
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+STATE_TAG: Final = "dynamo-multinode:state"
+_LENGTH: Final = 16
+"""Hexadecimal digits: enough to tell the states of one account apart, short enough to read."""
+
+_ON_THIS_MACHINE: Final = ("file", "")
+
+
+def state_digest(backend: str, organization: str, project: str, stack: str) -> str:
+    """Return what names the state of one stack, the same for everybody who uses that state.
+
+    How an operator gets at a backend (profile, region: the part of the URL after `?`) does not count.
+    """
+    place = urlsplit(backend.strip())
+    where = f"{place.scheme.lower()}://{place.netloc.lower()}{unquote(place.path).rstrip('/')}"
+    whole = "\n".join((where, organization, project, stack))
+    return hashlib.sha256(whole.encode()).hexdigest()[:_LENGTH]
+
+
+def kept_on_this_machine(backend: str) -> bool:
+    """Whether a backend is a folder of this machine, which no colleague and no other clone sees."""
+    return urlsplit(backend.strip()).scheme.lower() in _ON_THIS_MACHINE
