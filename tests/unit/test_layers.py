@@ -15,11 +15,12 @@ ALLOWED = {
     "settings": {"settings", "nodectl.manifest"},
     "planning": {"planning", "settings", "nodectl.manifest", "nodectl.versions"},
     "reach": {"reach"},
-    "components": {"components", "planning", "settings", "nodectl", "reach"},
+    "account": {"account", "planning", "settings"},
+    "components": {"components", "account", "planning", "settings", "nodectl", "reach"},
 }
 """Layer -> what of this project it may import."""
 
-NO_PULUMI = {"nodectl", "settings", "planning", "reach"}
+NO_PULUMI = {"nodectl", "settings", "planning", "reach", "account"}
 
 
 def imports(folder: str) -> Iterator[tuple[Path, str]]:
