@@ -3,13 +3,15 @@
 - `coordination`, of the head: what nodes of the cluster connect to there, NATS and etcd first.
 - `cluster`, of every GPU node: everything from and to itself, which EFA needs in both directions.
 - `access`, of the head: SSH for administrators, the endpoint for clients.
+
+EC2 refuses a rule that there is already, whatever either is for: rules of the same ports and sides are one.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from planning.aws.network import admins, clients
+from planning.aws.network import admins, clients, network
 from planning.values import Flow, Plan
 from settings.aws import AwsTarget
 
@@ -21,10 +23,21 @@ GROUPS: Final[dict[Group, str]] = {
     "cluster": "everything between the nodes, which EFA needs both ways",
     "access": "SSH for administrators and the endpoint for clients",
 }
+"""Each group with its description."""
+
+ENDPOINT_GROUP: Final[Group] = "cluster"
+"""The group of interface endpoints (`planning.aws.network.ENDPOINTS`)."""
+
+RULES_MOST: Final = 60
+"""Rules of a group in one direction that EC2 allows by default."""
+
 SSH: Final = 22
+_HTTPS: Final = 443
 _ALL: Final = "-1"
 _EVERYWHERE: Final = "0.0.0.0/0"
 _ON_HEAD: Final = ("head", "frontend")
+_LONGEST: Final = 255
+"""Characters of a description."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +51,7 @@ class Rule:
     first: int | None
     last: int | None
     why: str
+    """Its description: of letters that EC2 takes, and not too long."""
 
     @property
     def name(self) -> str:
@@ -59,7 +73,7 @@ class Rule:
 
 
 def groups_of(plan: Plan, node: str) -> tuple[Group, ...]:
-    """Return the groups that the interfaces of a node are in."""
+    """Return the groups that the primary interface of a node is in; its EFA interfaces are in `cluster`."""
     found = next(one for one in plan.nodes if one.name == node)
     if not found.head:
         return ("cluster",)
@@ -71,15 +85,23 @@ def rules(plan: Plan) -> tuple[Rule, ...]:
     target = plan.settings.target
     if not isinstance(target, AwsTarget):
         raise TypeError(f"not aws: {target.kind}")
-    found = dict.fromkeys([*_inside(), *_to_head(plan), *_from_head(plan), *_from_outside(plan, target)])
-    return tuple(found)
+    found: dict[str, Rule] = {}
+    for rule in (*_inside(), *_to_head(plan), *_from_head(plan, target), *_from_outside(plan, target)):
+        same = found.get(rule.name)
+        found[rule.name] = _joined(same, rule) if same else rule
+    return tuple(found.values())
+
+
+def _joined(one: Rule, other: Rule) -> Rule:
+    whys = dict.fromkeys([*one.why.split("; "), *other.why.split("; ")])
+    return Rule(one.group, one.direction, one.peer, one.first, one.last, "; ".join(whys)[:_LONGEST])
 
 
 def _inside() -> Iterator[Rule]:
     why = "between the nodes: EFA, collectives, KV blocks"
     yield Rule("cluster", "ingress", "cluster", None, None, why)
     yield Rule("cluster", "egress", "cluster", None, None, why)
-    out = "packages, models and AWS's own services"
+    out = "packages, models and services of AWS"
     yield Rule("cluster", "egress", _EVERYWHERE, None, None, out)
     yield Rule("coordination", "egress", _EVERYWHERE, None, None, out)
 
@@ -90,25 +112,30 @@ def _to_head(plan: Plan) -> Iterator[Rule]:
             yield Rule("coordination", "ingress", "cluster", flow.first, flow.last, flow.why)
 
 
-def _from_head(plan: Plan) -> Iterator[Rule]:
-    """Yield what a head outside of the cluster needs of the workers; one that is a worker has it anyway."""
+def _from_head(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
+    """Yield what a head outside of the cluster needs of what is in it; one that is a worker has it anyway."""
     if "cluster" in groups_of(plan, plan.head):
         return
     for flow in plan.flows:
-        if flow.source in _ON_HEAD and flow.target not in _ON_HEAD:
+        if _from_head_to_worker(plan, flow):
             yield Rule("cluster", "ingress", "coordination", flow.first, flow.last, flow.why)
-        if plan.balanced and flow.source == "head" and flow.target == "frontend":
-            yield Rule("cluster", "ingress", "coordination", flow.first, flow.last, flow.why)
-    yield Rule("cluster", "ingress", "coordination", SSH, SSH, "SSH to the workers, through the head")
+    if target.access == "proxy":
+        yield Rule("cluster", "ingress", "coordination", SSH, SSH, "SSH to the workers, through the head")
+    if network(target).endpoints:
+        yield Rule("cluster", "ingress", "coordination", _HTTPS, _HTTPS, "services of AWS")
+
+
+def _from_head_to_worker(plan: Plan, flow: Flow) -> bool:
+    """Return whether a flow leads from the head to a worker node: frontends are there only if several are."""
+    if flow.target in _ON_HEAD:
+        return flow.target == "frontend" and plan.balanced and flow.source in ("head", "node")
+    return flow.source in _ON_HEAD
 
 
 def _from_outside(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
     for who in admins(target):
         yield Rule("access", "ingress", who, SSH, SSH, "SSH for administrators")
-    for flow in _for_clients(plan.flows):
-        for who in clients(target):
-            yield Rule("access", "ingress", who, flow.first, flow.last, flow.why)
-
-
-def _for_clients(flows: Sequence[Flow]) -> list[Flow]:
-    return [flow for flow in flows if flow.source == "client"]
+    for flow in plan.flows:
+        if flow.source == "client":
+            for who in clients(target):
+                yield Rule("access", "ingress", who, flow.first, flow.last, flow.why)

@@ -8,7 +8,8 @@ Source: the EC2 guide on EFA, and `DescribeInstanceTypes` for which cards have i
 from dataclasses import dataclass
 from typing import Literal
 
-from planning.aws.catalogue import InstanceType
+from planning.aws.catalogue import INSTANCE_TYPES, InstanceType
+from settings.aws import AwsTarget
 
 
 @dataclass(frozen=True)
@@ -18,6 +19,13 @@ class Interface:
     card: int
     device: int
     kind: Literal["interface", "efa-only"]
+
+
+def efa(target: AwsTarget) -> bool:
+    """Return whether the GPU nodes have EFA: where their type has it, or as the stack file says."""
+    if target.efa is not None:
+        return target.efa
+    return bool(INSTANCE_TYPES[target.instance_type].efa_cards)
 
 
 def interfaces(instance: InstanceType, *, efa: bool) -> tuple[Interface, ...]:

@@ -6,15 +6,19 @@ answers by it, while the workers beside it have no public address.
 """
 
 import ipaddress
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from planning.values import Node
 from settings.aws import AwsTarget
 
+ENDPOINTS: Final = ("ec2", "ec2messages", "ssm", "ssmmessages")
+"""Interface endpoints of `egress: endpoints`, by the last part of their service name. S3's is a gateway."""
+
 _PUBLIC_PREFIX: Final = 28
 _GATEWAY: Final = 4
+_FIRST_ENDPOINT: Final = 5
 _PUBLIC_HEAD: Final = 10
 """Of the public subnet: the first four and the last address of each subnet are EC2's own."""
 
@@ -29,9 +33,14 @@ class Network:
     cluster: str
     """Range of the subnet with the GPU nodes."""
     public: str | None
-    """Range of the subnet with the NAT gateway and a dedicated head."""
+    """Range of the subnet with the NAT gateway or the endpoints, and a dedicated head."""
     gateway: str | None
     """The NAT gateway's address in it; None without one."""
+    endpoints: Mapping[str, str]
+    """Address in it of each interface endpoint (`ENDPOINTS`); empty with a NAT gateway.
+
+    Left to EC2, an endpoint might take a node's address.
+    """
     direct: tuple[str, ...]
     """IPv4 ranges that the cluster's subnet answers to by the internet gateway."""
     public_head: bool
@@ -46,20 +55,23 @@ def zone(target: AwsTarget) -> str:
 def network(target: AwsTarget) -> Network:
     """Return the network that `target` asks for."""
     given, region = target.network, target.region or ""
+    if given.subnet_id is not None:
+        return Network(
+            region, zone(target), given.cidr, given.cidr, None, None, {}, (), given.public_head or False
+        )
     whole = ipaddress.IPv4Network(given.cidr)
-    existing = given.subnet_id is not None
-    public_head = given.public_head if given.public_head is not None else not existing
-    if existing:
-        return Network(region, zone(target), given.cidr, given.cidr, None, None, (), public_head)
-    public = _last(whole)
+    public, nat = _last(whole), given.egress == "nat"
+    outside = _outside(whole, [*admins(target), *clients(target)])
+    public_head = bool(outside) if given.public_head is None else given.public_head
     return Network(
         region,
         zone(target),
         given.cidr,
         cluster=str(next(whole.subnets())),
         public=str(public),
-        gateway=str(public[_GATEWAY]) if given.egress == "nat" else None,
-        direct=tuple(sorted({*_ipv4(admins(target)), *_ipv4(clients(target))})) if public_head else (),
+        gateway=str(public[_GATEWAY]) if nat else None,
+        endpoints={} if nat else {name: str(public[_FIRST_ENDPOINT + n]) for n, name in enumerate(ENDPOINTS)},
+        direct=outside if public_head else (),
         public_head=public_head,
     )
 
@@ -99,5 +111,10 @@ def _last(whole: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
     return ipaddress.IPv4Network((int(whole.broadcast_address) - size + 1, _PUBLIC_PREFIX))
 
 
-def _ipv4(ranges: Sequence[str]) -> list[str]:
-    return [text for text in ranges if ":" not in text]
+def _outside(whole: ipaddress.IPv4Network, ranges: Iterable[str]) -> tuple[str, ...]:
+    """Return the IPv4 ranges that are not of the network itself: no route may lead those elsewhere."""
+    return tuple(
+        sorted(
+            {text for text in ranges if ":" not in text and not ipaddress.IPv4Network(text).subnet_of(whole)}
+        )
+    )
