@@ -1,5 +1,7 @@
 """Who runs what where, and why: plain functions on frozen values, no Pulumi, no I/O."""
 
+from planning.before_up import before_up
+from planning.cost import cost
 from planning.describe import describe
 from planning.planner import plan
 from planning.probes import probe_spec
@@ -9,6 +11,8 @@ from planning.services import installed, manifests
 from planning.topology import restarts, topology
 
 __all__ = [
+    "before_up",
+    "cost",
     "describe",
     "followers",
     "installed",

@@ -21,6 +21,16 @@ def local(**target: Any) -> dict[str, Any]:
     return {"kind": "local", **target}
 
 
+def aws(**target: Any) -> dict[str, Any]:
+    return {
+        "kind": "aws",
+        "instanceType": "p5.48xlarge",
+        "region": "us-east-1",
+        "adminRanges": ["203.0.113.7"],
+        **target,
+    }
+
+
 def split(replicas: int = 1, **parallelism: int) -> dict[str, Any]:
     return {"replicas": replicas, "parallelism": parallelism}
 
@@ -108,9 +118,9 @@ REFUSED = [
     (agg(target=local(gpusPerNode=129)), "target.gpusPerNode: 129", "expected at most 128"),
     (agg(target=local(nodes=300)), "target.nodes: 300", "expected at most 256"),
     (
-        real("agg", {"aggregated": {}}, target={"kind": "aws", "instanceType": "p5.huge"}),
+        real("agg", {"aggregated": {}}, target=aws(instanceType="p5.huge")),
         "target.instanceType: p5.huge",
-        "expected one of p4d.24xlarge,",
+        "did you mean p5.4xlarge or p5.48xlarge",
     ),
     (agg(2, head={"node": 3}), "head.node: 3", "expected 1 to 2"),
     (agg(2, head={"placement": "dedicated", "node": 2}), "head.node: 2", "remove it"),
@@ -376,5 +386,5 @@ def test_a_plan_is_printed_with_addresses_where_they_are_known() -> None:
 
 def test_a_plan_for_machines_is_printed_with_gpus_and_splits() -> None:
     lines = describe(plan(real("agg", {"aggregated": split(tensor=16)}))).splitlines()
-    assert lines[0].startswith("plan       aws · agg · 2 x p5.48xlarge (8 x H100 80 GB) · ")
+    assert lines[0].startswith("plan       aws · agg · 2 x p5.48xlarge (8 x H100 80 GiB, 32 EFA) · ")
     assert lines[2] == "  node-2  aggregated-0 rank 1 of 2 TP16 GPUs 0-7"
