@@ -3,13 +3,14 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from account.answers import Answers, NoAnswer
+from account.answers import Answer, Answers, NoAnswer
 from account.asking import ask
 from account.fleet import Fleet
-from account.judging import judge
+from account.judging import clock, judge
 from account.login import Login
 from account.saying import lines, nobody
-from account.wanted import wanted
+from account.wanted import Wanted, wanted
+from planning.cost import Cost, cost
 from planning.values import Plan
 from settings.problems import Problem
 
@@ -22,6 +23,8 @@ class Report:
     """To print below the plan."""
     problems: tuple[Problem, ...]
     """What only live answers said; where there is one, nothing may be created."""
+    cost: Cost | None
+    """At live prices; None where they are not known: `planning.cost` has a snapshot."""
     answers: Answers | None
     """None where there are no credentials: then nothing was asked."""
 
@@ -34,6 +37,14 @@ def check(plan: Plan, fleet: Fleet, login: Login) -> Report:
     want = wanted(plan)
     said = ask(want, fleet, login)
     if isinstance(said, NoAnswer):
-        return Report(tuple(nobody(said)), (), None)
+        return Report(tuple(nobody(said)), (), None, None)
     problems = judge(want, fleet, said, datetime.now(UTC))
-    return Report(tuple(lines(want, fleet, said)), tuple(problems), said)
+    return Report(tuple(lines(want, fleet, said)), tuple(problems), _cost(plan, want, said), said)
+
+
+def _cost(plan: Plan, want: Wanted, said: Answers) -> Cost | None:
+    """Return the cost at live prices, unless one is missing: a capacity block has none."""
+    if not isinstance(said.prices, Answer):
+        return None
+    found = {price.type: price.hourly for price in said.prices.value}
+    return cost(plan, found, f"live, {clock(said.prices.when)}") if found.keys() >= set(want.types) else None

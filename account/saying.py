@@ -7,7 +7,7 @@ from datetime import datetime
 from account.answers import Answer, Answers, Instance, NoAnswer, Reservation, live
 from account.fleet import Fleet
 from account.judging import BLOCK_ENDS_EARLY, clock, free_for_us, in_use, most
-from account.wanted import Batch, Wanted
+from account.wanted import Wanted
 from planning.words import counted
 
 
@@ -18,7 +18,6 @@ def lines(wanted: Wanted, fleet: Fleet, answers: Answers) -> list[str]:
         *_quotas(wanted, fleet, answers),
         *_reserved(fleet, answers),
         *_runs(fleet, answers),
-        *_prices(wanted, answers),
     ]
     width = max((len(name) for name, _ in rows), default=0)
     return [
@@ -86,23 +85,6 @@ def _runs(fleet: Fleet, answers: Answers) -> Iterator[tuple[str, str]]:
         if ours:
             found = (f"{sum(one.state == state for one in ours)} {state}" for state in states)
             yield "runs", f"{counted(len(ours), 'instance')} of this stack: {', '.join(found)}"
-
-
-def _prices(wanted: Wanted, answers: Answers) -> Iterator[tuple[str, str]]:
-    for prices in live(answers.prices):
-        by_type = {price.type: price.hourly for price in prices}
-        for batch in wanted.batches:
-            yield "price", _price(batch, by_type.get(batch.type))
-
-
-def _price(batch: Batch, hourly: float | None) -> str:
-    name = f"{batch.count} x {batch.type} {batch.option}"
-    if batch.option == "capacity-block":
-        return f"{name}: paid up front, for the whole block"
-    if hourly is None:
-        return f"{name}: not in the price list"
-    total = f"{name}: {hourly * batch.count:,.2f} USD/h"
-    return f"{total}, whether they run or not" if batch.option == "reservation" else total
 
 
 def _unanswered(answers: Answers) -> Iterator[str]:

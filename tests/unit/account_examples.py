@@ -35,6 +35,7 @@ def aws_plan(*, head: str = "colocated", **target: Any) -> Plan:
     keys = {
         "kind": "aws",
         "region": "us-east-1",
+        "zone": "us-east-1a",
         "instanceType": P5,
         "adminRanges": ["203.0.113.7/32"],
         **target,

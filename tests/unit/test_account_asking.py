@@ -2,15 +2,10 @@
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import UTC, datetime
-from typing import Any
 
-import boto3
-import httpx
 import pytest
 from botocore.stub import Stubber
-from moto.server import ThreadedMotoServer
 
 from account import Login, check
 from account.answers import Answer, Answers, NoAnswer, Quota
@@ -30,68 +25,13 @@ from account.asking import (
     reservation_of,
     subnet_of,
 )
-from account.fleet import PROJECT_TAG, STACK_TAG, Fleet
+from account.fleet import Fleet
 from planning.aws.catalogue import INSTANCE_TYPES
-from planning.aws.state import STATE_TAG
 from tests.unit.account_examples import FLEET, P5, RESERVATION, aws_plan, want
+from tests.unit.moto_account import REGION, client, launch, tags_of
 
-REGION = "us-east-1"
-NOWHERE = "http://127.0.0.1:9"
-"""The discard port: nobody listens."""
-
-
-@pytest.fixture(autouse=True)
-def environment(monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory) -> None:
-    """Give credentials that no account knows, and nothing of who runs the tests."""
-    for name in ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_SESSION_TOKEN"):
-        monkeypatch.delenv(name, raising=False)
-    empty = tmp_path_factory.mktemp("aws") / "none"
-    monkeypatch.setenv("AWS_CONFIG_FILE", str(empty))
-    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(empty))
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    monkeypatch.setenv("AWS_ENDPOINT_URL", NOWHERE)
-
-
-@pytest.fixture(scope="module")
-def server() -> Iterator[str]:
-    moto = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    moto.start()
-    host, port = moto.get_host_and_port()
-    yield f"http://{host}:{port}"
-    moto.stop()
-
-
-@pytest.fixture
-def account(server: str, monkeypatch: pytest.MonkeyPatch) -> str:
-    """Point everything to an account without anything in it."""
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    httpx.post(f"{server}/moto-api/reset").raise_for_status()
-    return server
-
-
-def client(service: Any) -> Any:
-    return boto3.client(service, region_name=REGION)
-
-
-def launch(count: int = 1, instance_type: str = P5, **tags: str) -> list[str]:
-    """Launch instances in the account, with tags."""
-    ec2 = client("ec2")
-    image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
-    given = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-    launched = ec2.run_instances(
-        ImageId=image,
-        MinCount=count,
-        MaxCount=count,
-        InstanceType=instance_type,
-        TagSpecifications=[{"ResourceType": "instance", **given}] if tags else [],
-    )
-    return [each["InstanceId"] for each in launched["Instances"]]
-
-
-def tags_of(fleet: Fleet) -> dict[str, str]:
-    return {PROJECT_TAG: fleet.project, STACK_TAG: fleet.stack, STATE_TAG: fleet.state or ""}
+pytest_plugins = ["tests.unit.moto_account"]
+pytestmark = pytest.mark.usefixtures("no_account")
 
 
 def test_all_that_moto_knows_is_answered_live(account: str) -> None:
