@@ -3,12 +3,13 @@
 import pulumi
 
 from components.deployment import Deployment, DeploymentArgs
-from components.program import announce, make_nodes, make_plan, read_settings, secrets
+from components.program import announce, find_addresses, make_nodes, make_plan, read_settings, secrets
 
 settings = read_settings()
 plan = make_plan(settings)
-nodes = make_nodes(settings, plan)
-announce(plan, nodes)
+addresses = find_addresses(plan)
+announce(plan, addresses)
+nodes = make_nodes(plan, addresses)
 deployment = Deployment(pulumi.get_stack(), DeploymentArgs(plan, nodes, secrets(settings)))
 pulumi.export("endpoint", deployment.endpoint)
 pulumi.export("proof", deployment.proof)

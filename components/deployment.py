@@ -35,7 +35,7 @@ class Deployment(pulumi.ComponentResource):
         manifests = _identified(planning.manifests(args.plan, addresses), args.nodes)
         services = self._converge(args, manifests)
         where = _logs(args.nodes)
-        spec = manifests.apply(
+        spec = pulumi.Output.all(**manifests).apply(
             lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update=where)
         )
         head = next(node for node in args.nodes if node.name == args.plan.head)
@@ -48,11 +48,11 @@ class Deployment(pulumi.ComponentResource):
             NodeReach(
                 node.name, NodeReachArgs(node, planning.probe_spec(args.plan, addresses, node.name)), proven
             )
-        self.endpoint = spec.apply(lambda s: s.endpoint)
+        self.endpoint = _endpoint(args.plan, addresses, head)
         self.register_outputs({"endpoint": self.endpoint, "proof": self.proof})
 
     def _converge(
-        self, args: DeploymentArgs, manifests: pulumi.Output[dict[str, Manifest]]
+        self, args: DeploymentArgs, manifests: Mapping[str, pulumi.Output[Manifest]]
     ) -> list[NodeServices]:
         """Bring each node to its manifest. Only the first node of an engine waits for the engine's others."""
         services: dict[str, NodeServices] = {}
@@ -66,7 +66,7 @@ class Deployment(pulumi.ComponentResource):
         self,
         node: Node,
         args: DeploymentArgs,
-        manifests: pulumi.Output[dict[str, Manifest]],
+        manifests: Mapping[str, pulumi.Output[Manifest]],
         after: Sequence[pulumi.Resource],
     ) -> NodeServices:
         child = pulumi.ResourceOptions(parent=self)
@@ -80,10 +80,9 @@ class Deployment(pulumi.ComponentResource):
         ]
         if args.secrets:
             before.append(NodeSecrets(node.name, NodeSecretsArgs(node, args.secrets), child))
-        manifest = manifests.apply(lambda m: m[node.name])
         return NodeServices(
             node.name,
-            NodeServicesArgs(node, manifest),
+            NodeServicesArgs(node, manifests[node.name]),
             pulumi.ResourceOptions(parent=self, depends_on=before),
         )
 
@@ -94,18 +93,28 @@ def _logs(nodes: Sequence[Node]) -> dict[str, object]:
     return {"node_roots": roots} if roots else {"stack": pulumi.get_stack()}
 
 
+def _endpoint(plan: Plan, addresses: Mapping[str, str], head: Node) -> pulumi.Output[str]:
+    """Return the URL that clients ask: at the head's public address, where it has one."""
+    return pulumi.Output.from_input(head.public or head.address).apply(
+        lambda address: planning.endpoint(plan, {**addresses, head.name: address})
+    )
+
+
 def _identified(
     manifests: Mapping[str, Manifest], nodes: Sequence[Node]
-) -> pulumi.Output[dict[str, Manifest]]:
-    """Write into each manifest the identity of the machine that it is for, and the stack's name."""
-    identities = pulumi.Output.all(**{node.name: node.identity for node in nodes})
-    return identities.apply(
-        lambda found: {
-            name: manifest.model_copy(
-                update={"identity": found[name], "rollout": _of_this_stack(manifest.rollout)}
-            )
-            for name, manifest in manifests.items()
-        }
+) -> dict[str, pulumi.Output[Manifest]]:
+    """Write into each manifest the identity of the machine that it is for, and the stack's name.
+
+    Each by itself: the manifest of one node is known in previews though another's machine is replaced.
+    """
+    return {node.name: _of(node, manifests[node.name]) for node in nodes}
+
+
+def _of(node: Node, manifest: Manifest) -> pulumi.Output[Manifest]:
+    return pulumi.Output.from_input(node.identity).apply(
+        lambda identity: manifest.model_copy(
+            update={"identity": identity, "rollout": _of_this_stack(manifest.rollout)}
+        )
     )
 
 

@@ -1,5 +1,6 @@
 """Nodes of `target: hosts`: the machines of an inventory, each reached over SSH."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
@@ -15,29 +16,34 @@ ROOT = "/var/lib/dynamo-multinode"
 """Folder of all stacks on a host; nodectl keeps services below it with systemd."""
 
 
-def host_nodes(plan: Plan) -> list[Node]:
+def host_addresses(plan: Plan) -> dict[str, str]:
+    """Return the addresses of the plan's nodes, as the inventory has them."""
+    listed = {entry.name: entry.address for entry in _target(plan).inventory}
+    return {node.name: listed[node.name] for node in plan.nodes}
+
+
+def host_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
     """Return the plan's nodes on the machines of the inventory.
 
     On `up`, a host whose key is neither given nor recorded is connected to first, so that its key is part of
     its identity from the start.
     """
-    target = plan.settings.target
-    if not isinstance(target, HostsTarget):
-        raise TypeError(f"not hosts: {target.kind}")
+    target = _target(plan)
     hosts = {entry.name: _host(target, entry) for entry in target.inventory}
     if not pulumi.runtime.is_dry_run():
         known.record(hosts.values())
-    return [
-        _node(hosts[node.name], entry.address, plan)
-        for node in plan.nodes
-        for entry in target.inventory
-        if entry.name == node.name
-    ]
+    return [_node(hosts[name], address, plan) for name, address in addresses.items()]
 
 
 def known_hosts(stack: str) -> Path:
     """Return the file of the host keys that were recorded for a stack; it belongs into version control."""
     return Path("stacks", f"known_hosts.{stack}")
+
+
+def _target(plan: Plan) -> HostsTarget:
+    if not isinstance(plan.settings.target, HostsTarget):
+        raise TypeError(f"not hosts: {plan.settings.target.kind}")
+    return plan.settings.target
 
 
 def _host(target: HostsTarget, entry: HostEntry) -> Host:

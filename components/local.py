@@ -1,5 +1,6 @@
 """Nodes of `target: local`: this machine, one loopback address and one supervisor a node."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import pulumi
@@ -15,14 +16,19 @@ RUN = Path(".run")
 """Folder of all local stacks' nodes, seen from the project folder; git-ignored."""
 
 
-def local_nodes(plan: Plan) -> list[Node]:
-    """Return the plan's nodes on loopback addresses that are free, or were this stack's before."""
+def local_addresses(plan: Plan) -> dict[str, str]:
+    """Return loopback addresses for the plan's nodes that are free, or were this stack's before."""
     run = RUN / pulumi.get_stack()
     probes = ports.local_probes(plan.settings.roles.frontend.replicas)
     first = first_address(Path.cwd(), pulumi.get_stack(), run, probes)
+    return addresses(first, [node.name for node in plan.nodes])
+
+
+def local_nodes(plan: Plan, found: Mapping[str, str]) -> list[Node]:
+    """Return the plan's nodes at the addresses that were found; the stack keeps them as long as it lives."""
+    run = RUN / pulumi.get_stack()
     if not pulumi.runtime.is_dry_run():
-        keep(run, first)
-    found = addresses(first, [node.name for node in plan.nodes])
+        keep(run, found[plan.nodes[0].name])
     return [_node(run / name, address) for name, address in found.items()]
 
 

@@ -13,11 +13,16 @@ class Node(NamedTuple):
     """Address that the other nodes reach it at; planned, so a plain value already at preview."""
     nodectl: tuple[str, ...]
     """Command, run in the project folder, that a verb of nodectl and its options are added to."""
-    undo: tuple[str, ...]
-    """The same for what takes something back: it succeeds where the machine is no more."""
+    undo: tuple[str, ...] | None
+    """The same for what takes something back: it succeeds where the machine is no more.
+
+    None where the machine itself goes, and everything on it.
+    """
     identity: pulumi.Input[str]
     """Tells this machine from a successor at the same address; a new one sets the node up anew."""
     root: str
     """Folder on the node that nodectl keeps everything in."""
     here: bool
     """Whether the node is this machine."""
+    public: pulumi.Input[str] | None = None
+    """Address that clients ask it at, where that is another."""

@@ -25,14 +25,15 @@ def nodectl(
 ) -> command.local.Command:
     """Register `nodectl VERB` on `node`: run when it is created and again whenever `stdin` changes.
 
-    A new identity of the node replaces the resource. `delete` is the verb that undoes it; it gets the
-    identity that it was created for, since Pulumi runs it after a successor's create.
+    A new identity of the node replaces the resource. `delete` is the verb that undoes it, unless the machine
+    itself goes; it gets the identity that it was created for, since Pulumi runs it after a successor's
+    create.
     """
     identity = pulumi.Output.from_input(node.identity)
     return command.local.Command(
         name,
         create=shlex.join([*node.nodectl, verb, *_root(verb, node)]),
-        delete=None if delete is None else identity.apply(lambda i: _undo(node, delete, i)),
+        delete=_undo(node, delete, identity),
         stdin=stdin,
         triggers=[identity],
         logging=command.local.Logging.STDERR,
@@ -40,8 +41,11 @@ def nodectl(
     )
 
 
-def _undo(node: Node, verb: str, identity: str) -> str:
-    return shlex.join([*node.undo, verb, *_root(verb, node), "--identity", identity])
+def _undo(node: Node, verb: str | None, identity: pulumi.Output[str]) -> pulumi.Output[str] | None:
+    if verb is None or node.undo is None:
+        return None
+    command = [*node.undo, verb, *_root(verb, node), "--identity"]
+    return identity.apply(lambda i: shlex.join([*command, i]))
 
 
 def _root(verb: str, node: Node) -> list[str]:

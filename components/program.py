@@ -1,24 +1,49 @@
 """How the program meets its stack: the configuration, and what is said before anything is created."""
 
 from collections.abc import Callable, Mapping, Sequence
+from typing import NamedTuple
 
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 import planning
-from components.hosts import host_nodes
-from components.local import local_nodes
+from components.hosts import host_addresses, host_nodes
+from components.local import local_addresses, local_nodes
 from components.loopback import PortsTakenError
 from components.node import Node
+from components.prerequisites import NotReadyError, aws_target, check
+from planning.aws.network import addresses as aws_addresses
 from planning.values import Plan
-from planning.words import not_yet
 from reach.known import UnknownHostsError
 from settings import Settings
 from settings.problems import StackFileError
 from settings.reading import from_config
 
-NODE_SOURCES: Mapping[str, Callable[[Plan], list[Node]]] = {"local": local_nodes, "hosts": host_nodes}
-"""Target kind -> how its nodes come to be."""
+
+def _aws_addresses(plan: Plan) -> Mapping[str, str]:
+    return aws_addresses(aws_target(plan), plan.nodes)
+
+
+def _aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
+    check(aws_target(plan))
+    from components.aws.nodes import aws_nodes  # noqa: PLC0415 - Pulumi's AWS SDK takes seconds to load
+
+    return aws_nodes(plan, addresses)
+
+
+class Source(NamedTuple):
+    """How the nodes of a target come to be; where they will be is known before anything is."""
+
+    addresses: Callable[[Plan], Mapping[str, str]]
+    nodes: Callable[[Plan, Mapping[str, str]], list[Node]]
+
+
+NODE_SOURCES: Mapping[str, Source] = {
+    "local": Source(local_addresses, local_nodes),
+    "hosts": Source(host_addresses, host_nodes),
+    "aws": Source(_aws_addresses, _aws_nodes),
+}
+"""By target kind."""
 
 
 def read_settings() -> Settings:
@@ -37,15 +62,22 @@ def make_plan(settings: Settings) -> Plan:
         raise _refusal(error) from None
 
 
-def make_nodes(settings: Settings, plan: Plan) -> list[Node]:
-    """Return the plan's nodes from the target that the stack file names."""
-    kind, stack = settings.target.kind, pulumi.get_stack()
-    if kind not in NODE_SOURCES:
-        raise pulumi.RunError(not_yet(kind, NODE_SOURCES, stack))
+def find_addresses(plan: Plan) -> Mapping[str, str]:
+    """Return where each node of the plan is, or will be."""
     try:
-        return NODE_SOURCES[kind](plan)
-    except (PortsTakenError, UnknownHostsError) as error:
-        raise pulumi.RunError(f"{error}\nNothing was created.") from None
+        return NODE_SOURCES[plan.settings.target.kind].addresses(plan)
+    except PortsTakenError as error:
+        raise _nothing(error) from None
+
+
+def make_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
+    """Return the plan's nodes from the target that the stack file names, or end the program."""
+    try:
+        return NODE_SOURCES[plan.settings.target.kind].nodes(plan, addresses)
+    except NotReadyError as error:
+        raise pulumi.RunError(str(error)) from None
+    except UnknownHostsError as error:
+        raise _nothing(error) from None
 
 
 def secrets(settings: Settings) -> dict[str, str]:
@@ -54,12 +86,11 @@ def secrets(settings: Settings) -> dict[str, str]:
     return {} if token is None else {"HF_TOKEN": token.get_secret_value()}
 
 
-def announce(plan: Plan, nodes: Sequence[Node]) -> None:
+def announce(plan: Plan, addresses: Mapping[str, str]) -> None:
     """Say what will run where, and what restarts and why, compared with what this stack last became.
 
     Only in previews: an update writes the state that the comparison would read, and may read half of it.
     """
-    addresses = {node.name: node.address for node in nodes}
     topology = planning.topology(plan, addresses)
     pulumi.export("topology", topology)
     if not pulumi.runtime.is_dry_run():
@@ -73,6 +104,10 @@ def announce(plan: Plan, nodes: Sequence[Node]) -> None:
 def _tell(lines: Sequence[str]) -> None:
     for line in lines:
         pulumi.log.info(line)
+
+
+def _nothing(error: Exception) -> pulumi.RunError:
+    return pulumi.RunError(f"{error}\nNothing was created.")
 
 
 def _refusal(error: StackFileError) -> pulumi.RunError:

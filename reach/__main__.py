@@ -8,8 +8,10 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
+from reach import access
 from reach.host import Host
 from reach.run import ReachError, nodectl
 
@@ -27,7 +29,13 @@ def main(argv: Sequence[str]) -> int:
         known_hosts=options.known_hosts,
     )
     try:
+        if options.access is not None:
+            way = access.way(options.access, options.name)
+            host = replace(host, bastion=way.bastion, known_hosts=way.known_hosts, way=way)
         done = nodectl(host, arguments, _stdin())
+    except access.NoAccessError as error:
+        print(error, file=sys.stderr)
+        return 1
     except ReachError as error:
         if options.gone_is_fine and error.gone:
             print(f"{error}. What this stack put there stays there.", file=sys.stderr)
@@ -47,6 +55,7 @@ def _parsed(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--bastion", metavar="[USER@]HOST[:PORT]", help="goes through it")
     parser.add_argument("--host-key", metavar="'TYPE KEY'", help="the only key that the host may show")
     parser.add_argument("--known-hosts", type=Path, help="file that keys are recorded in and checked against")
+    parser.add_argument("--access", type=Path, help="folder that says how an instance on AWS is reached")
     parser.add_argument("--release", help="changes when nodectl's code does, so that it runs again")
     parser.add_argument("--gone-is-fine", action="store_true", help="do nothing on a host that is gone")
     parser.add_argument("nodectl", nargs="+", metavar="VARIANT VERB …")

@@ -6,6 +6,7 @@ import socket
 from collections.abc import Sequence
 from typing import Final
 
+from reach import instances
 from reach.host import KEY_FILE, Host
 
 _CAUSES: Final = (
@@ -61,6 +62,16 @@ _STAYING: Final = re.compile(
 )
 """What does not, also where the end of a bastion's connection is said after it."""
 
+_BOOTS: Final = re.compile(
+    _PASSING.pattern + r"|timed out|No route to host|Host is down|stdio forwarding failed|TargetNotConnected"
+)
+"""What an instance that boots, or the head on the way to it, goes through until SSH answers."""
+
+_KEPT_OUT: Final = re.compile(
+    r"Permission denied|IDENTIFICATION HAS CHANGED|verification failed|AccessDenied"
+)
+"""What it does not go through."""
+
 _GONE: Final = re.compile(
     r"timed out|No route to host|Network is unreachable|Host is down|Connection refused"
     r"|Could not resolve hostname|REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed"
@@ -75,6 +86,12 @@ def passes(said: Sequence[str]) -> bool:
     return bool(_PASSING.search(text)) and not _STAYING.search(text)
 
 
+def boots(said: Sequence[str]) -> bool:
+    """Return whether what ssh said may be over once an instance has booted."""
+    text = "\n".join(said)
+    return bool(_BOOTS.search(text)) and not _KEPT_OUT.search(text)
+
+
 def gone(said: Sequence[str]) -> bool:
     """Return whether the machine seems to be no more, rather than to keep us out."""
     return bool(_GONE.search("\n".join(said)))
@@ -84,6 +101,8 @@ def unreachable(host: Host, said: Sequence[str]) -> str:
     """Return why no command was started on the host, from what ssh said."""
     text = "\n".join(said)
     last = next((line for line in reversed(said) if line.strip()), "it said nothing").strip()
+    if host.way is not None:
+        return instances.unreachable(host, host.way, said, last)
     if "stdio forwarding failed" in text:
         return (
             f"{host.place} does not answer bastion {host.bastion}: start it, let SSH through its firewall, "

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from reach.access import Way
+
 KEY_FILE: Final = "DYNAMO_MULTINODE_SSH_KEY"
 """Environment name: a private key file of the operator's; otherwise the agent and ~/.ssh are asked."""
 
@@ -32,6 +34,8 @@ class Host:
     host_key: str | None = None
     """Type and key; None: recorded in `known_hosts` at the first connection."""
     known_hosts: Path | None = None
+    way: Way | None = None
+    """How an instance of a stack on AWS is reached; it stands in place of bastion, key and known_hosts."""
 
     def arguments(self) -> list[str]:
         """Return the options of `python -m reach` that stand for this host."""
@@ -58,14 +62,13 @@ class Host:
 
         `given_keys` is a known_hosts file with the key that was given, used when there is one.
         """
-        options = _options(given_keys if self.host_key else self.known_hosts, strict=bool(self.host_key))
-        command = ["ssh", *options]
+        command = ["ssh", *self._options(given_keys if self.host_key else None)]
         if self.user:
             command += ["-l", self.user]
         if self.port:
             command += ["-p", str(self.port)]
-        if self.bastion and not self._is_bastion:
-            command.append(f"-oProxyCommand={self._proxy()}")
+        if proxy := self._proxy():
+            command.append(f"-oProxyCommand={proxy}")
         return [*command, "--", self.host]
 
     @property
@@ -83,20 +86,31 @@ class Host:
         """Return the bastion without user and port; nothing where there is none."""
         return _parts(self.bastion or "")[1]
 
-    def _proxy(self) -> str:
-        """Return the command that reaches the host through the bastion, for a shell and with % escaped.
+    def _options(self, given_keys: Path | None = None) -> Iterator[str]:
+        """Yield what every connection on the way to the host is made with."""
+        if self.way is not None:
+            yield from _options(self.way.known_hosts, strict=True, key=self.way.key)
+        else:
+            yield from _options(given_keys or self.known_hosts, strict=given_keys is not None)
+
+    def _proxy(self) -> str | None:
+        """Return the command that the host is reached by, for a shell and with % escaped; None: directly.
 
         `ssh -J` would hand none of our options on to the connection with the bastion.
         """
-        user, host, port = _parts(self.bastion or "")
-        command = ["ssh", *_options(self.known_hosts, strict=False)]
+        if self.way is not None and self.way.session is not None:
+            return self.way.session
+        if self.bastion is None or self._is_bastion:
+            return None
+        user, host, port = _parts(self.bastion)
+        command = ["ssh", *self._options()]
         command += ["-l", user] if user else []
         command += ["-p", port] if port else []
         text = shlex.join(command).replace("%", "%%")
         return f"{text} -W '[%h]:%p' -- {shlex.quote(host).replace('%', '%%')}"
 
 
-def _options(known_hosts: Path | None, *, strict: bool) -> Iterator[str]:
+def _options(known_hosts: Path | None, *, strict: bool, key: Path | None = None) -> Iterator[str]:
     yield from ("-oBatchMode=yes", f"-oConnectTimeout={CONNECT_SECONDS}", "-oConnectionAttempts=1")
     yield from (f"-oServerAliveInterval={ALIVE_SECONDS}", f"-oServerAliveCountMax={ALIVE_COUNT}")
     yield from ("-oLogLevel=ERROR", "-oRequestTTY=no", "-oForwardAgent=no", "-oClearAllForwardings=yes")
@@ -104,8 +118,10 @@ def _options(known_hosts: Path | None, *, strict: bool) -> Iterator[str]:
     if known_hosts is not None:
         yield from (f'-oUserKnownHostsFile="{known_hosts}"', "-oHashKnownHosts=no", "-oUpdateHostKeys=no")
         yield "-oGlobalKnownHostsFile=/dev/null"
-    if key := os.environ.get(KEY_FILE):
-        yield from ("-i", key)
+    if key is not None:
+        yield from ("-oIdentitiesOnly=yes", "-i", str(key))
+    elif own := os.environ.get(KEY_FILE):
+        yield from ("-i", own)
 
 
 def _parts(bastion: str) -> Sequence[str]:

@@ -34,6 +34,9 @@ RETRY_SECONDS: Final = 20.0
 """How long a host may refuse connections: one that boots, or an sshd with too many logins at once."""
 
 _PAUSE: Final = 1.0
+_TELL_SECONDS: Final = 30.0
+"""How often it is said that a host that boots is still waited for."""
+
 _LAST_LINES: Final = 12
 
 _BECOME_ROOT: Final = f"""\
@@ -135,7 +138,8 @@ def greet(host: Host) -> None:
 
 def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
     """Run one `ssh` command, again while the host only does not take connections yet."""
-    deadline = time.monotonic() + RETRY_SECONDS
+    began = time.monotonic()
+    told = began
     while True:
         started = time.monotonic()
         done, begun = _once(host, command, stdin)
@@ -146,9 +150,20 @@ def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
             raise ReachError(f"{host.place} lets you in, but its login shell runs nothing: {last}")
         if begun:
             raise ReachError(diagnosis.lost(host, time.monotonic() - started))
-        if not diagnosis.passes(done.errors) or time.monotonic() > deadline:
+        if not _passes(host, done.errors, time.monotonic() - began):
             raise ReachError(diagnosis.unreachable(host, done.errors), gone=diagnosis.gone(done.errors))
+        if time.monotonic() - told > _TELL_SECONDS:
+            told = time.monotonic()
+            waiting = f"{host.name}: waits for SSH, {told - began:.0f} s: {done.errors[-1]}"
+            print(waiting, file=sys.stderr, flush=True)
         time.sleep(_PAUSE)
+
+
+def _passes(host: Host, said: Sequence[str], waited: float) -> bool:
+    """Return whether to try again: shortly with every host, as long as it may boot with a new instance."""
+    if host.way is not None and time.time() < host.way.boots_until:
+        return diagnosis.boots(said)
+    return waited < RETRY_SECONDS and diagnosis.passes(said)
 
 
 def _once(host: Host, command: Sequence[str], stdin: bytes) -> tuple[Done, bool]:

@@ -59,7 +59,7 @@ def of(exported: Mapping[str, Any] | None) -> dict[str, Deployed]:
     for resource in (exported or {}).get("deployment", {}).get("resources", []):
         name, _, verb = resource["urn"].rpartition("::")[2].rpartition("-")
         if resource["type"] == "command:local:Command" and verb in SETS_UP:
-            run = Run(_plain(resource["inputs"]["create"]), _plain(resource["inputs"]["stdin"]))
+            run = Run(plain(resource["inputs"]["create"]), plain(resource["inputs"]["stdin"]))
             found.setdefault(name, Deployed(name)).runs[verb] = run
     return {name: node for name, node in found.items() if "apply" in node.runs}
 
@@ -92,6 +92,6 @@ def _failure(node: Deployed) -> str:
     return ""
 
 
-def _plain(value: Any) -> str:
+def plain(value: Any) -> str:
     """Return a text as it is, also where state marks it as secret: there it is JSON once more."""
     return str(json.loads(value["plaintext"])) if isinstance(value, dict) else str(value)

@@ -20,15 +20,15 @@ from urllib.parse import unquote, urlsplit
 import psutil
 import yaml
 
+from components.backend import UnknownBackendError, backend
+from planning.aws.state import kept_on_this_machine, local_state
 from planning.rehearsal import rehearsal
-from planning.words import not_yet
-from scripts import nodes
+from reach import access as reach_access
+from scripts import instances, nodes
 from scripts.toolchain.shell import PASSPHRASE
+from settings.aws import AwsTarget
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
-
-BUILT = ("local", "hosts")
-"""Targets that can be brought up (`components.program.NODE_SOURCES`, which would load Pulumi)."""
 
 PROJECT = "dynamo"
 """Name of the Pulumi project, as Pulumi.yaml says."""
@@ -118,13 +118,24 @@ def unlock(stack: str) -> int:
 
 def create(stack: str) -> int:
     """Make the stack unless it is there; one that cannot be brought up leaves no trace of the try."""
-    kind = read_stack_file(stack_file(stack)).target.kind
-    if kind not in BUILT:
-        raise StackError(not_yet(kind, BUILT, stack))
+    _check_state(stack)
     _check_passphrase(stack)
     select = ["pulumi", "stack", "select", "--create", "--stack", stack]
     subprocess.run(select, stdout=subprocess.DEVNULL, check=True)
     return 0
+
+
+def _check_state(stack: str) -> None:
+    """Refuse state on this machine for a stack on AWS before Pulumi knows of it."""
+    target = read_stack_file(stack_file(stack)).target
+    if not isinstance(target, AwsTarget) or target.allow_local_state:
+        return
+    try:
+        url = backend()
+    except UnknownBackendError as error:
+        raise StackError(str(error)) from None
+    if kept_on_this_machine(url):
+        raise StackError(f"{local_state(url, stack)}. Nothing was created.")
 
 
 def _check_passphrase(stack: str) -> None:
@@ -140,18 +151,21 @@ def _check_passphrase(stack: str) -> None:
 
 def prove(stack: str) -> int:
     """Prove the stack again, live."""
-    last = _proved(stack)
+    exported = _exported(stack)
+    last = _proved(stack, exported)
+    _open(stack, exported)
     proof = [*shlex.split(last.command), "--human"]
     return subprocess.run(proof, input=last.spec, text=True, check=False).returncode
 
 
 def ready(stack: str) -> int:
     """Say where the model answers, how to try it and how to undo it."""
-    spec = json.loads(_proved(stack).spec)
+    exported = _exported(stack)
+    spec, endpoint = json.loads(_proved(stack, exported).spec), _outputs(exported)["endpoint"]
     request = {"model": spec["model"], "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
-    url = f"{spec['endpoint']}/v1/chat/completions"
+    url = f"{endpoint}/v1/chat/completions"
     curl = ["curl", "-s", url, "-H", "Content-Type: application/json", "-d", json.dumps(request)]
-    print(f"ready      {spec['endpoint']}  model {spec['model']}")
+    print(f"ready      {endpoint}  model {spec['model']}")
     print(f"try        {shlex.join(curl)}")
     print(f"undo       scripts/down {stack}")
     return 0
@@ -167,7 +181,8 @@ def down(stack: str) -> int:
             subprocess.run(["pulumi", *command, "--stack", stack, "--yes"], check=True)
     elif not run.exists():
         print(f"stack {stack} is not up: nothing to take down", file=sys.stderr)
-    for root in (path for path in sorted(run.glob("*/")) if path.suffix != ".removed"):
+    others = (reach_access.folder_of(stack),)
+    for root in (path for path in sorted(run.glob("*/")) if path.suffix != ".removed" and path not in others):
         subprocess.run([sys.executable, "-m", "nodectl", "remove", "--root", str(root)], check=True)
     shutil.rmtree(run, ignore_errors=True)
     if run.parent.is_dir() and not list(run.parent.iterdir()):
@@ -177,9 +192,9 @@ def down(stack: str) -> int:
     return _forget(stack)
 
 
-def _proved(stack: str) -> Proved:
+def _proved(stack: str, exported: dict[str, Any] | None) -> Proved:
     """Return what the stack's last `up` proved; raise StackError when that was nothing."""
-    last = proved(_exported(stack) or {"deployment": {}})
+    last = proved(exported or {"deployment": {}})
     if last is None:
         raise StackError(f"stack {stack}: nothing was proved yet; bring it up with `scripts/up {stack}`")
     return last
@@ -194,6 +209,26 @@ def _exported(stack: str, *options: str) -> dict[str, Any] | None:
     done.check_returncode()
     exported: dict[str, Any] = json.loads(done.stdout)
     return exported
+
+
+def _outputs(exported: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the outputs of an exported stack."""
+    for resource in (exported or {}).get("deployment", {}).get("resources", []):
+        if resource["type"] == "pulumi:pulumi:Stack":
+            outputs: Mapping[str, Any] = resource.get("outputs", {})
+            return outputs
+    return {}
+
+
+def _open(stack: str, exported: Mapping[str, Any] | None) -> bool:
+    """Write how the stack's instances are reached, where it has any; return whether it does."""
+    if not instances.runs_any(exported):
+        return False
+    target = read_stack_file(stack_file(stack)).target
+    if not isinstance(target, AwsTarget):
+        raise StackError(f"stack {stack} runs instances on AWS and {stack_file(stack)} says {target.kind}")
+    instances.keep_access(stack, target, _exported(stack, "--show-secrets"))
+    return True
 
 
 def _state() -> Path | None:
@@ -225,15 +260,27 @@ def rehearse(stack: str) -> int:
 
 def mend(stack: str) -> int:
     """Set up again the machines that lost what the last `up` put there, such as one that was re-imaged."""
-    return nodes.mend(_exported(stack, "--show-secrets"))
+    exported = _exported(stack, "--show-secrets")
+    _open(stack, exported)
+    return nodes.mend(exported)
+
+
+def access(stack: str) -> int:
+    """Write how the stack's instances are reached from here, as its state says."""
+    if not _open(stack, _exported(stack)):
+        raise StackError(f"stack {stack} has no instances; bring it up with `scripts/up {stack}`")
+    print(f"access     {reach_access.folder_of(stack)}: scripts/node {stack} NODE status --human")
+    return 0
 
 
 def node(stack: str, name: str, verb: str, *arguments: str) -> int:
     """Run a verb of nodectl on one node of the stack."""
-    found = nodes.of(_exported(stack))
+    exported = _exported(stack)
+    found = nodes.of(exported)
     if name not in found:
         known = ", ".join(found) or f"none: bring it up with `scripts/up {stack}`"
         raise StackError(f"stack {stack} has no node {name}; it has {known}")
+    _open(stack, exported)
     return subprocess.run(found[name].running(verb, *arguments), check=False).returncode
 
 
@@ -241,6 +288,7 @@ COMMANDS: Mapping[str, Callable[..., int]] = {
     "unlock": unlock,
     "create": create,
     "mend": mend,
+    "access": access,
     "node": node,
     "prove": prove,
     "ready": ready,

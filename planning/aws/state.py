@@ -5,6 +5,10 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 STATE_TAG: Final = "dynamo-multinode:state"
+ROLE_TAG: Final = "dynamo-multinode:role"
+"""On Elastic IPs, network interfaces and instances: `head`, `worker`, or `nat`. The policy pack lets no other
+Elastic IP pass than those of the head and the NAT gateway."""
+
 _LENGTH: Final = 16
 """Hexadecimal digits: enough to tell the states of one account apart, short enough to read."""
 
@@ -25,3 +29,12 @@ def state_digest(backend: str, organization: str, project: str, stack: str) -> s
 def kept_on_this_machine(backend: str) -> bool:
     """Whether a backend is a folder of this machine, which no colleague and no other clone sees."""
     return urlsplit(backend.strip()).scheme.lower() in _ON_THIS_MACHINE
+
+
+def local_state(backend: str, stack: str) -> str:
+    """Return why state on this machine is refused, and what to do."""
+    return (
+        f"shared state: that of {stack} would be in {backend or 'no backend'}, on this machine, where a "
+        f"second clone would buy a second fleet; run `scripts/init {stack} --backend s3://BUCKET "
+        "--secrets-provider awskms://alias/KEY`, or write `allowLocalState: true` below `target`"
+    )

@@ -17,6 +17,7 @@ ALLOWED = {
     "reach": {"reach"},
     "account": {"account", "planning", "settings"},
     "components": {"components", "account", "planning", "settings", "nodectl", "reach"},
+    "policy": {"policy"},
 }
 """Layer -> what of this project it may import."""
 

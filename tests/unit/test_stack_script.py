@@ -170,14 +170,24 @@ def stack_of(project: Path, text: str) -> None:
     (project / "stacks/Pulumi.local.yaml").write_text(text)
 
 
-def test_a_stack_that_can_only_be_planned_is_refused_before_pulumi_knows_it(
+def test_state_on_this_machine_is_refused_for_aws_before_pulumi_knows_the_stack(
     project: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     answering(tmp_path, "touch called")
     stack_of(project, (STACKS / "Pulumi.disagg.yaml").read_text())
     assert main("create", "local") == 1
-    assert "scripts/rehearse local" in capsys.readouterr().err
+    assert "scripts/init local --backend" in capsys.readouterr().err
     assert not (project / "called").exists()
+
+
+def test_state_on_this_machine_is_taken_for_aws_where_the_stack_file_allows_it(
+    project: Path, tmp_path: Path
+) -> None:
+    answering(tmp_path, "touch called")
+    text = (STACKS / "Pulumi.disagg.yaml").read_text()
+    stack_of(project, text.replace("kind: aws", "kind: aws\n    allowLocalState: true"))
+    assert main("create", "local") == 0
+    assert (project / "called").exists()
 
 
 @pytest.mark.parametrize(

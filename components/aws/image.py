@@ -1,0 +1,26 @@
+"""The image that instances boot: looked up once, so that AWS publishing a newer one replaces no machine."""
+
+import pulumi
+import pulumi_command as command
+from pulumi_aws import ssm
+
+from planning.aws.images import PARAMETER
+from settings.aws import AmiSettings
+
+
+def image(settings: AmiSettings, region: str, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:
+    """Return the id of the image: the given one, or the newest as it was when `release` last changed.
+
+    State remembers it: what the command was given stays as it was, until the triggers replace it.
+    """
+    if settings.id is not None:
+        return settings.id
+    newest = ssm.get_parameter_output(name=PARAMETER, opts=pulumi.InvokeOutputOptions(parent=opts.parent))
+    kept = command.local.Command(
+        "image",
+        create="cat",
+        stdin=pulumi.Output.unsecret(newest.apply(lambda found: found.value)),
+        triggers=[settings.release, region],
+        opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["stdin"])),
+    )
+    return kept.stdout

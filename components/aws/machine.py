@@ -1,0 +1,112 @@
+"""One node: its network interface, which keeps its address, and its instance, which may come and go."""
+
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+from pulumi_aws import ec2
+
+from components.aws.labels import Labels, Role
+
+CREATE_MINUTES: Final = 15
+"""Bound on the start of an instance; one with eight GPUs takes a few minutes until EC2 says that it runs."""
+
+NEWEST: Final = "$Latest"
+"""Of the node's own template. A number would be unknown in previews that only change the template's tags."""
+
+
+@dataclass(frozen=True)
+class AddressArgs:
+    """Arguments of `Address`."""
+
+    address: str
+    subnet: pulumi.Input[str]
+    groups: Sequence[pulumi.Input[str]]
+    public: bool
+    """Whether it gets an Elastic IP as well."""
+    role: Role
+    labels: Labels
+    ways: Sequence[pulumi.Resource]
+    """What leads to the internet: EC2 associates no Elastic IP before."""
+
+
+class Address(pulumi.ComponentResource):
+    """A node's address: a network interface that stays when its instance is replaced."""
+
+    interface: pulumi.Output[str]
+    """Id of the network interface."""
+    public: pulumi.Output[str] | None
+    """The public address, where there is one."""
+    associated: list[pulumi.Resource]
+
+    def __init__(self, name: str, args: AddressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo:aws:Address", name, None, opts)
+        child, tags = pulumi.ResourceOptions(parent=self), args.labels.of(name, args.role)
+        primary = ec2.NetworkInterface(
+            name,
+            description=f"primary interface of {name}",
+            subnet_id=args.subnet,
+            private_ips=[args.address],
+            security_groups=args.groups,
+            tags=tags,
+            opts=child,
+        )
+        self.interface, self.public, self.associated = primary.id, None, []
+        if args.public:
+            outside = ec2.Eip(name, domain="vpc", tags=tags, opts=child)
+            association = ec2.EipAssociation(
+                name,
+                allocation_id=outside.id,
+                network_interface_id=primary.id,
+                opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.ways)),
+            )
+            self.public, self.associated = outside.public_ip, [association]
+        self.register_outputs({"interface": self.interface, "public": self.public})
+
+
+@dataclass(frozen=True)
+class MachineArgs:
+    """Arguments of `Machine`. `after` must be there before the instance boots."""
+
+    template: Mapping[str, Any]
+    """What decides what the instance is (`components.aws.template`)."""
+    role: Role
+    labels: Labels
+    after: Sequence[pulumi.Resource]
+
+
+class Machine(pulumi.ComponentResource):
+    """An instance, replaced when what it is launched with changes, and only then."""
+
+    instance: pulumi.Output[str]
+    """Id of the instance."""
+
+    def __init__(self, name: str, args: MachineArgs, opts: pulumi.ResourceOptions | None = None) -> None:
+        super().__init__("dynamo:aws:Machine", name, None, opts)
+        child, tags = pulumi.ResourceOptions(parent=self), args.labels.of(name, args.role)
+        template = ec2.LaunchTemplate(
+            name, **args.template, update_default_version=True, tags=tags, opts=child
+        )
+        content = pulumi.Output.json_dumps(dict(args.template), sort_keys=True).apply(_digest)
+        instance = ec2.Instance(
+            name,
+            launch_template={"id": template.id, "version": NEWEST},
+            tags=tags,
+            volume_tags=tags,
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(args.after),
+                # its address and its slot of a reservation are free only once the old one is gone
+                delete_before_replace=True,
+                replacement_trigger=pulumi.Output.unsecret(content),
+                custom_timeouts=pulumi.CustomTimeouts(create=f"{CREATE_MINUTES}m"),
+            ),
+        )
+        self.instance = instance.id
+        self.register_outputs({"instance": self.instance})
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -1,0 +1,101 @@
+"""Nodes of the target `aws`: an instance each, reached through the head or by Session Manager."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import pulumi
+
+from components.aws.fleet import Fleet, FleetArgs
+from components.aws.labels import Labels
+from components.backend import backend
+from components.hosts import ROOT
+from components.node import Node
+from components.nodectl import PYTHON
+from planning.aws.state import state_digest
+from planning.values import Plan
+from reach import access, release
+from settings.aws import AwsTarget
+
+
+def aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
+    """Return the plan's nodes on instances of their own, behind addresses that planning chose."""
+    target = plan.settings.target
+    if not isinstance(target, AwsTarget):
+        raise TypeError(f"not aws: {target.kind}")
+    fleet = Fleet(pulumi.get_stack(), FleetArgs(plan, target, addresses, _labels(target)))
+    door = _Door(fleet, plan, target)
+    return [_node(node.name, addresses[node.name], door, plan, target) for node in plan.nodes]
+
+
+def _labels(target: AwsTarget) -> Labels:
+    project, stack = pulumi.get_project(), pulumi.get_stack()
+    state = state_digest(backend(), pulumi.get_organization(), project, stack)
+    return Labels(project, stack, state, target.tags)
+
+
+def _node(name: str, address: str, door: "_Door", plan: Plan, target: AwsTarget) -> Node:
+    folder = str(access.folder_of(pulumi.get_stack()))
+    place = ("--name", name, "--host", address, "--user", target.ami.user, "--access", folder)
+    return Node(
+        name,
+        address,
+        nodectl=(
+            *(PYTHON, "-S", "-m", "reach", *place),
+            *("--release", release.digest(), "--", plan.runtime.environment),
+        ),
+        undo=None,
+        identity=door.opened(name),
+        root=f"{ROOT}/{pulumi.get_stack()}/{name}",
+        here=False,
+        public=door.public if name == plan.head else None,
+    )
+
+
+class _Door:
+    """The folder by which nodes are reached, written as instances come to be."""
+
+    def __init__(self, fleet: Fleet, plan: Plan, target: AwsTarget) -> None:
+        self._fleet, self._target, self._head = fleet, target, plan.head
+        self._folder = access.folder_of(pulumi.get_stack())
+        self._before = None if pulumi.runtime.is_dry_run() else access.kept(self._folder)
+        self._instances: dict[str, str] = {}
+        self._since: dict[str, float] = {}
+        self.public = fleet.public
+
+    def opened(self, name: str) -> pulumi.Output[str]:
+        """Return the id of the node's instance, in an update once the folder says how it is reached.
+
+        A preview writes nothing and looks at nothing else: an instance that is replaced is unknown there, and
+        changes nothing of other nodes.
+        """
+        instance = self._fleet.machines[name].instance
+        if pulumi.runtime.is_dry_run():
+            return instance
+        known = pulumi.Output.all(
+            name=name,
+            instance=instance,
+            # also for the others: their commands go through it, so they wait until it has a successor
+            head=self._fleet.machines[self._head].instance,
+            public=self.public,
+            key=self._fleet.keys.login,
+            host_key=self._fleet.keys.host_public,
+        )
+        return pulumi.Output.unsecret(known.apply(self._write))
+
+    def _write(self, known: Mapping[str, Any]) -> str:
+        for name, instance in ((self._head, known["head"]), (known["name"], known["instance"])):
+            self._instances[name] = instance
+            self._since.setdefault(name, access.since(self._before, name, instance))
+        ssm, public = self._target.access == "ssm", known["public"]
+        route = access.Route(
+            region=self._target.region or "",
+            ssm=ssm,
+            bastion=f"{self._target.ami.user}@{public}" if public and not ssm else None,
+            head=self._head,
+            profile=pulumi.Config("aws").get("profile"),
+            instances=self._instances,
+            since=self._since,
+        )
+        key = known["key"] and access.private_part(known["key"])
+        access.keep(self._folder, route, key=key, host_key=known["host_key"])
+        return str(known["instance"])

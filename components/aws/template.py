@@ -1,0 +1,107 @@
+"""What an instance is launched with, all in its launch template: EFA interfaces can be nowhere else."""
+
+import base64
+from dataclasses import dataclass
+from typing import Any, Final
+
+import pulumi
+
+from planning.aws.capacity import Capacity
+from planning.aws.images import ROOT_DEVICE
+from planning.aws.launch import Launch
+from settings.aws import AwsTarget
+
+HOPS: Final = 2
+"""Of the answers of the metadata service: what runs in a container is one hop further away."""
+
+
+@dataclass(frozen=True)
+class TemplateArgs:
+    """What goes into a launch template."""
+
+    target: AwsTarget
+    launch: Launch
+    image: pulumi.Input[str]
+    key_pair: pulumi.Input[str]
+    profile: pulumi.Input[str]
+    user_data: pulumi.Output[str]
+    """A secret: the host key is in it."""
+    placement_group: pulumi.Input[str] | None
+    primary: pulumi.Input[str]
+    """Id of the primary interface."""
+    subnet: pulumi.Input[str]
+    """Where all other interfaces are."""
+    cluster: pulumi.Input[str]
+    """The security group that they are in."""
+
+
+def template_inputs(args: TemplateArgs) -> dict[str, Any]:
+    """Return the arguments of a launch template that decide what an instance is; its tags do not.
+
+    Tags of what is launched are the instance's own: here a changed tag would replace machines.
+    """
+    inputs: dict[str, Any] = {
+        "image_id": args.image,
+        "instance_type": args.launch.instance_type,
+        "key_name": args.key_pair,
+        "iam_instance_profile": {"name": args.profile},
+        "user_data": pulumi.Output.secret(args.user_data.apply(_encoded)),
+        "metadata_options": {
+            "http_endpoint": "enabled",
+            "http_tokens": "required",
+            "http_put_response_hop_limit": HOPS,
+        },
+        "block_device_mappings": [_root(args.target)],
+        "network_interfaces": _interfaces(args),
+        "instance_initiated_shutdown_behavior": args.target.lifetime.action,
+        **_bought(args.launch.capacity),
+    }
+    if args.launch.capacity.grouped and args.placement_group is not None:
+        inputs["placement"] = {"group_name": args.placement_group}
+    return inputs
+
+
+def _root(target: AwsTarget) -> dict[str, Any]:
+    disk = {
+        "volume_type": "gp3",
+        "volume_size": target.volume.size_gib,
+        "iops": target.volume.iops,
+        "throughput": target.volume.throughput,
+        "encrypted": "true",
+        "delete_on_termination": "true",
+    }
+    if target.kms_key_id is not None:
+        disk["kms_key_id"] = target.kms_key_id
+    return {"device_name": ROOT_DEVICE, "ebs": disk}
+
+
+def _interfaces(args: TemplateArgs) -> list[dict[str, Any]]:
+    """Return the primary interface, which outlives the instance, and those that come and go with it."""
+    found = []
+    for interface in args.launch.interfaces:
+        place = {"device_index": interface.device, "network_card_index": interface.card}
+        if interface.kind == "interface":
+            found.append({**place, "network_interface_id": args.primary, "delete_on_termination": "false"})
+        else:
+            own = {"subnet_id": args.subnet, "security_groups": [args.cluster]}
+            found.append({**place, "interface_type": interface.kind, **own, "delete_on_termination": "true"})
+    return found
+
+
+def _bought(capacity: Capacity) -> dict[str, Any]:
+    """Return how capacity is paid for, and from which reservation it comes."""
+    inputs: dict[str, Any] = {}
+    if capacity.market is not None:
+        market: dict[str, Any] = {"market_type": capacity.market}
+        if capacity.market == "spot":
+            once = {"spot_instance_type": "one-time", "instance_interruption_behavior": "terminate"}
+            market["spot_options"] = once
+        inputs["instance_market_options"] = market
+    if capacity.reservation is not None:
+        reserved = {"capacity_reservation_id": capacity.reservation}
+        inputs["capacity_reservation_specification"] = {"capacity_reservation_target": reserved}
+    return inputs
+
+
+def _encoded(text: str) -> str:
+    return base64.b64encode(text.encode()).decode()

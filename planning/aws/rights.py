@@ -1,0 +1,47 @@
+"""What an instance may do in the account: be reached by Session Manager, read the model on S3, no more."""
+
+from typing import Any, Final
+
+from planning.values import Plan
+from settings.aws import AwsTarget
+
+_VERSION: Final = "2012-10-17"
+_BUCKET: Final = "s3://"
+_PARTITIONS: Final = {"cn-": "aws-cn", "us-gov-": "aws-us-gov"}
+
+TRUST: Final = {
+    "Version": _VERSION,
+    "Statement": [
+        {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
+    ],
+}
+"""Who may have these rights: instances."""
+
+
+def managed_policy(target: AwsTarget) -> str | None:
+    """Return AWS's own policy for Session Manager's agent, where nodes are reached by it."""
+    if target.access != "ssm":
+        return None
+    return f"arn:{_partition(target)}:iam::aws:policy/AmazonSSMManagedInstanceCore"
+
+
+def model_policy(plan: Plan, target: AwsTarget) -> dict[str, Any] | None:
+    """Return the policy that lets a node read the model, and nothing beside it; None unless it is on S3."""
+    name = plan.runtime.model.name
+    if not name.startswith(_BUCKET):
+        return None
+    bucket, _, folder = name.removeprefix(_BUCKET).partition("/")
+    whole = f"arn:{_partition(target)}:s3:::{bucket}"
+    below = {"StringLike": {"s3:prefix": [folder, f"{folder}/*"]}}
+    return {
+        "Version": _VERSION,
+        "Statement": [
+            {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": whole, "Condition": below},
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{whole}/{folder}/*"},
+        ],
+    }
+
+
+def _partition(target: AwsTarget) -> str:
+    region = target.region or ""
+    return next((name for prefix, name in _PARTITIONS.items() if region.startswith(prefix)), "aws")

@@ -1,0 +1,46 @@
+"""Every rule of the pack; all are mandatory."""
+
+from typing import Final
+
+from policy import access, machines, openings, tags
+from policy.resource import Rule
+
+RULES: Final = (
+    Rule("no-open-ssh", "SSH is open to named ranges alone.", openings.ssh_is_for_administrators),
+    Rule(
+        "no-open-coordination",
+        "NATS and etcd are open to security groups and private ranges alone.",
+        openings.coordination_is_for_the_cluster,
+    ),
+    Rule(
+        "no-open-ports",
+        "All ports at once are open to the same security group alone.",
+        openings.all_protocols_are_for_the_group_itself,
+    ),
+    Rule("imds-v2", "Instance metadata is given against a token alone.", machines.metadata_needs_a_token),
+    Rule("encrypted-volumes", "Every volume is encrypted.", machines.volumes_are_encrypted),
+    Rule(
+        "no-automatic-public-address",
+        "No machine gets a public address by itself.",
+        machines.no_address_is_public_by_itself,
+    ),
+    Rule(
+        "elastic-addresses",
+        "Elastic IPs are the head's and the NAT gateway's.",
+        machines.elastic_addresses_are_for_head_and_gateway,
+    ),
+    Rule(
+        "no-public-worker",
+        "No worker has an Elastic IP.",
+        machines.no_worker_has_an_elastic_address,
+        whole_stack=True,
+    ),
+    Rule(
+        "no-credentials-in-user-data",
+        "User data holds no credentials.",
+        machines.user_data_holds_no_credentials,
+    ),
+    Rule("tags", "Everything says which stack and state it is of.", tags.everything_is_tagged),
+    Rule("narrow-roles", "Roles allow what they name.", access.roles_may_do_little),
+    Rule("roles-of-machines", "Roles are taken on by services.", access.roles_are_for_machines),
+)

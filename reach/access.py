@@ -1,0 +1,169 @@
+"""How the nodes of a stack on AWS are reached: a folder that commands read when they run.
+
+What changes (a public address, an instance) and what is secret stands there, and so in no command's text: the
+same stack previews no change for a colleague. `up` writes the folder, and scripts do from the stack's state.
+"""
+
+import json
+import os
+import shlex
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+LOGIN_KEY: Final = "login-key"
+HOST_KEY: Final = "host-key"
+"""Names of the two resources that hold what GENERATE printed."""
+
+GENERATE: Final = (
+    "d=$(mktemp -d) && trap 'rm -rf \"$d\"' EXIT && "
+    'ssh-keygen -q -t ed25519 -N \'\' -C dynamo-multinode -f "$d/key" && cat "$d/key" "$d/key.pub"'
+)
+"""Shell command that prints a new private key and then, in a line, its public key."""
+
+BOOT_SECONDS: Final = 900.0
+"""How long after it was launched an instance may take until SSH answers; with eight GPUs it takes minutes."""
+
+_FOLDER: Final = 0o700
+_FILE: Final = 0o600
+_DOCUMENT: Final = "AWS-StartSSHSession"
+_PROGRAMS: Final = {
+    "aws": "the AWS CLI: https://docs.aws.amazon.com/cli/latest/userguide/getting-started-install.html",
+    "session-manager-plugin": "the AWS CLI's Session Manager plugin: https://docs.aws.amazon.com/"
+    "systems-manager/latest/userguide/session-manager-working-with-install-plugin.html",
+}
+"""What `access: ssm` needs on the operator's machine, and what it is part of."""
+
+
+class NoAccessError(Exception):
+    """Nodes cannot be reached from here; the text says what to do."""
+
+
+def private_part(pair: str) -> str:
+    """Return the private key of what GENERATE printed."""
+    return pair.strip().rpartition("\n")[0] + "\n"
+
+
+def public_part(pair: str) -> str:
+    """Return the public key of what GENERATE printed: type and key."""
+    return " ".join(pair.strip().rpartition("\n")[2].split()[:2])
+
+
+@dataclass(frozen=True)
+class Route:
+    """What is between here and the nodes."""
+
+    region: str
+    ssm: bool
+    """Whether Session Manager takes one there."""
+    bastion: str | None
+    """`user@address` of the head, where it has a public address and Session Manager is not used."""
+    head: str
+    """Name of the head."""
+    profile: str | None = None
+    """Profile of the AWS configuration that the stack file names."""
+    instances: Mapping[str, str] = field(default_factory=dict)
+    """Id of each node's instance."""
+    since: Mapping[str, float] = field(default_factory=dict)
+    """When each instance came to be, as far as is known here: seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class Way:
+    """How one node is reached now."""
+
+    key: Path | None
+    """Private key of the stack; None: the operator's own, of a given key pair."""
+    known_hosts: Path
+    bastion: str | None
+    session: str | None
+    """Command for ssh's ProxyCommand that opens a session of Session Manager."""
+    boots_until: float
+    """Until when the node, or the head on the way to it, may still boot: seconds since 1970."""
+
+
+def folder_of(stack: str) -> Path:
+    """Return the folder of a stack, seen from the project folder."""
+    return Path(".run", stack, "access")
+
+
+def keep(folder: Path, route: Route, *, key: str | None, host_key: str) -> None:
+    """Write the folder, readable for this user alone; what is right already stays as it is."""
+    for path in (folder.parent, folder):
+        path.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
+    folder.chmod(_FOLDER)
+    if key is None:
+        (folder / "key").unlink(missing_ok=True)
+    else:
+        _write(folder / "key", key)
+    _write(folder / "known_hosts", f"* {host_key}\n")
+    _write(folder / "route.json", json.dumps(asdict(route), indent=1, sort_keys=True) + "\n")
+
+
+def kept(folder: Path) -> Route | None:
+    """Return the route that was last written; None where there is none."""
+    try:
+        found: dict[str, Any] = json.loads((folder / "route.json").read_text(encoding="utf-8"))
+        return Route(**found)
+    except (OSError, ValueError, TypeError):
+        return None
+
+
+def way(folder: Path, name: str) -> Way:
+    """Return how node `name` is reached. Raises NoAccessError where the folder or a program is missing."""
+    route, stack = kept(folder), folder.parent.name
+    if route is None or not (folder / "known_hosts").is_file():
+        raise NoAccessError(
+            f"{name}: {folder} does not say how it is reached: run `scripts/access {stack}`, which writes it "
+            f"from the stack's state, or bring the stack up with `scripts/up {stack}`"
+        )
+    since = max(route.since.get(name, 0.0), route.since.get(route.head, 0.0))
+    key = folder / "key"
+    return Way(
+        key=key if key.is_file() else None,
+        known_hosts=folder / "known_hosts",
+        bastion=route.bastion,
+        session=_session(route, name, stack) if route.ssm else None,
+        boots_until=since + BOOT_SECONDS,
+    )
+
+
+def since(before: Route | None, name: str, instance: str) -> float:
+    """Return when an instance came to be: now, unless it was there before."""
+    if before is not None and before.instances.get(name) == instance:
+        return before.since.get(name, 0.0)
+    return time.time()
+
+
+def _session(route: Route, name: str, stack: str) -> str:
+    for program, what in _PROGRAMS.items():
+        if shutil.which(program) is None:
+            raise NoAccessError(
+                f"{name}: `target.access: ssm` needs `{program}`, which is not on PATH here: install {what}"
+            )
+    if name not in route.instances:
+        raise NoAccessError(
+            f"{name}: no instance of it is known here: run `scripts/access {stack}`, or `scripts/up {stack}`"
+        )
+    command = ["aws", "ssm", "start-session", "--target", route.instances[name]]
+    command += ["--document-name", _DOCUMENT, "--region", route.region]
+    command += ["--profile", route.profile] if route.profile else []
+    # ssh replaces %p; everything else is taken as it is
+    return f"{shlex.join(command).replace('%', '%%')} --parameters portNumber=%p"
+
+
+def _write(path: Path, text: str) -> None:
+    """Replace a file by `text` in one step, unless it is that already."""
+    if path.is_file() and path.read_text(encoding="utf-8") == text:
+        path.chmod(_FILE)
+        return
+    draft = path.with_name(f"{path.name}.{os.getpid()}")
+    draft.unlink(missing_ok=True)
+    with os.fdopen(
+        os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, _FILE), "w", encoding="utf-8"
+    ) as file:
+        file.write(text)
+    draft.replace(path)
