@@ -26,9 +26,8 @@ def main(stack: str) -> int:
             print(f"{describe(planned)}\naccount    nothing to ask: the target is {target.kind}")
             return 0
         report = check(planned, Fleet(PROJECT, stack), login(target, path))
-        price = report.cost or cost(planned)
-        print("\n".join([describe(planned, cost=price), *report.lines]), flush=True)
-        if problems := [*report.problems, *before_up(planned, price)]:
+        print("\n".join([describe(planned), *report.lines]), flush=True)
+        if problems := [*report.problems, *before_up(planned, report.cost or cost(planned))]:
             raise StackFileError(problems)
     except StackFileError as error:
         print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)

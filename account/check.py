@@ -39,7 +39,8 @@ def check(plan: Plan, fleet: Fleet, login: Login) -> Report:
     if isinstance(said, NoAnswer):
         return Report(tuple(nobody(said)), (), None, None)
     problems = judge(want, fleet, said, datetime.now(UTC))
-    return Report(tuple(lines(want, fleet, said)), tuple(problems), _cost(plan, want, said), said)
+    live = _cost(plan, want, said)
+    return Report(tuple(lines(want, fleet, said, live)), tuple(problems), live, said)
 
 
 def _cost(plan: Plan, want: Wanted, said: Answers) -> Cost | None:

@@ -2,12 +2,8 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final
 
-from planning.aws.state import STATE_TAG
-
-PROJECT_TAG: Final = "dynamo-multinode:project"
-STACK_TAG: Final = "dynamo-multinode:stack"
+from planning.aws.state import PROJECT_TAG, STACK_TAG, STATE_TAG
 
 
 @dataclass(frozen=True)

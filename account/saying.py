@@ -8,16 +8,18 @@ from account.answers import Answer, Answers, Instance, NoAnswer, Reservation, li
 from account.fleet import Fleet
 from account.judging import BLOCK_ENDS_EARLY, clock, free_for_us, in_use, most
 from account.wanted import Wanted
+from planning.cost import Cost
 from planning.words import counted
 
 
-def lines(wanted: Wanted, fleet: Fleet, answers: Answers) -> list[str]:
+def lines(wanted: Wanted, fleet: Fleet, answers: Answers, cost: Cost | None = None) -> list[str]:
     """Return what the account said, under a heading that says whose it is and when it was asked."""
     rows = [
         *_offered(wanted, answers),
         *_quotas(wanted, fleet, answers),
         *_reserved(fleet, answers),
         *_runs(fleet, answers),
+        *_costs(cost),
     ]
     width = max((len(name) for name, _ in rows), default=0)
     return [
@@ -85,6 +87,12 @@ def _runs(fleet: Fleet, answers: Answers) -> Iterator[tuple[str, str]]:
         if ours:
             found = (f"{sum(one.state == state for one in ours)} {state}" for state in states)
             yield "runs", f"{counted(len(ours), 'instance')} of this stack: {', '.join(found)}"
+
+
+def _costs(cost: Cost | None) -> Iterator[tuple[str, str]]:
+    if cost is not None and cost.hourly is not None:
+        meaning = f" · {cost.meaning}" if cost.meaning else ""
+        yield "cost", f"{cost.hourly:,.2f} USD an hour at live prices{meaning}"
 
 
 def _unanswered(answers: Answers) -> Iterator[str]:

@@ -1,17 +1,13 @@
 """What a plan wants of the account: how many instances of which types, bought how, where. Pure."""
 
 from dataclasses import dataclass
-from typing import Final
 
 from account.quotas import Counted, family
 from planning.aws.catalogue import INSTANCE_TYPES
+from planning.aws.images import PARAMETER
 from planning.aws.network import network
 from planning.values import Plan
 from settings.aws import AwsTarget, PurchaseOption
-
-_DEEP_LEARNING: Final = (
-    "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
-)
 
 
 @dataclass(frozen=True)
@@ -85,7 +81,7 @@ def wanted(plan: Plan) -> Wanted:
         subnet=target.network.subnet_id,
         cidr=where.cidr,
         elastic_ips=where.public_head + (where.gateway is not None),
-        image=target.ami.id or _DEEP_LEARNING,
+        image=target.ami.id or PARAMETER,
     )
 
 

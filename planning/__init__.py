@@ -1,11 +1,8 @@
 """Who runs what where, and why: plain functions on frozen values, no Pulumi, no I/O."""
 
-<<<<<<< HEAD
 from planning.before_up import before_up
-from planning.cost import cost
-=======
 from planning.commands import endpoint
->>>>>>> a3832c707bec741ec4b4bc29cae7ca2d42ee6676
+from planning.cost import cost
 from planning.describe import describe
 from planning.planner import plan
 from planning.probes import probe_spec

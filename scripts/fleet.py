@@ -89,11 +89,6 @@ def forget(stack: str, lost: Sequence[Kept]) -> None:
     subprocess.run(refresh, stdout=sys.stderr, check=True)
 
 
-def replacing(found: Mapping[str, Kept], node: str) -> list[str]:
-    """Return the options of `pulumi up` that replace a node's instance; the rest converges as always."""
-    return ["--replace", found[node].urn]
-
-
 def explained(path: Path, events: Collection[str]) -> list[str]:
     """Return what to do where a failed `up` wanted capacity that was not there; else nothing."""
     failed, where = failures(events), place(path, {})

@@ -5,13 +5,15 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
+import boto3
+
 from account.answers import Addresses, Answer, Answers, Bought, Instance, Quota, Reservation
-from account.fleet import PROJECT_TAG, STACK_TAG, Fleet
+from account.fleet import Fleet
 from account.judging import judge
 from account.wanted import Wanted, wanted
 from planning import plan
 from planning.aws.catalogue import INSTANCE_TYPES
-from planning.aws.state import STATE_TAG
+from planning.aws.state import PROJECT_TAG, STACK_TAG, STATE_TAG
 from planning.values import Plan
 from settings.problems import Problem
 from tests.unit.plan_examples import real
@@ -19,6 +21,10 @@ from tests.unit.plan_examples import real
 NOW = datetime(2026, 11, 25, 10, 0, tzinfo=UTC)
 FLEET = Fleet("dynamo", "disagg", "0011223344556677")
 P5 = "p5.48xlarge"
+REGION = "us-east-1"
+IMAGE = "ami-12c6146b"
+"""One that moto has from the start."""
+
 RESERVATION = "cr-0123456789abcdef0"
 CODES = {
     "L-417A185B": "Running On-Demand P instances",
@@ -125,3 +131,25 @@ def judged(wants: Wanted, said: Answers, fleet: Fleet = FLEET) -> list[Problem]:
 def messages(wants: Wanted, said: Answers) -> Iterator[str]:
     """Yield every refusal as a user sees it."""
     return (f"{problem.subject} {problem.message}" for problem in judged(wants, said))
+
+
+def client(service: Any) -> Any:
+    return boto3.client(service, region_name=REGION)
+
+
+def launch(count: int = 1, instance_type: str = P5, **tags: str) -> list[str]:
+    """Launch instances in the account, with tags."""
+    ec2 = client("ec2")
+    given = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    launched = ec2.run_instances(
+        ImageId=IMAGE,
+        MinCount=count,
+        MaxCount=count,
+        InstanceType=instance_type,
+        TagSpecifications=[{"ResourceType": "instance", **given}] if tags else [],
+    )
+    return [each["InstanceId"] for each in launched["Instances"]]
+
+
+def tags_of(fleet: Fleet) -> dict[str, str]:
+    return {PROJECT_TAG: fleet.project, STACK_TAG: fleet.stack, STATE_TAG: fleet.state or ""}

@@ -1,20 +1,12 @@
-"""An AWS account on this machine, by moto's server, for tests of what asks one."""
+"""Fixtures: an AWS account on this machine, by moto's server, for tests of what asks one."""
 
 from collections.abc import Iterator
-from typing import Any
 
-import boto3
 import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from account.fleet import PROJECT_TAG, STACK_TAG, Fleet
-from planning.aws.state import STATE_TAG
-from tests.unit.account_examples import P5
-
-REGION = "us-east-1"
-IMAGE = "ami-12c6146b"
-"""One that moto has from the start."""
+from account import asking, login
 
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: nobody listens."""
@@ -47,27 +39,8 @@ def account_server() -> Iterator[str]:
 def account(account_server: str, no_account: None, monkeypatch: pytest.MonkeyPatch) -> str:
     """Point everything to an account without anything in it."""
     monkeypatch.setenv("AWS_ENDPOINT_URL", account_server)
-    httpx.post(f"{account_server}/moto-api/reset").raise_for_status()
+    httpx.post(f"{account_server}/moto-api/reset", timeout=60).raise_for_status()
+    # a busy machine is no account that does not answer
+    monkeypatch.setattr(login, "READ_SECONDS", 60)
+    monkeypatch.setattr(asking, "_OVERALL_SECONDS", 120)
     return account_server
-
-
-def client(service: Any) -> Any:
-    return boto3.client(service, region_name=REGION)
-
-
-def launch(count: int = 1, instance_type: str = P5, **tags: str) -> list[str]:
-    """Launch instances in the account, with tags."""
-    ec2 = client("ec2")
-    given = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
-    launched = ec2.run_instances(
-        ImageId=IMAGE,
-        MinCount=count,
-        MaxCount=count,
-        InstanceType=instance_type,
-        TagSpecifications=[{"ResourceType": "instance", **given}] if tags else [],
-    )
-    return [each["InstanceId"] for each in launched["Instances"]]
-
-
-def tags_of(fleet: Fleet) -> dict[str, str]:
-    return {PROJECT_TAG: fleet.project, STACK_TAG: fleet.stack, STATE_TAG: fleet.state or ""}

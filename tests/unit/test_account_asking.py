@@ -27,8 +27,17 @@ from account.asking import (
 )
 from account.fleet import Fleet
 from planning.aws.catalogue import INSTANCE_TYPES
-from tests.unit.account_examples import FLEET, P5, RESERVATION, aws_plan, want
-from tests.unit.moto_account import REGION, client, launch, tags_of
+from tests.unit.account_examples import (
+    FLEET,
+    P5,
+    REGION,
+    RESERVATION,
+    aws_plan,
+    client,
+    launch,
+    tags_of,
+    want,
+)
 
 pytest_plugins = ["tests.unit.moto_account"]
 pytestmark = pytest.mark.usefixtures("no_account")

@@ -7,8 +7,7 @@ import pytest
 from account.answers import NoAnswer
 from account.capacity import Failure, explain, failures, zones_of
 from account.login import Login
-from tests.unit.account_examples import P5, answered, want
-from tests.unit.moto_account import REGION
+from tests.unit.account_examples import P5, REGION, answered, want
 
 pytest_plugins = ["tests.unit.moto_account"]
 pytestmark = pytest.mark.usefixtures("no_account")

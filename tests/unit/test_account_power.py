@@ -8,8 +8,7 @@ from account import power
 from account.answers import Bought, Instance
 from account.login import Login
 from account.power import Power, PowerError
-from tests.unit.account_examples import instance
-from tests.unit.moto_account import REGION, client, launch
+from tests.unit.account_examples import REGION, client, instance, launch
 
 pytest_plugins = ["tests.unit.moto_account"]
 pytestmark = pytest.mark.usefixtures("no_account")
