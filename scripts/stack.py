@@ -318,8 +318,9 @@ def replacing(stack: str, node: str) -> int:
 
 def explain(stack: str, events: str) -> int:
     """Say what to do where a failed `up` wanted capacity that EC2 has not; `events` is its event log."""
-    with Path(events).open(encoding="utf-8") as lines:
-        print(*fleet.explained(stack_file(stack), list(lines)), sep="\n", file=sys.stderr)
+    with Path(events).open(encoding="utf-8") as log:
+        for line in fleet.explained(stack_file(stack), list(log)):
+            print(line, file=sys.stderr)
     return 0
 
 

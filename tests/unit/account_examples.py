@@ -1,5 +1,6 @@
 """Plans on AWS and what an account says of them, for tests of the account look-ups."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -26,6 +27,11 @@ IMAGE = "ami-12c6146b"
 """One that moto has from the start."""
 
 RESERVATION = "cr-0123456789abcdef0"
+URN = "urn:pulumi:disagg::dynamo::dynamo:aws:Fleet$dynamo:aws:Machine$aws:ec2/instance:Instance::"
+NO_CAPACITY = (
+    "creating EC2 Instance: operation error EC2: RunInstances, https response error StatusCode: 500, "
+    "api error InsufficientInstanceCapacity: We currently do not have sufficient p5.48xlarge capacity"
+)
 CODES = {
     "L-417A185B": "Running On-Demand P instances",
     "L-7212CCBC": "All P4, P3 and P2 Spot Instance Requests",
@@ -153,3 +159,9 @@ def launch(count: int = 1, instance_type: str = P5, **tags: str) -> list[str]:
 
 def tags_of(fleet: Fleet) -> dict[str, str]:
     return {PROJECT_TAG: fleet.project, STACK_TAG: fleet.stack, STATE_TAG: fleet.state or ""}
+
+
+def event(message: str, urn: str = f"{URN}node-1", severity: str = "error") -> str:
+    return json.dumps(
+        {"sequence": 1, "diagnosticEvent": {"urn": urn, "message": message, "severity": severity}}
+    )

@@ -7,23 +7,12 @@ import pytest
 from account.answers import NoAnswer
 from account.capacity import Failure, explain, failures, zones_of
 from account.login import Login
-from tests.unit.account_examples import P5, REGION, answered, want
+from tests.unit.account_examples import NO_CAPACITY, P5, REGION, URN, answered, event, want
 
 pytest_plugins = ["tests.unit.moto_account"]
 pytestmark = pytest.mark.usefixtures("no_account")
 
-URN = "urn:pulumi:disagg::dynamo::dynamo:aws:Fleet$dynamo:aws:Machine$aws:ec2/instance:Instance::"
-NO_CAPACITY = (
-    "creating EC2 Instance: operation error EC2: RunInstances, https response error StatusCode: 500, "
-    "api error InsufficientInstanceCapacity: We currently do not have sufficient p5.48xlarge capacity"
-)
 ZONES = answered({P5: ("us-east-1a", "us-east-1b", "us-east-1d")})
-
-
-def event(message: str, urn: str = f"{URN}node-1", severity: str = "error") -> str:
-    return json.dumps(
-        {"sequence": 1, "diagnosticEvent": {"urn": urn, "message": message, "severity": severity}}
-    )
 
 
 def test_instances_without_capacity_are_found_once_each() -> None:
