@@ -29,7 +29,7 @@ def keep_access(stack: str, target: AwsTarget, exported: Mapping[str, Any] | Non
     keys = {
         name: plain(found["outputs"]["stdout"]) for name, found in _of(exported, _COMMAND) if name in _KEYS
     }
-    provider = next((found["inputs"] for _, found in _of(exported, _PROVIDER)), {})
+    provider: dict[str, Any] = next((found["inputs"] for _, found in _of(exported, _PROVIDER)), {})
     ssm = target.access == "ssm"
     route = access.Route(
         region=target.region or "",

@@ -1,7 +1,7 @@
 """Nodes of the target `aws`: an instance each, reached through the head or by Session Manager."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Awaitable, Mapping
+from typing import Any, cast
 
 import pulumi
 
@@ -80,7 +80,10 @@ class _Door:
             key=self._fleet.keys.login,
             host_key=self._fleet.keys.host_public,
         )
-        return pulumi.Output.unsecret(known.apply(self._write))
+        written = known.apply(self._write).future()
+        # It waits for all of that and depends on its own instance alone: what depends on the head's would be
+        # replaced with it.
+        return pulumi.Output(instance.resources(), cast("Awaitable[str]", written), instance.is_known())
 
     def _write(self, known: Mapping[str, Any]) -> str:
         for name, instance in ((self._head, known["head"]), (known["name"], known["instance"])):

@@ -77,13 +77,13 @@ def _root(target: AwsTarget) -> dict[str, Any]:
 
 def _interfaces(args: TemplateArgs) -> list[dict[str, Any]]:
     """Return the primary interface, which outlives the instance, and those that come and go with it."""
-    found = []
+    found: list[dict[str, Any]] = []
     for interface in args.launch.interfaces:
-        place = {"device_index": interface.device, "network_card_index": interface.card}
+        place: dict[str, Any] = {"device_index": interface.device, "network_card_index": interface.card}
         if interface.kind == "interface":
             found.append({**place, "network_interface_id": args.primary, "delete_on_termination": "false"})
         else:
-            own = {"subnet_id": args.subnet, "security_groups": [args.cluster]}
+            own: dict[str, Any] = {"subnet_id": args.subnet, "security_groups": [args.cluster]}
             found.append({**place, "interface_type": interface.kind, **own, "delete_on_termination": "true"})
     return found
 

@@ -1,5 +1,6 @@
 """What the program registers for a plan, recorded without an engine, as it goes over the wire."""
 
+import asyncio
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -55,9 +56,9 @@ class _Cloud(mocks.Mocks):
             outputs["keyName" if short == "keypair" else "name"] = f"{args.name}-1a2b3c4"
         return f"{short}-{args.name}", outputs
 
-    def call(self, args: mocks.MockCallArgs) -> dict[str, Any]:
+    def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         assert args.token == "aws:ssm/getParameter:getParameter"
-        return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}
+        return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}, None
 
 
 class _Recorder(mocks.MockMonitor):
@@ -66,7 +67,7 @@ class _Recorder(mocks.MockMonitor):
         self.found: list[Registered] = []
 
     def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's own name
-        answer = super().RegisterResource(request)
+        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
         inputs = json_format.MessageToDict(request.object)
         self.found.append(Registered(request.type, request.name, inputs, request, answer.urn))
         return answer
@@ -79,6 +80,8 @@ class Program:
     resources: Sequence[Registered]
     nodes: Mapping[str, str]
     """Identity of each node."""
+    depends: Mapping[str, set[str]]
+    """What the identity of each node depends on, as TYPE NAME."""
     folder: Path
     """Project folder that it ran in."""
 
@@ -105,15 +108,22 @@ def record(plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, *, preview
     )
     set_all_config({"aws:region": target.region or ""})
     identities: dict[str, str] = {}
+    depends: dict[str, asyncio.Future[set[str]]] = {}
 
-    @mocks.test
     def run() -> pulumi.Output[Any]:
         nodes = aws_nodes(plan, addresses(target, plan.nodes))
+        for node in nodes:
+            depends[node.name] = asyncio.ensure_future(_named(pulumi.Output.from_input(node.identity)))
         known = pulumi.Output.all(**{node.name: node.identity for node in nodes})
         return known.apply(identities.update)
 
-    run()
-    return Program(recorder.found, identities, folder)
+    mocks.test(run)()
+    return Program(recorder.found, identities, {n: found.result() for n, found in depends.items()}, folder)
+
+
+async def _named(output: pulumi.Output[str]) -> set[str]:
+    found = await output.resources()
+    return {f"{type(one).__name__} {one._name}" for one in found}
 
 
 def _printed(name: str, inputs: Mapping[str, Any]) -> str:

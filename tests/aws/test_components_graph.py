@@ -153,7 +153,7 @@ def trigger(program: Program, node: str) -> str:
 def test_an_instance_is_replaced_by_what_it_is_launched_with_and_by_nothing_else(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, disagg: Program
 ) -> None:
-    changes = {
+    changes: dict[str, tuple[dict[str, Any], bool]] = {
         "volume": ({"volume": {"sizeGib": 300}}, True),
         "type": ({"instanceType": "p5en.48xlarge"}, True),
         "market": ({"purchase": "spot"}, True),
@@ -233,6 +233,13 @@ def test_the_folder_says_how_nodes_are_reached_before_a_node_has_its_identity(di
         "route.json": "600",
     }
     assert oct(folder.stat().st_mode)[-3:] == "700"
+
+
+def test_a_node_waits_for_the_head_and_depends_on_its_own_instance_alone(disagg: Program) -> None:
+    assert disagg.depends == {
+        "node-1": {"Instance node-1"},
+        "node-2": {"Instance node-2"},
+    }
 
 
 def test_a_preview_writes_nothing_and_a_node_is_then_its_own_instance(
@@ -333,7 +340,7 @@ def test_endpoints_take_the_place_of_a_way_out(tmp_path: Path, monkeypatch: pyte
 
 
 def test_what_is_given_is_not_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    given = {"keyPair": "mine", "instanceProfile": "ours", "ami": "ami-00000000000000000"}
+    given: dict[str, Any] = {"keyPair": "mine", "instanceProfile": "ours", "ami": "ami-00000000000000000"}
     program = recorded(tmp_path, monkeypatch, planned(**given))
     for kind in ("KeyPair", "Role", "InstanceProfile"):
         assert program.of(kind) == []
