@@ -62,7 +62,7 @@ class Fleet(pulumi.ComponentResource):
         args, planned = self._args, network(self._args.target)
         given, tables = args.target.network, []
         if given.vpc_id is not None and given.subnet_id is not None:
-            place = Place(given.vpc_id, given.subnet_id, given.subnet_id, [])
+            place = Place(given.vpc_id, given.subnet_id, given.subnet_id, [], [])
         else:
             made = Network(name, NetworkArgs(planned, args.labels), self._child)
             place, tables = made.place, made.tables
@@ -125,7 +125,8 @@ class Fleet(pulumi.ComponentResource):
             cluster=self._groups["cluster"],
         )
         inputs, after = template_inputs(template), [*self._ready, *address.associated]
-        return Machine(node.name, MachineArgs(inputs, _role(node), self._args.labels, after), self._child)
+        args = MachineArgs(inputs, _role(node), self._args.labels, after, self._place.subnets)
+        return Machine(node.name, args, self._child)
 
 
 def _role(node: Node) -> Role:

@@ -75,6 +75,8 @@ class MachineArgs:
     role: Role
     labels: Labels
     after: Sequence[pulumi.Resource]
+    within: Sequence[pulumi.Resource]
+    """What cannot be replaced while the instance is in it, and so takes it along."""
 
 
 class Machine(pulumi.ComponentResource):
@@ -101,6 +103,7 @@ class Machine(pulumi.ComponentResource):
                 # its address and its slot of a reservation are free only once the old one is gone
                 delete_before_replace=True,
                 replacement_trigger=pulumi.Output.unsecret(content),
+                replace_with=list(args.within),
                 custom_timeouts=pulumi.CustomTimeouts(create=f"{CREATE_MINUTES}m"),
             ),
         )

@@ -23,6 +23,8 @@ class Place(NamedTuple):
     """Subnet of a dedicated head."""
     ways: Sequence[pulumi.Resource]
     """What must be there before an instance reaches anything, or is reached from outside."""
+    subnets: Sequence[pulumi.Resource]
+    """What takes every instance and interface along when it is replaced; none in an existing network."""
 
 
 @dataclass(frozen=True)
@@ -54,7 +56,11 @@ class Network(pulumi.ComponentResource):
             opts=self._child,
         )
         internet = ec2.InternetGateway(
-            name, vpc_id=self._vpc.id, tags=labels.of("internet"), opts=self._child
+            name,
+            vpc_id=self._vpc.id,
+            tags=labels.of("internet"),
+            # EC2 moves none away from a network that has public addresses
+            opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["vpcId"]),
         )
         public, public_table = self._subnet("public", planned.public or "")
         cluster, cluster_table = self._subnet("cluster", planned.cluster)
@@ -64,7 +70,7 @@ class Network(pulumi.ComponentResource):
         if planned.gateway:
             nat = self._nat(planned.gateway, public)
             self._route("cluster", cluster_table, EVERYWHERE, nat_gateway_id=nat.id)
-        self.place = Place(self._vpc.id, cluster.id, public.id, self._ways)
+        self.place = Place(self._vpc.id, cluster.id, public.id, self._ways, [public, cluster])
         self.tables = [public_table.id, cluster_table.id]
         self.register_outputs({"vpc": self._vpc.id, "cluster": cluster.id, "public": public.id})
 
@@ -78,7 +84,8 @@ class Network(pulumi.ComponentResource):
             cidr_block=cidr,
             map_public_ip_on_launch=False,
             tags=tags,
-            opts=self._child,
+            # another zone may want the same range
+            opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         table = ec2.RouteTable(name, vpc_id=self._vpc.id, tags=tags, opts=self._child)
         self._ways.append(
@@ -116,5 +123,9 @@ class Network(pulumi.ComponentResource):
             subnet_id=public.id,
             private_ip=address,
             tags=labels.of("nat"),
-            opts=pulumi.ResourceOptions(parent=self, depends_on=list(self._ways)),
+            opts=pulumi.ResourceOptions(
+                parent=self,
+                depends_on=list(self._ways),
+                delete_before_replace=True,  # its Elastic IP is in use until then
+            ),
         )

@@ -55,6 +55,29 @@ class Lab:
         known = ", ".join(host.name for host in self.hosts) or "none: `scripts/lab up 2` makes two"
         raise LabError(f"there is no host {name!r}; there are {known}")
 
+    def at(self, address: str) -> Host:
+        """Return the host at an address of the range, whether it has a disk or not."""
+        first = ipaddress.IPv4Address(self.network.address(1))
+        name = f"lab-{int(ipaddress.IPv4Address(address)) - int(first) + 1}"
+        return Host(name, address, self.network, self.folder / name)
+
+    def prepare(self, variant: str = "mocker") -> Path:
+        """Make the network and what hosts boot from, and no host; return the image."""
+        self.network.check_owner()
+        image.ensure_programs()
+        with alone(LABS):
+            base = self._foundation(variant)
+            if not self.network.complete:
+                self.network.make()
+        return base
+
+    def _foundation(self, variant: str) -> Path:
+        """Make what hosts boot from: what they run, their Debian and the lab's key; return the Debian."""
+        _install_runtime(variant)
+        base = image.ensure_image()
+        keys.ensure_pair(self.key)
+        return base
+
     def up(self, count: int, variant: str = "mocker") -> tuple[Host, ...]:
         """Bring the lab to `count` hosts that are ready, whatever was there; return them.
 
@@ -65,9 +88,7 @@ class Lab:
         self.network.check_owner()
         image.ensure_programs()
         with alone(LABS):
-            _install_runtime(variant)
-            base = image.ensure_image()
-            keys.ensure_pair(self.key)
+            base = self._foundation(variant)
             hosts = self._possible[:count]
             connected = self.network.complete
             for host in self._possible:
@@ -110,11 +131,7 @@ class Lab:
     @property
     def _possible(self) -> tuple[Host, ...]:
         """Return every host that the range has room for: one may run although its disk is lost."""
-        names = {number: f"lab-{number}" for number in range(1, MOST_HOSTS + 1)}
-        return tuple(
-            Host(name, self.network.address(number), self.network, self.folder / name)
-            for number, name in names.items()
-        )
+        return tuple(self.at(self.network.address(number)) for number in range(1, MOST_HOSTS + 1))
 
 
 def _install_runtime(variant: str) -> None:

@@ -58,7 +58,7 @@ class _Cloud(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
         assert args.token == "aws:ssm/getParameter:getParameter"
-        return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}, None
+        return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}, []
 
 
 class _Recorder(mocks.MockMonitor):

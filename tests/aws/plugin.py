@@ -1,0 +1,27 @@
+"""Where the engine of these tests finds its plugins: those of the shell, and the stand-in for aws."""
+
+import os
+from pathlib import Path
+from typing import Final
+
+from tests.aws.standin.server import VERSION
+
+STANDIN: Final = Path(__file__).parent / "standin/pulumi-resource-aws"
+OFFICIAL: Final = "AWS_OFFICIAL_PROVIDER"
+"""Environment variable: set, it leaves the stand-in out, so that the installed provider serves."""
+
+
+def add_standin(home: Path, base: Path) -> Path:
+    """Make `home` a Pulumi home with the plugins of `base` and the stand-in; return it."""
+    for plugin in (base / "plugins").glob("resource-*/*"):
+        _link(home / "plugins" / plugin.parent.name / plugin.name, plugin)
+    if not os.environ.get(OFFICIAL):
+        _link(home / f"plugins/resource-aws-v{VERSION}" / STANDIN.name, STANDIN)
+    return home
+
+
+def _link(link: Path, target: Path) -> None:
+    """Link a file: the engine takes a linked program, and no linked folder."""
+    if not link.exists():
+        link.parent.mkdir(parents=True, exist_ok=True)
+        link.symlink_to(target.resolve())

@@ -1,0 +1,242 @@
+"""Launch templates, and the instances that are launched from them."""
+
+import base64
+import binascii
+import time
+from collections.abc import Iterable
+from typing import Any, Final
+
+from botocore.exceptions import ClientError
+
+from plugins.command.wire import UNKNOWN
+from tests.aws.standin import tags
+from tests.aws.standin.kinds import COMMON, Account, Kind, Properties, changed, numbers
+from tests.aws.standin.things import GONE
+
+_DATA: Final = {
+    "blockDeviceMappings",
+    "capacityReservationSpecification",
+    "ebsOptimized",
+    "iamInstanceProfile",
+    "imageId",
+    "instanceInitiatedShutdownBehavior",
+    "instanceMarketOptions",
+    "instanceType",
+    "keyName",
+    "metadataOptions",
+    "monitoring",
+    "networkInterfaces",
+    "placement",
+    "userData",
+    "vpcSecurityGroupIds",
+}
+"""Inputs of a launch template that say what an instance is."""
+
+_RENAMED: Final = {"securityGroups": "Groups", "vpcSecurityGroupIds": "SecurityGroupIds"}
+_WORDS: Final = {"true": True, "false": False}
+"""Switches that the official provider takes as text, so that none can be told from false."""
+
+_QUIET: Final = frozenset({"name", "namePrefix", "description", "defaultVersion", "updateDefaultVersion"})
+"""Inputs whose change leaves the latest version as it is."""
+
+
+def data(inputs: Properties) -> dict[str, Any]:
+    """Return the content of a launch template as EC2 takes it."""
+    content: dict[str, Any] = _content({key: inputs[key] for key in sorted(_DATA & inputs.keys())})
+    return content
+
+
+def _content(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            _RENAMED.get(key, key[0].upper() + key[1:]): _content(one)
+            for key, one in value.items()
+            if one is not None
+        }
+    if isinstance(value, list):
+        return [_content(one) for one in value]
+    return _WORDS.get(value, value) if isinstance(value, str) else numbers(value)
+
+
+def _create_template(account: Account, inputs: Properties) -> str:
+    answer = account.ec2.create_launch_template(
+        LaunchTemplateName=inputs["name"],
+        LaunchTemplateData=data(inputs),
+        **tags.specification("launch-template", inputs),
+    )
+    return str(answer["LaunchTemplate"]["LaunchTemplateId"])
+
+
+def _read_template(account: Account, identity: str, state: Properties) -> Properties | None:
+    found = account.ec2.describe_launch_templates(LaunchTemplateIds=[identity])["LaunchTemplates"]
+    if not found:
+        return None
+    template = found[0]
+    versions = account.ec2.describe_launch_template_versions(LaunchTemplateId=identity, Versions=["$Latest"])[
+        "LaunchTemplateVersions"
+    ]
+    return {
+        "arn": account.arn("ec2", f"launch-template/{identity}"),
+        "name": template["LaunchTemplateName"],
+        "defaultVersion": template["DefaultVersionNumber"],
+        "latestVersion": template["LatestVersionNumber"],
+        **_drifted(versions[0]["LaunchTemplateData"], state),
+        **tags.mapped(template.get("Tags", [])),
+    }
+
+
+def _drifted(content: dict[str, Any], state: Properties) -> Properties:
+    """Return the inputs that the newest version has otherwise; those that it has not are None."""
+    asked = data(state)
+    names = {key: _RENAMED.get(key, key[0].upper() + key[1:]) for key in _DATA}
+    return {key: content.get(name) for key, name in names.items() if asked.get(name) != content.get(name)}
+
+
+def _update_template(account: Account, identity: str, old: Properties, new: Properties) -> None:
+    if changed(old, new, *_DATA):
+        answer = account.ec2.create_launch_template_version(
+            LaunchTemplateId=identity, LaunchTemplateData=data(new)
+        )
+        if new.get("updateDefaultVersion"):
+            number = str(answer["LaunchTemplateVersion"]["VersionNumber"])
+            account.ec2.modify_launch_template(LaunchTemplateId=identity, DefaultVersion=number)
+    tags.update(account, identity, old, new)
+
+
+def _delete_template(account: Account, identity: str, state: Properties) -> None:
+    if account.ec2.describe_launch_templates(LaunchTemplateIds=[identity])["LaunchTemplates"]:
+        account.ec2.delete_launch_template(LaunchTemplateId=identity)
+
+
+def _versions(changed: Iterable[str]) -> Iterable[str]:
+    return () if set(changed) <= _QUIET else ("latestVersion", "defaultVersion")
+
+
+def _template_wrong(inputs: Properties) -> dict[str, str]:
+    text = inputs.get("userData")
+    if text is None or text == UNKNOWN:
+        return {}
+    try:
+        base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return {"userData": "expected user data encoded with base64; EC2 calls it InvalidUserData.Malformed"}
+    return {}
+
+
+LAUNCH_TEMPLATE: Final = Kind(
+    inputs=frozenset(_DATA) | {"name", "description", "updateDefaultVersion"} | COMMON,
+    create=_create_template,
+    read=_read_template,
+    update=_update_template,
+    delete=_delete_template,
+    named="name",
+    replaces=frozenset({"name"}),
+    renewed=_versions,
+    wrong=_template_wrong,
+    source="terraform-provider-aws: internal/service/ec2/ec2_launch_template.go, ForceNew and CustomizeDiff",
+)
+
+_CAPACITY: Final = "InsufficientInstanceCapacity"
+_TRY_SECONDS: Final = 0.5
+_TRIES: Final = 4
+"""The official provider tries for as long as the resource's time limit says: tests need not wait for that."""
+
+
+def _launch(account: Account, inputs: Properties) -> str:
+    asked: dict[str, Any] = {"MinCount": 1, "MaxCount": 1, "LaunchTemplate": _from(inputs)}
+    kinds = {"instance": inputs.get("tags"), "volume": inputs.get("volumeTags")}
+    asked["TagSpecifications"] = [
+        {"ResourceType": kind, "Tags": tags.listed(found)} for kind, found in kinds.items() if found
+    ]
+    for last in [False] * (_TRIES - 1) + [True]:
+        try:
+            return str(account.ec2.run_instances(**asked)["Instances"][0]["InstanceId"])
+        except ClientError as error:
+            if last or error.response["Error"]["Code"] != _CAPACITY:
+                raise
+            time.sleep(_TRY_SECONDS)
+    raise AssertionError("the last try returns or raises")
+
+
+def _from(inputs: Properties) -> dict[str, str]:
+    template = inputs["launchTemplate"]
+    chosen = {"LaunchTemplateId": template.get("id"), "LaunchTemplateName": template.get("name")}
+    version = str(numbers(template.get("version") or "$Default"))
+    return {**{key: value for key, value in chosen.items() if value}, "Version": version}
+
+
+def _described(account: Account, identity: str) -> dict[str, Any] | None:
+    try:
+        found = account.ec2.describe_instances(InstanceIds=[identity])["Reservations"]
+    except ClientError as error:
+        if error.response["Error"]["Code"] == "InvalidInstanceID.NotFound":
+            return None
+        raise
+    instance: dict[str, Any] = found[0]["Instances"][0]
+    return None if instance["State"]["Name"] in GONE else instance
+
+
+def _read_instance(account: Account, identity: str, state: Properties) -> Properties | None:
+    instance = _described(account, identity)
+    if instance is None:
+        return None
+    own = {one["Key"]: one["Value"] for one in instance.get("Tags", [])}
+    primary = next(
+        one
+        for one in instance["NetworkInterfaces"]
+        if (one["Attachment"]["NetworkCardIndex"], one["Attachment"]["DeviceIndex"]) == (0, 0)
+    )
+    return {
+        "arn": account.arn("ec2", f"instance/{identity}"),
+        "ami": instance["ImageId"],
+        "availabilityZone": instance["Placement"]["AvailabilityZone"],
+        "placementGroup": instance["Placement"].get("GroupName", ""),
+        "instanceState": instance["State"]["Name"],
+        "instanceType": instance["InstanceType"],
+        "keyName": instance.get("KeyName", ""),
+        "primaryNetworkInterfaceId": primary["NetworkInterfaceId"],
+        "privateIp": instance["PrivateIpAddress"],
+        "publicIp": instance.get("PublicIpAddress", ""),
+        "subnetId": primary["SubnetId"],
+        # which version it was launched from; `launchTemplate` keeps what was asked for
+        "launchedVersion": own.get("aws:ec2launchtemplate:version", ""),
+        **tags.mapped(instance.get("Tags", [])),
+    }
+
+
+def _update_instance(account: Account, identity: str, old: Properties, new: Properties) -> None:
+    tags.update(account, identity, old, new)
+    if changed(old, new, "volumeTags"):
+        instance = _described(account, identity) or {}
+        before, after = {"tags": old.get("volumeTags")}, {"tags": new.get("volumeTags")}
+        for volume in instance.get("BlockDeviceMappings", []):
+            tags.update(account, volume["Ebs"]["VolumeId"], before, after)
+
+
+def _terminate(account: Account, identity: str, state: Properties) -> None:
+    if _described(account, identity) is not None:
+        account.ec2.terminate_instances(InstanceIds=[identity])
+
+
+def _another_template(old: Properties, new: Properties) -> Iterable[str]:
+    """Name the launch template when it is another, or when its version is known and not the running one.
+
+    A version that only the update itself will know previews as an update, and then replaces.
+    """
+    before, after = old.get("launchTemplate") or {}, new.get("launchTemplate") or {}
+    if any(before.get(key) != after.get(key) for key in ("id", "name")):
+        return ("launchTemplate",)
+    versions = [str(numbers(one.get("version"))) for one in (before, after)]
+    known = versions[0] != versions[1] and versions[1] != UNKNOWN
+    return ("launchTemplate",) if known and versions[1] != old.get("launchedVersion") else ()
+
+
+INSTANCE: Final = Kind(
+    inputs=frozenset({"launchTemplate", "volumeTags"}) | COMMON,
+    create=_launch,
+    read=_read_instance,
+    update=_update_instance,
+    delete=_terminate,
+    replaced=_another_template,
+    source="terraform-provider-aws: internal/service/ec2/ec2_instance.go, ForceNew and CustomizeDiff",
+)

@@ -1,0 +1,79 @@
+"""The shipped stacks of target aws, from the VPC to the proof: instances are machines, engines are simulated."""
+
+from typing import Any
+
+import pytest
+
+from scripts.hostlab.lab import Lab
+from tests.aws.machines import NETWORK
+from tests.aws.stacks import AwsStacks
+from tests.engine.deployment.checkout import answers, eventually
+
+
+def engines(outputs: Any) -> list[tuple[str, list[str]]]:
+    """Return role and nodes of every engine."""
+    found = outputs["topology"]["engines"]
+    return [(engine["role"], [rank["node"] for rank in engine["ranks"]]) for engine in found]
+
+
+SHAPES = {
+    "agg": [("aggregated", ["node-1"]), ("aggregated", ["node-2"])],
+    "disagg": [("prefill", ["node-1"]), ("decode", ["node-2"])],
+    "large": [("aggregated", ["node-1", "node-2"])],
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_shipped_stack_comes_up_is_proved_changes_nothing_and_leaves_nothing(
+    stacks: AwsStacks, shape: str
+) -> None:
+    before = stacks.cloud.inventory()
+    stacks.write(shape, shape)
+    stacks.create(shape)
+    stacks.up(shape)
+    outputs = stacks.outputs(shape)
+    assert outputs["proof"]["ok"]
+    assert engines(outputs) == SHAPES[shape]
+    assert answers(outputs)
+    stacks.checkout.unchanged(shape)
+    if shape == "disagg":
+        the_head_is_replaced_and_workers_show_no_change(stacks, shape)
+    stacks.destroy(shape)
+    assert stacks.cloud.inventory() == before
+
+
+def the_head_is_replaced_and_workers_show_no_change(stacks: AwsStacks, stack: str) -> None:
+    """Terminate the head by hand, and see one `up` bring it back while its worker's processes go on."""
+    worker = worker_processes(stacks)
+    launches = dict(stacks.cloud.state.launches)
+    head = instance_at(stacks, "10.79.0.11")
+    stacks.cloud.client("ec2").terminate_instances(InstanceIds=[head])
+    stacks.checkout.run("pulumi", "refresh", "--yes", "--stack", stack)
+    steps = stacks.preview(stack).steps()
+    assert steps["Instance:node-1"] == "create"
+    assert [name for name in steps if "node-2" in name] == []
+    stacks.up(stack)
+    outputs = stacks.outputs(stack)
+    assert outputs["proof"]["ok"]
+    eventually(lambda: answers(outputs), seconds=60, what="the new head answers")
+    assert instance_at(stacks, "10.79.0.11") != head
+    assert stacks.cloud.state.launches["10.79.0.11"] == launches["10.79.0.11"] + 1
+    assert stacks.cloud.state.launches["10.79.0.12"] == launches["10.79.0.12"]
+    assert worker_processes(stacks) == worker
+    stacks.checkout.unchanged(stack)
+
+
+def instance_at(stacks: AwsStacks, address: str) -> str:
+    """Return the id of the instance that has an address."""
+    wanted = [{"Name": "private-ip-address", "Values": [address]}]
+    running = [{"Name": "instance-state-name", "Values": ["running"]}]
+    found = stacks.cloud.client("ec2").describe_instances(Filters=wanted + running)["Reservations"]
+    return str(found[0]["Instances"][0]["InstanceId"])
+
+
+def worker_processes(stacks: AwsStacks) -> str:
+    """Return which process each worker service of the second node is, as its systemd says."""
+    worker = Lab(NETWORK).at("10.79.0.12")
+    shown = worker.exec(["systemctl", "show", "--property=Id,MainPID", "*decode-0*.service"], check=True)
+    assert "MainPID" in shown.stdout
+    return str(shown.stdout)
