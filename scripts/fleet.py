@@ -26,14 +26,14 @@ class Kept:
     node: str
     urn: str
     id: str
-    region: str | None
+    region: str
 
 
 def kept(exported: Mapping[str, Any] | None) -> dict[str, Kept]:
     """Return the instances of an exported stack by the names of their nodes; none where it is not up."""
     resources = (exported or {}).get("deployment", {}).get("resources", [])
     return {
-        name: Kept(name, resource["urn"], resource["id"], resource["outputs"].get("region"))
+        name: Kept(name, resource["urn"], resource["id"], resource["outputs"]["arn"].split(":")[3])
         for resource in resources
         # one that waits for its deletion has a successor of the same name
         if resource["type"] == INSTANCE and resource.get("id") and not resource.get("delete")
@@ -49,9 +49,8 @@ def place(path: Path, found: Mapping[str, Kept]) -> Login | None:
     target = read_stack_file(path).target
     if not isinstance(target, AwsTarget):
         return None
-    runs_in = next((each.region for each in found.values() if each.region), None)
     where = login(target, path)
-    return replace(where, region=runs_in or where.region)
+    return replace(where, region=next((each.region for each in found.values()), where.region))
 
 
 def pause(stack: str, found: Mapping[str, Kept], where: Login) -> None:

@@ -49,7 +49,7 @@ def resource(node: str, instance: str, **other: Any) -> dict[str, Any]:
         "urn": URN + node,
         "type": "aws:ec2/instance:Instance",
         "id": instance,
-        "outputs": {"region": "eu-west-1"},
+        "outputs": {"arn": f"arn:aws:ec2:eu-west-1:123456789012:instance/{instance}"},
         **other,
     }
 
@@ -152,7 +152,7 @@ def test_a_node_is_replaced_by_the_urn_of_its_instance(
 ) -> None:
     monkeypatch.setattr(fleet, "login", lambda target, path: Login(REGION))
     runs, ended = launch(2)
-    here = {"outputs": {"region": REGION}}
+    here = {"outputs": {"arn": f"arn:aws:ec2:{REGION}:123456789012:instance/any"}}
     exported(state(resource("node-1", runs, **here), resource("node-2", ended, **here)))
     assert stack_script.main("replacing", "disagg", "node-1") == 0
     assert capsys.readouterr().out == f"{URN}node-1\n"
@@ -175,7 +175,7 @@ def test_up_wakes_what_is_paused_and_sets_just_that_up_again(
     runs, sleeps, ended = launch(3)
     client("ec2").stop_instances(InstanceIds=[sleeps])
     client("ec2").terminate_instances(InstanceIds=[ended])
-    here = {"outputs": {"region": REGION}}
+    here = {"outputs": {"arn": f"arn:aws:ec2:{REGION}:123456789012:instance/any"}}
     names = {"node-1": runs, "node-2": sleeps, "node-3": ended}
     exported(state(*(resource(node, instance, **here) for node, instance in names.items())))
     forgotten: list[str] = []
