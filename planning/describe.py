@@ -4,7 +4,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Final
 
 from nodectl.manifest import ContainerEngine, PreinstalledEngine, RuntimeSpec
-from planning import cost as costs
 from planning import ports
 from planning.aws import capacity
 from planning.aws.groups import SSH, rules
@@ -12,6 +11,7 @@ from planning.aws.network import addresses as planned_addresses
 from planning.aws.network import network
 from planning.commands import router_mode, served_model
 from planning.cost import Cost
+from planning.cost import cost as cost_of
 from planning.fit import Fit, fit_by_role, summary
 from planning.roles import worker_roles
 from planning.values import Flow, Node, Plan, PlannedService
@@ -28,7 +28,7 @@ def describe(plan: Plan, addresses: Mapping[str, str] | None = None, cost: Cost 
     target = plan.settings.target
     if isinstance(target, AwsTarget):
         addresses = addresses or planned_addresses(target, plan.nodes)
-        cost = cost or costs.cost(plan)
+        cost = cost or cost_of(plan)
     lines = [
         f"plan       {_summary(plan)}",
         *([f"place      {_place(target)}"] if isinstance(target, AwsTarget) else []),

@@ -146,8 +146,6 @@ def fit(settings: Settings, role: RoleSettings, machine: Machine) -> Fit | str:
     found, flags = shape(settings.model), role.flags
     if found is None:
         return f"{settings.model.name} is no model that is known here; write its `model.shape`"
-    if not machine.gpu_memory:
-        return f"how much memory a GPU of each {machine.name} has is not known"
     context = _tokens(flags.get("max-model-len", found.context))
     sequences = _tokens(flags.get("max-num-seqs", 1))
     share = _share(flags.get("gpu-memory-utilization", GPU_MEMORY_UTILIZATION))
@@ -209,7 +207,7 @@ def summary(found: Fit) -> str:
     return (
         f"weights {found.shape.weights / 1e9:.0f} GB → {_gb(found.weights_gpu)} a GPU"
         f" · KV {found.shape.kv_token() / 1024:.4g} KiB a token → at most {_about(found.tokens)} tokens"
-        f" · context {asked:,} × {found.tokens // max(1, asked):,} sequences"
+        f" · context {asked:,} × {counted(found.tokens // max(1, asked), 'sequence')}"
     )
 
 
@@ -223,9 +221,9 @@ def _remedy(found: Fit, role: RoleSettings, machine: Machine) -> str:
     ]
     ways = [f"use {' or '.join(map(str, sizes[:3]))}"] if sizes else []
     if found.tokens // found.sequences >= 1:
-        ways.append(f"`max-model-len` of at most {found.tokens // found.sequences}")
+        ways.append(f"set `max-model-len` to at most {found.tokens // found.sequences}")
     if found.sequences > 1 and found.tokens >= max(1, found.context):
-        ways.append(f"`max-num-seqs` of at most {found.tokens // max(1, found.context)}")
+        ways.append(f"set `max-num-seqs` to at most {found.tokens // max(1, found.context)}")
     return ", or ".join(ways or ["use GPUs with more memory"])
 
 

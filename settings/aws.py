@@ -78,11 +78,13 @@ def _few_tags(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
-def _short(key: str) -> BeforeValidator:
+def _short(key: str, written: Any) -> BeforeValidator:
+    """Take text for a section of which it is the value of `key`; `written` is what may stand there."""
+
     def spread(value: Any) -> Any:
         return {key: value} if isinstance(value, str) else value
 
-    return BeforeValidator(spread, json_schema_input_type=str | dict[str, Any])
+    return BeforeValidator(spread, json_schema_input_type=written)
 
 
 InstanceType = Annotated[str, _matching(_INSTANCE_TYPE, "an EC2 instance type such as p5.48xlarge")]
@@ -216,7 +218,9 @@ class LifetimeSettings(Section):
         default=None, description="minutes after the last request that the frontend answered"
     )
     warn_minutes: Annotated[int, Field(ge=1, le=120)] = Field(
-        default=10, description="how long before it is said, in the journal and to who is logged in"
+        default=10,
+        validate_default=True,
+        description="how long before it is said, in the journal and to who is logged in",
     )
     action: Literal["terminate", "stop"] = Field(
         default="terminate", description="`stop` keeps disks; on-demand and reservations only"
@@ -245,7 +249,7 @@ class AwsTarget(Section):
         default=None,
         description="availability zone; default: the region's first; of reserved capacity: needed",
     )
-    purchase: Annotated[PurchaseSettings, _short("option")] = Field(
+    purchase: Annotated[PurchaseSettings, _short("option", PurchaseOption | PurchaseSettings)] = Field(
         default=PurchaseSettings(), description="how capacity is bought"
     )
     placement_group: Argument | None = Field(
@@ -275,7 +279,9 @@ class AwsTarget(Section):
     efa: bool | None = Field(
         default=None, description="Elastic Fabric Adapter; default: where the instance type has it"
     )
-    ami: Annotated[AmiSettings, _short("id")] = Field(default=AmiSettings(), description="machine image")
+    ami: Annotated[AmiSettings, _short("id", str | AmiSettings)] = Field(
+        default=AmiSettings(), description="machine image"
+    )
     volume: VolumeSettings = Field(default=VolumeSettings(), description="root volume")
     key_pair: Argument | None = Field(
         default=None,

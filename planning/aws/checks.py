@@ -6,15 +6,14 @@ from typing import Final
 
 from planning.aws.catalogue import INSTANCE_TYPES, REGENERATE, near
 from planning.aws.groups import RULES_MOST
-from planning.aws.network import admins, clients, network, room
+from planning.aws.network import WIDEST, admins, clients, network, room
 from planning.values import Node
+from planning.words import counted
 from settings.aws import AwsTarget
 from settings.models import Settings
 from settings.problems import Problem
 
 _RESERVED: Final = ("capacity-block", "reservation")
-_WIDEST: Final = 8
-"""Prefix length of the widest range that may be routed past the NAT gateway."""
 
 
 def instance_types(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
@@ -107,13 +106,15 @@ def _routable(target: AwsTarget) -> Iterator[Problem]:
 
     What a head with a public address answers to goes past the NAT gateway, for the whole subnet.
     """
-    for text in network(target).direct:
-        if ipaddress.IPv4Network(text).prefixlen < _WIDEST:
+    if target.network.subnet_id is not None or not network(target).public_head:
+        return
+    for text in dict.fromkeys([*admins(target), *clients(target)]):
+        if ipaddress.IPv4Network(text).prefixlen < WIDEST:
             key = "target.adminRanges" if text in admins(target) else "target.clientRanges"
             yield Problem(
                 key,
                 f"{text} is too wide for a head among the workers, whose way out it would take; "
-                f"write `head: dedicated`, or ranges of /{_WIDEST} and narrower",
+                f"write `head: dedicated`, or ranges of /{WIDEST} and narrower",
             )
 
 
@@ -148,12 +149,12 @@ def notes(settings: Settings) -> Iterator[str]:
 
 def enough_addresses(target: AwsTarget, nodes: Sequence[Node]) -> Iterator[Problem]:
     """Find networks that cannot hold the nodes."""
-    inside = sum(node.gpus > 0 or network(target).public is None for node in nodes)
-    if inside > room(target):
+    where, most = network(target), max(0, room(target))
+    inside = sum(node.gpus > 0 or where.public is None for node in nodes)
+    if inside > most:
         yield Problem(
             "target.network.cidr",
-            f"holds {max(0, room(target))} nodes from `firstAddress: {target.network.first_address}` in "
-            f"{network(target).cluster}, and the plan has {inside}; write a wider range or a lower "
-            "`firstAddress`",
+            f"holds {counted(most, 'node')} from `firstAddress: {target.network.first_address}` in "
+            f"{where.cluster}, and the plan has {inside}; write a wider range or a lower `firstAddress`",
             target.network.cidr,
         )
