@@ -25,7 +25,7 @@ def keep_access(stack: str, target: AwsTarget, exported: Mapping[str, Any] | Non
     """Write how the nodes of `stack` are reached, as a stack that was exported with its secrets says."""
     machines = dict(_of(exported, _INSTANCE))
     head = next(name for name, found in machines.items() if found["inputs"]["tags"].get(ROLE_TAG) == "head")
-    public = dict(_of(exported, _PUBLIC)).get(head, {}).get("outputs", {}).get("publicIp")
+    public = dict(_of(exported, _PUBLIC)).get("head", {}).get("outputs", {}).get("publicIp")
     keys = {
         name: plain(found["outputs"]["stdout"]) for name, found in _of(exported, _COMMAND) if name in _KEYS
     }

@@ -62,7 +62,7 @@ class Fleet(pulumi.ComponentResource):
         args, planned = self._args, network(self._args.target)
         given, tables = args.target.network, []
         if given.vpc_id is not None and given.subnet_id is not None:
-            place = Place(given.vpc_id, given.subnet_id, given.subnet_id, [], [])
+            place = Place(given.vpc_id, given.subnet_id, given.subnet_id, [], None, None)
         else:
             made = Network(name, NetworkArgs(planned, args.labels), self._child)
             place, tables = made.place, made.tables
@@ -125,7 +125,8 @@ class Fleet(pulumi.ComponentResource):
             cluster=self._groups["cluster"],
         )
         inputs, after = template_inputs(template), [*self._ready, *address.associated]
-        args = MachineArgs(inputs, _role(node), self._args.labels, after, self._place.subnets)
+        within = self._place.cluster_made if node.gpus else self._place.public_made
+        args = MachineArgs(inputs, _role(node), self._args.labels, after, within)
         return Machine(node.name, args, self._child)
 
 

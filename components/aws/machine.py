@@ -25,7 +25,7 @@ class AddressArgs:
     subnet: pulumi.Input[str]
     groups: Sequence[pulumi.Input[str]]
     public: bool
-    """Whether it gets an Elastic IP as well."""
+    """Whether it gets an Elastic IP as well, as the head does."""
     role: Role
     labels: Labels
     ways: Sequence[pulumi.Resource]
@@ -55,12 +55,16 @@ class Address(pulumi.ComponentResource):
         )
         self.interface, self.public, self.associated = primary.id, None, []
         if args.public:
-            outside = ec2.Eip(name, domain="vpc", tags=tags, opts=child)
+            # named after its use: it stays the head's when another node becomes the head
+            outside = ec2.Eip("head", domain="vpc", tags=args.labels.of("head", args.role), opts=child)
             association = ec2.EipAssociation(
-                name,
+                "head",
                 allocation_id=outside.id,
                 network_interface_id=primary.id,
-                opts=pulumi.ResourceOptions(parent=self, depends_on=list(args.ways)),
+                # an address that is associated is not associated anew
+                opts=pulumi.ResourceOptions(
+                    parent=self, depends_on=list(args.ways), delete_before_replace=True
+                ),
             )
             self.public, self.associated = outside.public_ip, [association]
         self.register_outputs({"interface": self.interface, "public": self.public})
@@ -75,8 +79,8 @@ class MachineArgs:
     role: Role
     labels: Labels
     after: Sequence[pulumi.Resource]
-    within: Sequence[pulumi.Resource]
-    """What cannot be replaced while the instance is in it, and so takes it along."""
+    within: pulumi.Resource | None
+    """The subnet: it cannot be replaced while the instance is in it, and so takes it along first."""
 
 
 class Machine(pulumi.ComponentResource):
@@ -103,7 +107,7 @@ class Machine(pulumi.ComponentResource):
                 # its address and its slot of a reservation are free only once the old one is gone
                 delete_before_replace=True,
                 replacement_trigger=pulumi.Output.unsecret(content),
-                replace_with=list(args.within),
+                replace_with=[args.within] if args.within else [],
                 custom_timeouts=pulumi.CustomTimeouts(create=f"{CREATE_MINUTES}m"),
             ),
         )

@@ -23,8 +23,9 @@ class Place(NamedTuple):
     """Subnet of a dedicated head."""
     ways: Sequence[pulumi.Resource]
     """What must be there before an instance reaches anything, or is reached from outside."""
-    subnets: Sequence[pulumi.Resource]
-    """What takes every instance and interface along when it is replaced; none in an existing network."""
+    cluster_made: pulumi.Resource | None
+    public_made: pulumi.Resource | None
+    """The subnets as resources; None in an existing network."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ class Network(pulumi.ComponentResource):
         if planned.gateway:
             nat = self._nat(planned.gateway, public)
             self._route("cluster", cluster_table, EVERYWHERE, nat_gateway_id=nat.id)
-        self.place = Place(self._vpc.id, cluster.id, public.id, self._ways, [public, cluster])
+        self.place = Place(self._vpc.id, cluster.id, public.id, self._ways, cluster, public)
         self.tables = [public_table.id, cluster_table.id]
         self.register_outputs({"vpc": self._vpc.id, "cluster": cluster.id, "public": public.id})
 

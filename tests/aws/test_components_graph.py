@@ -81,10 +81,10 @@ def test_a_template_has_the_primary_interface_first_and_one_efa_interface_a_card
 
 
 def test_only_the_head_and_the_way_out_have_public_addresses(disagg: Program) -> None:
-    assert {found.name for found in disagg.of("Eip")} == {"node-1", "nat"}
+    assert {found.name for found in disagg.of("Eip")} == {"head", "nat"}
     [association] = disagg.of("EipAssociation")
     assert association.plain == {
-        "allocationId": "eip-node-1",
+        "allocationId": "eip-head",
         "networkInterfaceId": "networkinterface-node-1",
     }
     whole = str([found.inputs for found in disagg.resources])
@@ -175,9 +175,9 @@ def test_an_instance_boots_when_its_ways_its_rules_and_its_public_address_are_th
     kinds = ("Route", "RouteTableAssociation", "SecurityGroupIngressRule", "SecurityGroupEgressRule")
     needed = {f"{kind} {found.name}" for kind in kinds for found in disagg.of(kind)}
     assert len(needed) > 10
-    assert waits_for("node-1") >= needed | {"EipAssociation node-1"}
+    assert waits_for("node-1") >= needed | {"EipAssociation head"}
     assert waits_for("node-2") >= needed
-    assert "EipAssociation node-1" not in waits_for("node-2")
+    assert "EipAssociation head" not in waits_for("node-2")
 
 
 def test_groups_have_no_rules_inside_and_descriptions_that_ec2_takes(disagg: Program) -> None:
@@ -224,7 +224,7 @@ def test_the_folder_says_how_nodes_are_reached_before_a_node_has_its_identity(di
     folder = disagg.folder / ".run/disagg/access"
     route = kept(folder)
     assert route is not None
-    assert route.bastion == "ubuntu@198.51.100.6"
+    assert route.bastion == "ubuntu@198.51.100.4"
     assert route.head == "node-1"
     assert route.instances == disagg.nodes
     assert {path.name: oct(path.stat().st_mode)[-3:] for path in folder.iterdir()} == {
