@@ -15,14 +15,14 @@ def exported(cost: Cost) -> dict[str, Any]:
     return {"hourly": cost.hourly, "source": cost.source, "items": items}
 
 
-def change(before: Costs | None, after: Cost) -> str | None:
-    """Say what a change adds to the cost of an hour, or takes off; None where it does neither.
+def change(before: Costs | None, after: Cost) -> list[str]:
+    """Say in a line what a change adds to the cost of an hour, or takes off; nothing where it does neither.
 
     What ran before is counted at the prices of `after`, where those are known, so that another price alone is
-    no change. None as well where the stack was not there before: then everything is new.
+    no change. Nothing as well where the stack was not there before: then everything is new.
     """
     if before is None:
-        return None
+        return []
     was = {item["what"]: item for item in before["items"]}
     now = {item.what: item for item in after.items}
     difference, moved, known = 0.0, [], True
@@ -35,6 +35,6 @@ def change(before: Costs | None, after: Cost) -> str | None:
         known = known and each is not None
         difference += (each or 0.0) * (new - old)
     if not moved:
-        return None
+        return []
     amount = f"{difference:+,.2f} USD an hour" if known else "price not known"
-    return f"change     {amount}: {', '.join(moved)}"
+    return [f"change     {amount}: {', '.join(moved)}"]
