@@ -1,6 +1,8 @@
 """The instances of a stack, as its state has them: paused, woken, missed, replaced; a failed up explained."""
 
 import json
+import shlex
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +12,7 @@ import yaml
 
 from account import power
 from account.login import Login
+from reach import access
 from scripts import fleet
 from scripts import stack as stack_script
 from scripts.fleet import Kept, explained, gone, kept, pause, place, wake
@@ -183,6 +186,37 @@ def test_up_wakes_what_is_paused_and_sets_just_that_up_again(
     assert stack_script._resume("disagg") == ["node-2"]
     assert forgotten == ["node-3"]
     assert stack_script._resume("local") == []
+
+
+def command(node: str, verb: str) -> dict[str, Any]:
+    """Return what sets a node up, in the state: here it leaves a file of its name."""
+    create = shlex.join(["touch", f"{node}-{verb}"])
+    urn = f"urn:pulumi:disagg::dynamo::command:local:Command::{node}-{verb}"
+    return {"urn": urn, "type": "command:local:Command", "inputs": {"create": create, "stdin": ""}}
+
+
+def test_nodes_that_were_started_are_set_up_again_and_given_the_time_to_boot(
+    project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nodes = [command(node, verb) for node in ("node-1", "node-2") for verb in ("install", "apply")]
+    monkeypatch.setattr(stack_script, "_exported", lambda stack, *options: state(*nodes))
+    monkeypatch.setattr(stack_script, "_open", lambda stack, exported: True)
+    monkeypatch.setattr(stack_script, "_resume", lambda stack: ["node-2"])
+    folder = access.folder_of("disagg")
+    route = access.Route(REGION, ssm=False, bastion=None, head="node-1", since={"node-1": 1.0, "node-2": 1.0})
+    access.keep(folder, route, key=None, host_key="ssh-ed25519 AAAA")
+    began = time.time()
+    assert stack_script.main("mend", "disagg") == 0
+    assert sorted(path.name for path in project.glob("node-*")) == ["node-2-apply", "node-2-install"]
+    kept_now = access.kept(folder)
+    assert kept_now is not None
+    assert kept_now.since["node-1"] == 1.0
+    assert kept_now.since["node-2"] >= began
+
+
+def test_a_folder_that_does_not_say_how_nodes_are_reached_is_said(project: Path) -> None:
+    with pytest.raises(access.NoAccessError, match="scripts/access disagg"):
+        access.boots(access.folder_of("disagg"), ["node-1"])
 
 
 def test_the_event_log_is_read_from_a_file(

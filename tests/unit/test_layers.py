@@ -66,3 +66,13 @@ def test_printing_a_plan_loads_no_pulumi() -> None:
         [sys.executable, "-c", script], cwd=PROJECT, check=True, capture_output=True, text=True
     ).stdout
     assert loaded.strip() == "[]"
+
+
+def test_the_account_loads_boto3_only_to_ask() -> None:
+    script = (
+        "import account, sys; print([m for m in sys.modules if m.split('.')[0] in ('boto3', 'botocore')])"
+    )
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, check=True, capture_output=True, text=True
+    ).stdout
+    assert loaded.strip() == "[]"
