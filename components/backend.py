@@ -30,8 +30,11 @@ def backend(environ: Mapping[str, str] = os.environ, project: Path = Path()) -> 
 
 def recorded(project: Path = Path()) -> str | None:
     """Return the backend that Pulumi.yaml names for everybody who works on the project; None without one."""
-    document = _mapping(yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8")))
-    url = _mapping(document.get("backend")).get("url")
+    try:
+        document = yaml.safe_load((project / "Pulumi.yaml").read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    url = _mapping(_mapping(document).get("backend")).get("url")
     return url if isinstance(url, str) and url else None
 
 

@@ -22,13 +22,13 @@ import yaml
 
 from account.login import Login
 from account.power import PowerError
-from components.backend import UnknownBackendError, backend
+from components.backend import UnknownBackendError, backend, recorded
 from planning.aws.state import kept_on_this_machine, local_state
 from planning.rehearsal import rehearsal
 from reach import access as reach_access
 from reach.access import NoAccessError
 from scripts import fleet, instances, nodes
-from scripts.toolchain.shell import PASSPHRASE
+from scripts.toolchain.shell import PASSPHRASE, SALT
 from settings.aws import AwsTarget
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
@@ -39,9 +39,6 @@ PROJECT = "dynamo"
 REHEARSAL = "rehearse-"
 ENGINE = "pulumi"
 """Name of the CLI's process, which is the engine."""
-
-SALT = "v1:3UIMD+y8dxE=:v1:N2Ho5jONoxFAgkwD:8uPqNWjG5+PrcolqnWkA+Ry83+5BSg=="
-"""Made with the documented passphrase `dynamo`; the local stack files carry it, so that they never change."""
 
 _NO_SUCH_STACK = 6
 """What the Pulumi CLI exits with when it knows no stack of that name."""
@@ -123,9 +120,28 @@ def create(stack: str) -> int:
     """Make the stack unless it is there; one that cannot be brought up leaves no trace of the try."""
     _check_state(stack)
     _check_passphrase(stack)
-    select = ["pulumi", "stack", "select", "--create", "--stack", stack]
+    _check_secrets_provider(stack)
+    select = ["pulumi", "stack", "select", "--create", "--stack", stack, *_secrets_provider(stack)]
     subprocess.run(select, stdout=subprocess.DEVNULL, check=True)
     return 0
+
+
+def _secrets_provider(stack: str) -> list[str]:
+    """Return the option that keeps the secrets provider of the stack file, which Pulumi would replace."""
+    provider = yaml.safe_load(stack_file(stack).read_text(encoding="utf-8")).get("secretsprovider")
+    return ["--secrets-provider", provider] if provider else []
+
+
+def _check_secrets_provider(stack: str) -> None:
+    """Refuse shared state whose secrets the documented passphrase, which everybody knows, would protect."""
+    url = os.environ.get("PULUMI_BACKEND_URL") or recorded() or ""
+    shared = urlsplit(url).scheme not in ("", "file", "http", "https")  # Pulumi Cloud has keys of its own
+    documented = os.environ.get("PULUMI_CONFIG_PASSPHRASE") == PASSPHRASE
+    if shared and documented and not _secrets_provider(stack):
+        raise StackError(
+            f"{stack_file(stack)}: names no secrets provider, and {url} is shared; run "
+            f"`scripts/init {stack} --backend {url} --secrets-provider awskms://…` (docs/state.md)"
+        )
 
 
 def _check_state(stack: str) -> None:
@@ -236,8 +252,8 @@ def _open(stack: str, exported: Mapping[str, Any] | None) -> bool:
 
 def _state() -> Path | None:
     """Return the folder that the file backend keeps state in; None with another backend."""
-    backend = urlsplit(os.environ.get("PULUMI_BACKEND_URL", ""))
-    return Path(unquote(backend.path)) if backend.scheme == "file" else None
+    place = urlsplit(os.environ.get("PULUMI_BACKEND_URL") or recorded() or "")
+    return Path(unquote(place.path)) if place.scheme == "file" else None
 
 
 def _forget(stack: str) -> int:

@@ -14,8 +14,8 @@ from pathlib import Path
 
 from scripts.toolchain import provider, pulumi, uv
 from scripts.toolchain.common import TOOLCHAIN, ToolchainError, say, user_cache
+from scripts.toolchain.exported import before
 from scripts.toolchain.release import Site
-from scripts.toolchain.shell import before
 
 
 def bootstrap() -> None:

@@ -1,4 +1,8 @@
-"""What a shell needs so that plain `pulumi` commands work in this project, as lines for `eval`."""
+"""What a shell needs so that plain `pulumi` commands work in this project, as lines for `eval`.
+
+`scripts/env STACK` sets up a shell for one stack. Without a stack the shell is for the stacks that colleagues
+share: their backend, where Pulumi.yaml names one, and the policy pack in every preview and `up`.
+"""
 
 import json
 import os
@@ -7,32 +11,24 @@ import sys
 import urllib.parse
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
+import yaml
+
+from components.backend import recorded
 from scripts.toolchain import provider
 from scripts.toolchain.common import PROJECT, TOOLCHAIN, ToolchainError
-
-RECORD = "DYNAMO_MULTINODE_ENV"
-"""What was exported last and what it replaced, so that no clone takes it for the user's own."""
+from scripts.toolchain.exported import RECORD, before
 
 PASSPHRASE = "dynamo"  # noqa: S105 -- documented: the shipped stack files hold no secrets
+SALT = "v1:3UIMD+y8dxE=:v1:N2Ho5jONoxFAgkwD:8uPqNWjG5+PrcolqnWkA+Ry83+5BSg=="
+"""Made with the documented passphrase; the local stack files carry it, so that they never change."""
+
 STATE = PROJECT / ".state"
+POLICY = PROJECT / "policy"
 
 
-def before(environ: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment as it was before the exports of this clone or of another."""
-    restored = dict(environ)
-    folders = environ.get("PATH", os.defpath).split(os.pathsep)
-    restored["PATH"] = os.pathsep.join(f for f in folders if Path(f).parent.name != TOOLCHAIN.name)
-    for name, (ours, theirs) in json.loads(environ.get(RECORD, "{}")).items():
-        if restored.get(name) == ours:
-            restored.pop(name)
-            if theirs is not None:
-                restored[name] = theirs
-    restored.pop(RECORD, None)
-    return restored
-
-
-def exports(theirs: Mapping[str, str]) -> dict[str, str]:
+def exports(theirs: Mapping[str, str], stack: str | None) -> dict[str, str]:
     """Return what to export over the user's own environment; makes the folders that it names."""
     ours = {
         name: value
@@ -48,12 +44,55 @@ def exports(theirs: Mapping[str, str]) -> dict[str, str]:
         offline = TOOLCHAIN / "pulumi-home"
         provider.provide_offline(offline)
         ours |= {"PULUMI_HOME": str(offline), "PULUMI_CREDENTIALS_PATH": str(credentials)}
-    if not (theirs.get("PULUMI_BACKEND_URL") or theirs.get("PULUMI_ACCESS_TOKEN") or logged_in(credentials)):
+    if _keeps_state_here(theirs, credentials, stack):
         STATE.mkdir(exist_ok=True)
         ours["PULUMI_BACKEND_URL"] = f"file://{urllib.parse.quote(str(STATE))}"
     if not theirs.keys() & {"PULUMI_CONFIG_PASSPHRASE", "PULUMI_CONFIG_PASSPHRASE_FILE"}:
         ours["PULUMI_CONFIG_PASSPHRASE"] = PASSPHRASE
+    if "PULUMI_OPTION_POLICY_PACK" not in theirs and is_judged(stack):
+        ours["PULUMI_OPTION_POLICY_PACK"] = _quoted(_quoted(str(POLICY)))
     return ours
+
+
+def is_judged(stack: str | None) -> bool:
+    """Tell whether the policy pack judges a stack. It has nothing to say outside AWS, and takes a second."""
+    return stack is None or _kind(stack) not in ("local", "hosts")
+
+
+def is_private(stack: str) -> bool:
+    """Tell whether a stack is of one machine or of nobody: a local one, or one as shipped for the lab."""
+    return _kind(stack) == "local" or _document(stack).get("encryptionsalt") == SALT
+
+
+def _keeps_state_here(theirs: Mapping[str, str], credentials: Path, stack: str | None) -> bool:
+    if theirs.get("PULUMI_BACKEND_URL"):
+        return False
+    if recorded(PROJECT):
+        return stack is not None and is_private(stack)
+    return not (theirs.get("PULUMI_ACCESS_TOKEN") or logged_in(credentials))
+
+
+def _kind(stack: str) -> object:
+    config = _mapping(_document(stack).get("config"))
+    return _mapping(config.get("dynamo:target", config.get("target"))).get("kind")
+
+
+def _document(stack: str) -> Mapping[str, Any]:
+    """Return a stack file; nothing of one that cannot be read, which whoever needs it says."""
+    try:
+        text = (PROJECT / "stacks" / f"Pulumi.{stack}.yaml").read_text(encoding="utf-8")
+        return _mapping(yaml.safe_load(text))
+    except (OSError, ValueError, yaml.YAMLError):
+        return {}
+
+
+def _mapping(value: object) -> Mapping[str, Any]:
+    return value if isinstance(value, dict) else {}
+
+
+def _quoted(text: str) -> str:
+    """Quote a text for the CLI, which reads options as lists: twice where they are in its environment."""
+    return '"' + text.replace('"', '""') + '"' if set(text) & set('",') else text
 
 
 def logged_in(credentials: Path) -> bool:
@@ -65,10 +104,10 @@ def logged_in(credentials: Path) -> bool:
     return bool(record.get("current")) or "$pulumiSecureStore" in record
 
 
-def script(environ: Mapping[str, str]) -> str:
+def script(environ: Mapping[str, str], stack: str | None = None) -> str:
     """Return the shell lines that turn `environ` into this project's environment."""
     theirs = before(environ)
-    ours = exports(theirs)
+    ours = exports(theirs, stack)
     wanted = {**theirs, **ours, "PATH": os.pathsep.join([_tools_folder(), theirs["PATH"]])}
     wanted[RECORD] = json.dumps({name: (value, theirs.get(name)) for name, value in sorted(ours.items())})
     names = ours.keys() | {"PATH", RECORD} | {n for n in environ if environ[n] != wanted.get(n)}
@@ -85,10 +124,10 @@ def _tools_folder() -> str:
     return folder
 
 
-def main() -> int:
+def main(stack: str | None = None) -> int:
     """Print the lines; a problem is one message and a failing `eval`."""
     try:
-        lines = script(os.environ)
+        lines = script(os.environ, stack)
     except (ToolchainError, OSError) as error:
         print(f"scripts/env: {error}", file=sys.stderr)
         return 1
@@ -97,4 +136,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(*sys.argv[1:2]))

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import yaml
 
-from scripts.stack import SALT
+from scripts.toolchain.shell import SALT
 from tests.aws.cloud.server import Cloud
 from tests.aws.machines import NETWORK
 from tests.aws.plugin import add_standin
@@ -33,6 +33,7 @@ class AwsStacks:
         made = cls(Checkout.make(path), cloud)
         env = made.checkout.env
         base = Path(env.get("PULUMI_HOME") or Path.home() / ".pulumi")
+        env["PULUMI_OPTION_POLICY_PACK"] = str(path / "policy")
         env |= {**cloud.environment, "PULUMI_HOME": str(add_standin(path / ".toolchain/aws-home", base))}
         return made
 

@@ -55,7 +55,7 @@ class PulumiProject:
     def environment(self) -> dict[str, str]:
         """Environment of the CLI: this Python for the program, state in the folder, a passphrase."""
         return {
-            **os.environ,
+            **{name: value for name, value in os.environ.items() if name != "PULUMI_OPTION_POLICY_PACK"},
             "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}",
             "PULUMI_BACKEND_URL": f"file://{self.folder}/.state",
             "PULUMI_CONFIG_PASSPHRASE": "test",

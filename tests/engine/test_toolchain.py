@@ -35,7 +35,11 @@ def clone(folder: Path, *, home: Path) -> Path:
     (folder / "scripts").mkdir(parents=True)
     for script in ("scripts/bootstrap", "scripts/env"):
         shutil.copy(PROJECT / script, folder / script)
-    shutil.copytree(PROJECT / "scripts/toolchain", folder / "scripts/toolchain")
+    for needed in ("scripts/toolchain", "policy"):
+        shutil.copytree(PROJECT / needed, folder / needed)
+    (folder / "components").mkdir()
+    for module in ("components/__init__.py", "components/backend.py"):
+        shutil.copy(PROJECT / module, folder / module)
     for tools in (".venv", ".toolchain/bin"):
         (folder / tools).parent.mkdir(exist_ok=True)
         (folder / tools).symlink_to(PROJECT / tools)

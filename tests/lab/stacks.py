@@ -11,7 +11,7 @@ import yaml
 
 from reach.host import KEY_FILE
 from scripts.hostlab.lab import Lab
-from scripts.stack import SALT
+from scripts.toolchain.shell import SALT
 from tests.engine.deployment.checkout import Checkout
 
 NETWORK: Final = os.environ.get("LAB_NETWORK") or "10.78.0.0/24"

@@ -210,6 +210,30 @@ def test_another_passphrase_than_that_of_a_shipped_stack_file_is_named_with_what
     assert ("PULUMI_CONFIG_PASSPHRASE=dynamo" in capsys.readouterr().err) != made
 
 
+@pytest.mark.parametrize(
+    ("passphrase", "provider", "made"),
+    [("dynamo", "", False), ("their own", "", True), ("dynamo", "secretsprovider: awskms://alias/x\n", True)],
+)
+def test_shared_state_is_not_encrypted_with_what_everybody_knows(
+    project: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    passphrase: str,
+    provider: str,
+    made: bool,
+) -> None:
+    monkeypatch.setenv("PULUMI_CONFIG_PASSPHRASE", passphrase)
+    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://team-state")
+    answering(project.parent, 'echo "$@" > called')
+    hosts = (STACKS / "Pulumi.lab-agg.yaml").read_text().splitlines(keepends=True)
+    stack_of(project, provider + "".join(line for line in hosts if "encryptionsalt" not in line))
+    assert main("create", "local") == (0 if made else 1)
+    assert ("scripts/init local" in capsys.readouterr().err) != made
+    if provider:
+        assert "--secrets-provider awskms://alias/x" in (project / "called").read_text()
+
+
 def test_a_program_that_ends_with_its_host_does_not_stop_the_unlocking(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:

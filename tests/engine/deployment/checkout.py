@@ -44,9 +44,9 @@ class Checkout:
 
     @cached_property
     def env(self) -> dict[str, str]:
-        """The shell that `scripts/env` sets up, from an environment without this project's own settings."""
+        """The shell that `scripts/env` sets up for local stacks, from one without this project's settings."""
         bare = {k: v for k, v in os.environ.items() if not k.startswith(("PULUMI_", "DYN_"))}
-        script = 'eval "$(scripts/env)"; env -0'
+        script = 'eval "$(scripts/env local)"; env -0'
         printed = subprocess.run(
             ["bash", "-c", script], cwd=self.path, env=bare, check=True, capture_output=True, text=True
         ).stdout
