@@ -10,6 +10,7 @@ from typing import Any
 import boto3
 import pytest
 
+from account.capacity import Failure, failures
 from account.login import Login
 from scripts.fleet import Kept, forget, gone, kept, pause, wake
 from tests.aws.cloud.server import REGION, Cloud
@@ -114,3 +115,18 @@ def test_a_stack_that_was_paused_resumes_without_a_change(fleet: Fleet) -> None:
     assert sorted(wake(found, LOGIN)) == ["node-1", "node-2"]
     assert fleet.up() == {}
     assert fleet.kept() == found
+
+
+def test_a_node_without_capacity_is_told_by_the_engines_events_and_comes_when_there_is_some(
+    fleet: Fleet, cloud: Cloud
+) -> None:
+    sold_out = ("p5.48xlarge", "us-east-1a")
+    cloud.state.sold_out.add(sold_out)
+    try:
+        done = fleet.project.up(STACK, "--replace", fleet.kept()["node-2"].urn, check=False)
+    finally:
+        cloud.state.sold_out.remove(sold_out)
+    assert done.returncode != 0
+    events = [json.dumps(event) for event in done.events]
+    assert failures(events) == [Failure("node-2", "InsufficientInstanceCapacity")]
+    assert set(fleet.up()) == {"node-2", "node-2-apply"}
