@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 
+import pulumi  # noqa: F401 -- first: the plugins' modules would make do with a part of it
 import pytest
 
 from tests.aws.cloud.server import Cloud
@@ -27,9 +28,9 @@ def cloud(server: Cloud) -> Cloud:
 
 @pytest.fixture(scope="module")
 def books(server: Cloud, tmp_path_factory: pytest.TempPathFactory) -> AwsStacks:
-    """Give a checkout whose instances are entries in books: for previews, where no node command may run."""
+    """Give a checkout whose instances are entries in books, and whose node commands do nothing."""
     server.reset()
-    return AwsStacks.make(tmp_path_factory.mktemp("checkout"), server)
+    return AwsStacks.make(tmp_path_factory.mktemp("checkout"), server, nodes=False)
 
 
 @pytest.fixture(scope="session")

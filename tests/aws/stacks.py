@@ -1,6 +1,7 @@
 """The stacks of target aws as they are shipped, in the tests' account: simulated engines, the lab's range."""
 
 import json
+import tempfile
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,9 @@ OUTSIDE: Final = "203.0.113.7/32"
 """Somebody outside (RFC 5737), for whom there are routes to the internet gateway."""
 
 MODEL: Final = {"name": "tiny", "source": "generated"}
+Change = Callable[[dict[str, Any]], None]
+"""Changes the configuration of a stack file."""
+
 REPLACING: Final = ("replace", "create-replacement", "delete-replaced")
 
 
@@ -29,15 +33,17 @@ class AwsStacks:
     cloud: Cloud
 
     @classmethod
-    def make(cls, path: Path, cloud: Cloud) -> "AwsStacks":
+    def make(cls, path: Path, cloud: Cloud, *, nodes: bool = True) -> "AwsStacks":
+        """Make a checkout; without `nodes`, no command of it runs on any."""
         made = cls(Checkout.make(path), cloud)
         env = made.checkout.env
         base = Path(env.get("PULUMI_HOME") or Path.home() / ".pulumi")
         env["PULUMI_OPTION_POLICY_PACK"] = str(path / "policy")
-        env |= {**cloud.environment, "PULUMI_HOME": str(add_standin(path / ".toolchain/aws-home", base))}
+        home = add_standin(path / ".toolchain/aws-home", base, nodes=nodes)
+        env |= {**cloud.environment, "PULUMI_HOME": str(home)}
         return made
 
-    def write(self, stack: str, shipped: str, change: Callable[[dict[str, Any]], None] | None = None) -> None:
+    def write(self, stack: str, shipped: str, change: Change | None = None) -> Path:
         """Write a stack file: a shipped one, with what the tests' account asks for, and a change."""
         path = PROJECT / "stacks" / f"Pulumi.{shipped}.yaml"
         config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
@@ -55,6 +61,7 @@ class AwsStacks:
         document = json.loads(json.dumps({"encryptionsalt": SALT, "config": config}))  # without YAML aliases
         written = self.checkout.path / "stacks" / f"Pulumi.{stack}.yaml"
         written.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
+        return written
 
     def create(self, stack: str) -> None:
         """Make the stack."""
@@ -66,14 +73,16 @@ class AwsStacks:
         done = self.checkout.run(*up, *options, seconds=seconds)
         return done.stdout + done.stderr
 
-    def preview(self, stack: str) -> "Preview":
-        """Return what an `up` would do, and what it says of restarts."""
-        log = self.checkout.path / "events.json"
-        log.unlink(missing_ok=True)
-        preview = ("pulumi", "preview", "--stack", stack, "--event-log", str(log))
-        self.checkout.env["PULUMI_DEBUG_COMMANDS"] = "true"
-        self.checkout.run(*preview)
-        return Preview([json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()])
+    def preview(self, stack: str, *options: str, config: Path | None = None) -> "Preview":
+        """Return what an `up` would do, with another stack file perhaps; several may run at once."""
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder, "events.json")
+            file = () if config is None else ("--config-file", str(config))
+            self.checkout.env["PULUMI_DEBUG_COMMANDS"] = "true"
+            self.checkout.run(
+                *("pulumi", "preview", "--stack", stack, "--event-log", str(log)), *file, *options
+            )
+            return Preview([json.loads(line) for line in log.read_text(encoding="utf-8").splitlines()])
 
     def destroy(self, stack: str) -> None:
         """Delete every resource of the stack, and the stack."""
@@ -90,11 +99,16 @@ class Preview:
 
     events: list[dict[str, Any]]
 
-    def steps(self) -> dict[str, str]:
-        """Return what would be done (`create`, `update`, `replace`, `delete`), by type and name."""
+    def steps(self, package: str = "") -> dict[str, str]:
+        """Return what would be done (`create`, `update`, `replace`, `delete`), by type and name.
+
+        Of all resources, or of those of one package.
+        """
         found: dict[str, str] = {}
         for kind, name, step in self._steps():
-            found[f"{kind}:{name}"] = "replace" if step in REPLACING else step
+            if kind.startswith(package):
+                short = f"{kind.rpartition(':')[2]}:{name}"
+                found[short] = "replace" if step in REPLACING else step
         return {name: step for name, step in found.items() if step not in ("same", "read")}
 
     def types(self) -> set[str]:
@@ -103,11 +117,11 @@ class Preview:
 
     def said(self) -> str:
         """Return what the program said."""
-        diagnostics = (event.get("diagnosticEvent", {}) for event in self.events)
-        return "\n".join(entry["message"] for entry in diagnostics if entry and not entry.get("ephemeral"))
+        diagnostics = [event.get("diagnosticEvent", {}) for event in self.events]
+        return "\n".join(entry["message"] for entry in diagnostics if entry.get("severity") == "info")
 
     def _steps(self) -> Iterator[tuple[str, str, str]]:
         for event in self.events:
             if "resourcePreEvent" in event:
                 step: Mapping[str, Any] = event["resourcePreEvent"]["metadata"]
-                yield step["type"].rpartition(":")[2], step["urn"].rpartition("::")[2], step["op"]
+                yield step["type"], step["urn"].rpartition("::")[2], step["op"]

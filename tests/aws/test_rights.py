@@ -1,0 +1,33 @@
+"""What the nodes of a stack may do in the account: read the model where it is on S3, and nothing else."""
+
+import json
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from tests.aws.test_components_graph import planned, recorded
+
+
+def test_a_model_on_s3_may_be_read_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = planned()
+    model = of.runtime.model.model_copy(update={"name": "s3://models/llama"})
+    of = replace(of, runtime=of.runtime.model_copy(update={"model": model}))
+    program = recorded(tmp_path, monkeypatch, of)
+    [written] = program.of("RolePolicy")
+    statements = json.loads(written.plain["policy"])["Statement"]
+    assert [(one["Action"], one["Resource"]) for one in statements] == [
+        ("s3:ListBucket", "arn:aws:s3:::models"),
+        ("s3:GetObject", "arn:aws:s3:::models/llama/*"),
+    ]
+
+
+def test_without_a_model_on_s3_nodes_have_no_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    program = recorded(tmp_path, monkeypatch, planned())
+    assert program.of("RolePolicy") == []
+    assert program.of("RolePolicyAttachment") == []
+    [role] = program.of("Role")
+    trusted = json.loads(role.plain["assumeRolePolicy"])["Statement"]
+    assert [one["Principal"]["Service"] for one in trusted] == ["ec2.amazonaws.com"]
