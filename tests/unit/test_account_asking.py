@@ -3,6 +3,7 @@
 import json
 import time
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pytest
 from botocore.stub import Stubber
@@ -10,6 +11,7 @@ from botocore.stub import Stubber
 from account import Login, check
 from account.answers import Answer, Answers, NoAnswer, Quota
 from account.asking import (
+    ACTIONS,
     OFFERINGS,
     addresses,
     ask,
@@ -238,3 +240,8 @@ def test_a_capacity_block_has_no_price_by_the_hour(account: str) -> None:
     assert isinstance(said, Answers)
     assert isinstance(said.prices, Answer)
     assert said.prices.value == ()
+
+
+def test_the_page_on_the_account_names_every_action_that_is_asked_with() -> None:
+    page = (Path(__file__).parents[2] / "docs/account.md").read_text(encoding="utf-8")
+    assert [action for action in ACTIONS if f"`{action}`" not in page] == []
