@@ -7,12 +7,14 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 import planning
+from components.account import ask_account
 from components.hosts import host_addresses, host_nodes
 from components.local import local_addresses, local_nodes
 from components.loopback import PortsTakenError
 from components.node import Node
 from components.prerequisites import NotReadyError, aws_target, check
 from planning.aws.network import addresses as aws_addresses
+from planning.change import change, exported
 from planning.values import Plan
 from reach.known import UnknownHostsError
 from settings import Settings
@@ -26,6 +28,7 @@ def _aws_addresses(plan: Plan) -> Mapping[str, str]:
 
 def _aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
     check(aws_target(plan))
+    ask_account(plan)
     from components.aws.nodes import aws_nodes  # noqa: PLC0415 - Pulumi's AWS SDK takes seconds to load
 
     return aws_nodes(plan, addresses)
@@ -74,6 +77,8 @@ def make_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
     """Return the plan's nodes from the target that the stack file names, or end the program."""
     try:
         return NODE_SOURCES[plan.settings.target.kind].nodes(plan, addresses)
+    except StackFileError as error:
+        raise _refusal(error) from None
     except NotReadyError as error:
         raise pulumi.RunError(str(error)) from None
     except UnknownHostsError as error:
@@ -91,14 +96,18 @@ def announce(plan: Plan, addresses: Mapping[str, str]) -> None:
 
     Only in previews: an update writes the state that the comparison would read, and may read half of it.
     """
-    topology = planning.topology(plan, addresses)
+    topology, price = planning.topology(plan, addresses), planning.cost(plan)
     pulumi.export("topology", topology)
+    if price is not None:
+        pulumi.export("cost", exported(price))
     if not pulumi.runtime.is_dry_run():
         return
     pulumi.log.info(planning.describe(plan, addresses))
     this_stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    last = pulumi.StackReference(this_stack).get_output("topology")
-    last.apply(lambda before: _tell(planning.restarts(before, topology)))
+    last = pulumi.StackReference(this_stack)
+    last.get_output("topology").apply(lambda before: _tell(planning.restarts(before, topology)))
+    if price is not None:
+        last.get_output("cost").apply(lambda before: _tell(change(before, price)))
 
 
 def _tell(lines: Sequence[str]) -> None:

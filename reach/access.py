@@ -9,8 +9,8 @@ import os
 import shlex
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
@@ -100,7 +100,7 @@ def keep(folder: Path, route: Route, *, key: str | None, host_key: str) -> None:
     else:
         _write(folder / "key", key)
     _write(folder / "known_hosts", f"* {host_key}\n")
-    _write(folder / "route.json", json.dumps(asdict(route), indent=1, sort_keys=True) + "\n")
+    _write_route(folder, route)
 
 
 def kept(folder: Path) -> Route | None:
@@ -131,6 +131,17 @@ def way(folder: Path, name: str) -> Way:
     )
 
 
+def boots(folder: Path, names: Collection[str]) -> None:
+    """Take note that the instances of these nodes were started just now, so that SSH may take its time."""
+    route = kept(folder)
+    if route is None:
+        raise NoAccessError(
+            f"{folder} does not say how nodes are reached: run `scripts/access {folder.parent.name}`"
+        )
+    now = dict.fromkeys(names, time.time())
+    _write_route(folder, replace(route, since={**route.since, **now}))
+
+
 def since(before: Route | None, name: str, instance: str) -> float:
     """Return when an instance came to be: now, unless it was there before."""
     if before is not None and before.instances.get(name) == instance:
@@ -153,6 +164,10 @@ def _session(route: Route, name: str, stack: str) -> str:
     command += ["--profile", route.profile] if route.profile else []
     # ssh replaces %p; everything else is taken as it is
     return f"{shlex.join(command).replace('%', '%%')} --parameters portNumber=%p"
+
+
+def _write_route(folder: Path, route: Route) -> None:
+    _write(folder / "route.json", json.dumps(asdict(route), indent=1, sort_keys=True) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

@@ -4,7 +4,7 @@ import json
 import shlex
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -75,9 +75,15 @@ def mend(exported: Mapping[str, Any] | None) -> int:
             for node, kept in zip(remote, pool.map(Deployed.has_what_it_should, remote), strict=True)
             if not kept
         ]
-        if lost:
-            names = ", ".join(node.name for node in lost)
-            print(f"mending    {names}: set up anew since the last up", file=sys.stderr, flush=True)
+    if lost:
+        names = ", ".join(node.name for node in lost)
+        print(f"mending    {names}: set up anew since the last up", file=sys.stderr, flush=True)
+    return set_up(lost)
+
+
+def set_up(lost: Sequence[Deployed]) -> int:
+    """Set nodes up again, all at once, as the last `up` did; exit code 1 where that fails."""
+    with ThreadPoolExecutor(_AT_ONCE) as pool:
         failed = [failure for failure in pool.map(_failure, lost) if failure]
     for failure in failed:
         print(failure, file=sys.stderr)

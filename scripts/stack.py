@@ -10,7 +10,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -20,11 +20,14 @@ from urllib.parse import unquote, urlsplit
 import psutil
 import yaml
 
+from account.login import Login
+from account.power import PowerError
 from components.backend import UnknownBackendError, backend, recorded
 from planning.aws.state import kept_on_this_machine, local_state
 from planning.rehearsal import rehearsal
 from reach import access as reach_access
-from scripts import instances, nodes
+from reach.access import NoAccessError
+from scripts import fleet, instances, nodes
 from scripts.toolchain.shell import PASSPHRASE, SALT
 from settings.aws import AwsTarget
 from settings.problems import StackFileError
@@ -276,9 +279,75 @@ def rehearse(stack: str) -> int:
 
 def mend(stack: str) -> int:
     """Set up again the machines that lost what the last `up` put there, such as one that was re-imaged."""
+    if woken := _resume(stack):
+        return _set_up_woken(stack, woken)
     exported = _exported(stack, "--show-secrets")
     _open(stack, exported)
     return nodes.mend(exported)
+
+
+def _resume(stack: str) -> list[str]:
+    """Start what is paused and forget what is gone, so that `up` finds all instances or makes them anew.
+
+    Return the nodes that were started.
+    """
+    if not isinstance(read_stack_file(stack_file(stack)).target, AwsTarget):
+        return []
+    found = fleet.kept(_exported(stack))
+    where = fleet.place(stack_file(stack), found)
+    if where is None or not found:
+        return []
+    if lost := fleet.gone(found, where):
+        fleet.forget(stack, lost)
+    return fleet.wake({name: each for name, each in found.items() if each not in lost}, where)
+
+
+def _set_up_woken(stack: str, woken: Sequence[str]) -> int:
+    """Set up again the nodes that were started: what was on their local disks is not there any more."""
+    exported = _exported(stack, "--show-secrets")
+    _open(stack, exported)
+    reach_access.boots(reach_access.folder_of(stack), woken)
+    print(f"resuming   {', '.join(woken)}: set up again, local disks are empty", file=sys.stderr, flush=True)
+    known = nodes.of(exported)
+    return nodes.set_up([known[name] for name in woken if name in known])
+
+
+def pause(stack: str) -> int:
+    """Stop the stack's instances; `up` starts them again."""
+    found = fleet.kept(_exported(stack))
+    fleet.pause(stack, found, _instances_of(stack, found))
+    return 0
+
+
+def replacing(stack: str, node: str) -> int:
+    """Print the URN of a node's instance for `pulumi up --replace`; nothing where the instance is gone."""
+    found = fleet.kept(_exported(stack))
+    where = _instances_of(stack, found)
+    if node not in found:
+        raise StackError(f"stack {stack} has no node {node}; it has {', '.join(found)}")
+    if lost := [each for each in fleet.gone(found, where) if each.node == node]:
+        fleet.forget(stack, lost)  # then `up` makes it anew
+    else:
+        print(found[node].urn)
+    return 0
+
+
+def explain(stack: str, events: str) -> int:
+    """Say what to do where a failed `up` wanted capacity that EC2 has not; `events` is its event log."""
+    with Path(events).open(encoding="utf-8") as log:
+        for line in fleet.explained(stack_file(stack), list(log)):
+            print(line, file=sys.stderr)
+    return 0
+
+
+def _instances_of(stack: str, found: Mapping[str, fleet.Kept]) -> Login:
+    """Return where the stack's instances are. Raises StackError where it has none."""
+    where = fleet.place(stack_file(stack), found)
+    if where is None:
+        raise StackError(f"stack {stack}: only instances on AWS can be stopped or replaced from here")
+    if not found:
+        raise StackError(f"stack {stack} has no instances; bring it up with `scripts/up {stack}`")
+    return where
 
 
 def access(stack: str) -> int:
@@ -304,6 +373,9 @@ COMMANDS: Mapping[str, Callable[..., int]] = {
     "unlock": unlock,
     "create": create,
     "mend": mend,
+    "pause": pause,
+    "replacing": replacing,
+    "explain": explain,
     "access": access,
     "node": node,
     "prove": prove,
@@ -321,7 +393,7 @@ def main(command: str, stack: str, *arguments: str) -> int:
     except StackFileError as error:
         print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
         return 2
-    except StackError as error:
+    except (StackError, PowerError, NoAccessError) as error:
         print(error, file=sys.stderr)
         return 1
     except subprocess.CalledProcessError as error:

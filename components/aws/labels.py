@@ -2,12 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
-from planning.aws.state import ROLE_TAG, STATE_TAG
-
-PROJECT_TAG: Final = "dynamo-multinode:project"
-STACK_TAG: Final = "dynamo-multinode:stack"
+from planning.aws.state import PROJECT_TAG, ROLE_TAG, STACK_TAG, STATE_TAG
 
 Role = Literal["head", "worker", "nat"]
 

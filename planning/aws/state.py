@@ -4,6 +4,8 @@ import hashlib
 from typing import Final
 from urllib.parse import unquote, urlsplit
 
+PROJECT_TAG: Final = "dynamo-multinode:project"
+STACK_TAG: Final = "dynamo-multinode:stack"
 STATE_TAG: Final = "dynamo-multinode:state"
 ROLE_TAG: Final = "dynamo-multinode:role"
 """On Elastic IPs, network interfaces and instances: `head`, `worker`, or `nat`. The policy pack lets no other

@@ -19,6 +19,7 @@ from scripts.hostlab import disk
 from scripts.hostlab.errors import LabError
 from scripts.hostlab.host import Host
 from scripts.hostlab.lab import Lab
+from tests.aws.cloud.groups import Opening
 
 NETWORK: Final = "10.79.0.0/24"
 """The lab's range, which the stacks of these tests have as that of their VPC."""
@@ -48,6 +49,25 @@ table ip elastic {{
 }}
 """
 
+GROUPS: Final = """\
+table inet groups
+delete table inet groups
+table inet groups {{
+    chain arriving {{
+        type filter hook input priority 0; policy drop;
+        iif lo accept
+        ct state established,related accept
+{ingress}
+    }}
+    chain leaving {{
+        type filter hook output priority 0; policy drop;
+        oif lo accept
+        ct state established,related accept
+{egress}
+    }}
+}}
+"""
+
 
 @dataclass
 class Machine:
@@ -57,6 +77,7 @@ class Machine:
     user_data: dict[str, Any]
     public_key: str
     public: tuple[str, ...] = ()
+    openings: tuple[Opening, ...] = ()
     ready: threading.Event = field(default_factory=threading.Event)
     alone: threading.Lock = field(default_factory=threading.Lock)
 
@@ -70,6 +91,7 @@ class LabMachines:
         self._image = self.lab.prepare()
         self._machines: dict[str, Machine] = {}
         self._leads: dict[str, tuple[str, ...]] = {}
+        self._openings: dict[str, tuple[Opening, ...]] = {}
         self._given = 0
         self._boots: list[threading.Thread] = []
         self.failures: list[str] = []
@@ -93,6 +115,7 @@ class LabMachines:
         host = self.lab.at(instance.private_ip)
         machine = Machine(host, _cloud_config(user_data), public_key)
         machine.public = self._leads.get(host.address, ())
+        machine.openings = self._openings.get(host.address, ())
         self._machines[instance.id] = machine
         self._begin(self._first_boot, machine)
 
@@ -115,17 +138,27 @@ class LabMachines:
     def published(self, private: str, public: Sequence[str]) -> None:
         """Lead `public` to the host at `private`, and nothing else."""
         before, self._leads[private] = self._leads.get(private, ()), tuple(public)
-        for machine in self._machines.values():
+        for machine in list(self._machines.values()):  # others launch meanwhile
             if machine.host.address == private and before != tuple(public):
                 with machine.alone:
                     machine.public = tuple(public)
                     if machine.ready.is_set():
                         _translate(machine, before)
 
+    def guarded(self, private: str, openings: Sequence[Opening]) -> None:
+        """Have the host at `private` refuse what its security groups do not let through."""
+        before, self._openings[private] = self._openings.get(private, ()), tuple(openings)
+        for machine in list(self._machines.values()):
+            if machine.host.address == private and before != tuple(openings):
+                with machine.alone:
+                    machine.openings = tuple(openings)
+                    if machine.ready.is_set():
+                        _guard(machine)
+
     def down(self) -> None:
         """Leave nothing of the hosts."""
         self.wait()
-        for machine in self._machines.values():
+        for machine in list(self._machines.values()):  # others launch meanwhile
             machine.host.kill()
         self.lab.down()
 
@@ -156,6 +189,7 @@ class LabMachines:
         machine.ready.clear()
         machine.host.start()
         _translate(machine, ())
+        _guard(machine)  # last: until here, this machine looks whether sshd answers
         machine.ready.set()
 
 
@@ -224,3 +258,26 @@ def _translate(machine: Machine, before: Sequence[str]) -> None:
     if machine.public:
         rules = TRANSLATION.format(public=", ".join(machine.public), private=host.address)
         host.exec(["nft", "-f", "-"], stdin=rules, check=True)
+
+
+def _guard(machine: Machine) -> None:
+    """Load what the security groups of the host's interface let through."""
+    chains = {
+        direction: "\n".join(
+            f"        {_match(opening)} accept"
+            for opening in machine.openings
+            if opening.direction == direction
+        )
+        for direction in ("ingress", "egress")
+    }
+    machine.host.exec(["nft", "-f", "-"], stdin=GROUPS.format(**chains), check=True)
+
+
+def _match(opening: Opening) -> str:
+    side = "saddr" if opening.direction == "ingress" else "daddr"
+    peers = f"ip {side} {{ {', '.join(opening.peers)} }}"
+    if opening.protocol == "-1":
+        return peers
+    if opening.protocol == "icmp":
+        return f"{peers} ip protocol icmp"
+    return f"{peers} {opening.protocol} dport {opening.first}-{opening.last}"

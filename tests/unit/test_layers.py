@@ -15,12 +15,13 @@ ALLOWED = {
     "settings": {"settings", "nodectl.manifest"},
     "planning": {"planning", "settings", "nodectl.manifest", "nodectl.versions"},
     "reach": {"reach"},
-    "components": {"components", "planning", "settings", "nodectl", "reach"},
+    "account": {"account", "planning", "settings"},
+    "components": {"components", "account", "planning", "settings", "nodectl", "reach"},
     "policy": {"policy"},
 }
 """Layer -> what of this project it may import."""
 
-NO_PULUMI = {"nodectl", "settings", "planning", "reach"}
+NO_PULUMI = {"nodectl", "settings", "planning", "reach", "account"}
 
 
 def imports(folder: str) -> Iterator[tuple[Path, str]]:
@@ -61,6 +62,16 @@ def test_only_components_and_the_program_know_pulumi(layer: str) -> None:
 
 def test_printing_a_plan_loads_no_pulumi() -> None:
     script = "import planning.__main__, sys; print([m for m in sys.modules if m.startswith('pulumi')])"
+    loaded = subprocess.run(
+        [sys.executable, "-c", script], cwd=PROJECT, check=True, capture_output=True, text=True
+    ).stdout
+    assert loaded.strip() == "[]"
+
+
+def test_the_account_loads_boto3_only_to_ask() -> None:
+    script = (
+        "import account, sys; print([m for m in sys.modules if m.split('.')[0] in ('boto3', 'botocore')])"
+    )
     loaded = subprocess.run(
         [sys.executable, "-c", script], cwd=PROJECT, check=True, capture_output=True, text=True
     ).stdout

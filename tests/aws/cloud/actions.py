@@ -16,6 +16,7 @@ from moto.ec2.responses import EC2Response
 from moto.ec2.utils import parse_user_data
 
 from tests.aws.cloud import dependencies, refusals, requests
+from tests.aws.cloud.groups import Opening, openings
 from tests.aws.cloud.state import CapacityReservation, PlacementGroup, State
 
 
@@ -40,6 +41,9 @@ class Machines(Protocol):
     def published(self, private: str, public: Sequence[str]) -> None:
         """Lead `public` addresses, and no others, to a private one."""
 
+    def guarded(self, private: str, openings: Sequence[Opening]) -> None:
+        """Let through to and from a private address what its groups let through, and nothing else."""
+
 
 class NoMachines:
     """Instances are entries in moto's books."""
@@ -56,6 +60,8 @@ class NoMachines:
     def start(self, instance: Any) -> None: ...
 
     def published(self, private: str, public: Sequence[str]) -> None: ...
+
+    def guarded(self, private: str, openings: Sequence[Opening]) -> None: ...
 
 
 class Current:
@@ -145,6 +151,37 @@ class Actions(EC2Response):
         subnet = self.ec2_backend.get_subnet(self._get_param("SubnetId"))
         refusals.address(self.ec2_backend, subnet, wanted)
         answer: ActionResult = _moto["create_network_interface"](self)
+        _guard(self.ec2_backend)
+        return answer
+
+    def modify_network_interface_attribute(self) -> ActionResult:
+        answer: ActionResult = _moto["modify_network_interface_attribute"](self)
+        _guard(self.ec2_backend)
+        return answer
+
+    def authorize_security_group_ingress(self) -> ActionResult:
+        answer: ActionResult = _moto["authorize_security_group_ingress"](self)
+        _guard(self.ec2_backend)
+        return answer
+
+    def authorize_security_group_egress(self) -> ActionResult:
+        answer: ActionResult = _moto["authorize_security_group_egress"](self)
+        _guard(self.ec2_backend)
+        return answer
+
+    def revoke_security_group_ingress(self) -> ActionResult:
+        answer: ActionResult = _moto["revoke_security_group_ingress"](self)
+        _guard(self.ec2_backend)
+        return answer
+
+    def revoke_security_group_egress(self) -> ActionResult:
+        answer: ActionResult = _moto["revoke_security_group_egress"](self)
+        _guard(self.ec2_backend)
+        return answer
+
+    def modify_security_group_rules(self) -> ActionResult:
+        answer: ActionResult = _moto["modify_security_group_rules"](self)
+        _guard(self.ec2_backend)
         return answer
 
     def delete_network_interface(self) -> ActionResult:
@@ -337,6 +374,13 @@ def _text(user_data: str) -> str:
 def _with_profile(backend: Any, instance: Any, profile: Mapping[str, str]) -> None:
     name = profile.get("Name") or profile["Arn"].rpartition("/")[2]
     backend.associate_iam_instance_profile(instance_id=instance.id, iam_instance_profile_name=name)
+
+
+def _guard(backend: Any) -> None:
+    """Tell the machines what the groups of each interface let through."""
+    for eni in list(backend.enis.values()):
+        if eni.private_ip_address:
+            current.machines.guarded(eni.private_ip_address, openings(backend, eni))
 
 
 def _publish(backend: Any) -> None:

@@ -1,0 +1,413 @@
+"""Asks the account, all questions side by side and bounded; what goes wrong is no answer, never an error."""
+
+import json
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import wait as wait_for
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Final, TypeVar
+
+from account import quotas
+from account.answers import (
+    Addresses,
+    Answer,
+    Answers,
+    Bought,
+    Instance,
+    NoAnswer,
+    Price,
+    Quota,
+    Reply,
+    Reservation,
+    Subnet,
+)
+from account.fleet import Fleet
+from account.login import Login, bounded
+from account.wanted import Batch, Wanted
+from planning.aws.catalogue import InstanceType, instance_type
+from settings.aws import PurchaseOption
+
+if TYPE_CHECKING:
+    from mypy_boto3_ec2 import EC2Client
+    from mypy_boto3_ec2.type_defs import CapacityReservationTypeDef, InstanceTypeDef
+    from mypy_boto3_pricing import PricingClient
+    from mypy_boto3_service_quotas import ServiceQuotasClient
+    from mypy_boto3_ssm import SSMClient
+    from mypy_boto3_sts import STSClient
+
+PRICING_REGION: Final = "us-east-1"
+"""The price list is served from few regions, this one among them, for all."""
+
+_HOME: Final = "us-east-1"
+"""A region that no account can turn off knows which of the others are on."""
+
+_OVERALL_SECONDS: Final = 20
+"""For all questions: whatever is not answered then is not waited for."""
+
+_DENIED: Final = ("AccessDenied", "AccessDeniedException", "UnauthorizedOperation")
+_THERE: Final = ("pending", "running", "stopping", "stopped")
+_LINUX: Final = "Linux/UNIX"
+_SHOWN: Final = 160
+"""Characters of what AWS said that are passed on."""
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Clients:
+    """One client a service: they are made one after another, and used by all threads."""
+
+    ec2: "EC2Client"
+    home: "EC2Client"
+    quotas: "ServiceQuotasClient"
+    pricing: "PricingClient"
+    ssm: "SSMClient"
+    sts: "STSClient"
+
+
+@dataclass(frozen=True)
+class Question:
+    """What is asked, for a reader, and the IAM action that it needs."""
+
+    what: str
+    action: str
+
+
+CALLER: Final = Question("whose account it is", "sts:GetCallerIdentity")
+REGION: Final = Question("whether the region is enabled", "ec2:DescribeRegions")
+OFFERINGS: Final = Question("which zones offer the instance types", "ec2:DescribeInstanceTypeOfferings")
+TYPES: Final = Question("what the instance types have", "ec2:DescribeInstanceTypes")
+INSTANCES: Final = Question("which instances run", "ec2:DescribeInstances")
+QUOTAS: Final = Question("quotas", "servicequotas:GetServiceQuota")
+RESERVATION: Final = Question("the capacity reservation", "ec2:DescribeCapacityReservations")
+SUBNET: Final = Question("the subnet", "ec2:DescribeSubnets")
+ADDRESSES: Final = Question("Elastic IPs", "ec2:DescribeAddresses")
+IMAGE: Final = Question("the image", "ec2:DescribeImages")
+PARAMETER: Final = Question("the Deep Learning AMI", "ssm:GetParameter")
+PRICES: Final = Question("prices", "pricing:GetProducts")
+SPOT_PRICES: Final = Question("prices", "ec2:DescribeSpotPriceHistory")
+ACTIONS: Final = tuple(
+    question.action
+    for question in (
+        CALLER, REGION, OFFERINGS, TYPES, INSTANCES, QUOTAS, RESERVATION, SUBNET, ADDRESSES, IMAGE, PARAMETER,
+        PRICES, SPOT_PRICES,
+    )
+)  # fmt: skip
+"""All IAM actions that are asked with; `sts:GetCallerIdentity` needs no permission."""
+
+
+def ask(wanted: Wanted, fleet: Fleet, login: Login) -> Answers | NoAnswer:
+    """Ask everything that `wanted` raises. NoAnswer where nobody can be asked: no credentials."""
+    from botocore.exceptions import BotoCoreError  # noqa: PLC0415
+
+    try:
+        clients = _clients(login)
+    except BotoCoreError as error:
+        return NoAnswer("anything", _one_line(str(error)))
+    if clients is None:
+        return NoAnswer("anything", "no AWS credentials; `aws configure` or AWS_PROFILE sets them up")
+    pool = ThreadPoolExecutor(max_workers=16)
+    try:
+        return _all(_Asking(pool, []), clients, wanted, fleet)
+    finally:
+        pool.shutdown(wait=False, cancel_futures=True)
+
+
+@dataclass(frozen=True)
+class _Asking:
+    """Questions under way."""
+
+    pool: ThreadPoolExecutor
+    under_way: list["Future[Any]"]
+
+    def later(
+        self, question: Question, answer: Callable[[], T], *, needed: bool = True
+    ) -> Callable[[], Reply[T]]:
+        """Ask in a thread; return what waits for the reply."""
+        if not needed:
+            return lambda: None
+        future = self.pool.submit(reply, question, answer)
+        self.under_way.append(future)
+        return lambda: future.result() if future.done() else NoAnswer(question.what, _late())
+
+
+def _all(asking: _Asking, clients: Clients, wanted: Wanted, fleet: Fleet) -> Answers:
+    ec2, later, reserved = clients.ec2, asking.later, wanted.reservation
+    own_image = wanted.image.startswith("ami-")
+    spot = any(batch.option == "spot" for batch in wanted.batches)
+    caller = later(CALLER, lambda: clients.sts.get_caller_identity()["Account"])
+    enabled = later(REGION, lambda: region_enabled(clients.home, wanted.region))
+    offered = later(OFFERINGS, lambda: offerings(ec2, wanted.types))
+    types = later(TYPES, lambda: described(ec2, wanted.types))
+    running = later(INSTANCES, lambda: instances(ec2))
+    limits = later(QUOTAS, lambda: limits_of(clients.quotas, (*wanted.quotas, quotas.ELASTIC_IPS)))
+    reservation = later(RESERVATION, lambda: reservation_of(ec2, reserved or ""), needed=bool(reserved))
+    subnet = later(SUBNET, lambda: subnet_of(ec2, wanted.subnet or ""), needed=bool(wanted.subnet))
+    elastic = later(ADDRESSES, lambda: addresses(ec2, fleet), needed=wanted.elastic_ips > 0)
+    image = later(
+        IMAGE if own_image else PARAMETER,
+        lambda: image_of(ec2, wanted.image) if own_image else parameter(clients.ssm, wanted.image),
+    )
+    prices = later(
+        SPOT_PRICES if spot else PRICES,
+        lambda: tuple(price for batch in wanted.batches for price in prices_of(clients, wanted, batch)),
+    )
+    wait_for(asking.under_way, timeout=_OVERALL_SECONDS)
+    return Answers(
+        caller=caller(),
+        region_enabled=enabled(),
+        offerings=offered(),
+        types=types(),
+        instances=running(),
+        quotas=limits(),
+        reservation=reservation(),
+        subnet=subnet(),
+        addresses=elastic(),
+        image=image(),
+        prices=prices(),
+    )
+
+
+def _clients(login: Login) -> Clients | None:
+    """Return the clients; None without credentials. Raises BotoCoreError for a profile that is not there."""
+    session, config = login.session(), bounded()
+    if session.get_credentials() is None:
+        return None
+    return Clients(
+        ec2=session.client("ec2", config=config),
+        home=session.client("ec2", region_name=_home(login.region), config=config),
+        quotas=session.client("service-quotas", config=config),
+        pricing=session.client("pricing", region_name=PRICING_REGION, config=config),
+        ssm=session.client("ssm", config=config),
+        sts=session.client("sts", config=config),
+    )
+
+
+def _home(region: str) -> str:
+    """Return where to ask about a region: other partitions than the commercial one know only their own."""
+    return region if region.startswith(("cn-", "us-gov-")) else _HOME
+
+
+def reply(question: Question, answer: Callable[[], T]) -> Answer[T] | NoAnswer:
+    """Return the answer as a live one, or why there is none."""
+    from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
+    from botocore.parsers import ResponseParserError  # noqa: PLC0415
+
+    try:
+        return Answer(answer(), "live", datetime.now(UTC))
+    except ClientError as error:
+        return NoAnswer(question.what, _refused(question, error.response["Error"]))
+    except BotoCoreError as error:
+        return NoAnswer(question.what, _one_line(str(error)))
+    except (ResponseParserError, KeyError, ValueError):  # a proxy's page, or another API behind the URL
+        return NoAnswer(question.what, "what was answered is not AWS's")
+
+
+def _refused(question: Question, error: Mapping[str, Any]) -> str:
+    code = error.get("Code", "")
+    if code in _DENIED:
+        return f"denied, allow {question.action}"
+    if code.isdigit():  # no answer of AWS's own, but of what stands between
+        return f"HTTP {code}"
+    return _one_line(f"{code}: {error.get('Message', '')}")
+
+
+def region_enabled(home: "EC2Client", region: str) -> bool:
+    """Return whether the account may use the region."""
+    found = home.describe_regions(Filters=[{"Name": "region-name", "Values": [region]}], AllRegions=True)[
+        "Regions"
+    ]
+    return bool(found) and found[0].get("OptInStatus") != "not-opted-in"
+
+
+def offerings(ec2: "EC2Client", types: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Return the zones that offer each type, in order; none for a type that the region has not."""
+    pages = ec2.get_paginator("describe_instance_type_offerings").paginate(
+        LocationType="availability-zone", Filters=[{"Name": "instance-type", "Values": list(types)}]
+    )
+    found = [
+        (each["InstanceType"], each["Location"]) for page in pages for each in page["InstanceTypeOfferings"]
+    ]
+    return {name: tuple(sorted(zone for kind, zone in found if kind == name)) for name in types}
+
+
+def described(ec2: "EC2Client", types: Sequence[str]) -> dict[str, InstanceType]:
+    """Return what EC2 says of the types, as the catalogue has it; without those that the region has not."""
+    pages = ec2.get_paginator("describe_instance_types").paginate(
+        Filters=[{"Name": "instance-type", "Values": list(types)}]
+    )
+    found = (instance_type(each) for page in pages for each in page["InstanceTypes"])
+    return {each.name: each for each in found if each is not None}
+
+
+def instances(ec2: "EC2Client", ids: Sequence[str] = ()) -> tuple[Instance, ...]:
+    """Return the instances that are not gone, of these ids or of the whole account."""
+    only = [{"Name": "instance-id", "Values": list(ids)}] if ids else []
+    pages = ec2.get_paginator("describe_instances").paginate(
+        Filters=[{"Name": "instance-state-name", "Values": list(_THERE)}, *only]  # type: ignore[list-item]
+    )
+    return tuple(
+        _instance(each) for page in pages for group in page["Reservations"] for each in group["Instances"]
+    )
+
+
+def _instance(said: "InstanceTypeDef") -> Instance:
+    tags = _tags(said)
+    cpus = said.get("CpuOptions", {})
+    bought: dict[str | None, Bought] = {"spot": "spot", "capacity-block": "capacity-block"}
+    return Instance(
+        id=said["InstanceId"],
+        name=tags.get("Name", ""),
+        type=said["InstanceType"],
+        zone=said["Placement"].get("AvailabilityZone", ""),
+        state=said["State"]["Name"],
+        bought=bought.get(said.get("InstanceLifecycle"), "on-demand"),
+        vcpus=cpus.get("CoreCount", 0) * cpus.get("ThreadsPerCore", 0),
+        reservation=said.get("CapacityReservationId"),
+        tags=tags,
+    )
+
+
+def limits_of(service: "ServiceQuotasClient", codes: Sequence[str]) -> dict[str, Quota]:
+    """Return the account's quotas; where nothing was ever asked for, AWS's default."""
+    return {quota.code: quota for code in dict.fromkeys(codes) for quota in _limit(service, code)}
+
+
+def _limit(service: "ServiceQuotasClient", code: str) -> Iterator[Quota]:
+    missing = service.exceptions.NoSuchResourceException
+    try:
+        said = service.get_service_quota(ServiceCode=quotas.SERVICE, QuotaCode=code)["Quota"]
+    except missing:
+        try:
+            said = service.get_aws_default_service_quota(ServiceCode=quotas.SERVICE, QuotaCode=code)["Quota"]
+        except missing:
+            return  # a region, or a partition, that has it not
+    yield Quota(code, said.get("QuotaName", code), int(said["Value"]))
+
+
+def reservation_of(ec2: "EC2Client", name: str) -> Reservation | None:
+    """Return a capacity reservation or block; None where the account has no such one in the region."""
+    found = _found(
+        lambda: ec2.describe_capacity_reservations(CapacityReservationIds=[name])["CapacityReservations"],
+        "InvalidCapacityReservationId",
+    )
+    return _reservation(found[0]) if found else None
+
+
+def _reservation(said: "CapacityReservationTypeDef") -> Reservation:
+    group = said.get("PlacementGroupArn")
+    option: PurchaseOption = (
+        "capacity-block" if said.get("ReservationType") == "capacity-block" else "reservation"
+    )
+    return Reservation(
+        id=said["CapacityReservationId"],
+        option=option,
+        type=said["InstanceType"],
+        zone=said.get("AvailabilityZone", ""),
+        state=said["State"],
+        total=said["TotalInstanceCount"],
+        free=said["AvailableInstanceCount"],
+        starts=said.get("StartDate"),
+        ends=said.get("EndDate"),
+        placement_group=group.rpartition("/")[2] if group else None,
+    )
+
+
+def subnet_of(ec2: "EC2Client", name: str) -> Subnet | None:
+    """Return an existing subnet; None where there is no such one."""
+    found = _found(lambda: ec2.describe_subnets(SubnetIds=[name])["Subnets"], "InvalidSubnetID")
+    if not found:
+        return None
+    return Subnet(name, found[0]["VpcId"], found[0]["AvailabilityZone"], found[0]["CidrBlock"])
+
+
+def image_of(ec2: "EC2Client", name: str) -> str | None:
+    """Return the id of an image that can be used; None where there is no such one."""
+    found = _found(lambda: ec2.describe_images(ImageIds=[name])["Images"], "InvalidAMIID")
+    return name if any(image.get("State") == "available" for image in found) else None
+
+
+def parameter(ssm: "SSMClient", name: str) -> str | None:
+    """Return the image that a parameter of AWS's names; None where the region has no such parameter."""
+    try:
+        return ssm.get_parameter(Name=name)["Parameter"]["Value"]
+    except ssm.exceptions.ParameterNotFound:
+        return None
+
+
+def addresses(ec2: "EC2Client", fleet: Fleet) -> Addresses:
+    """Return how many Elastic IPs the account has: the stack's, and others."""
+    found = [fleet.owns(_tags(each)) for each in ec2.describe_addresses()["Addresses"]]
+    return Addresses(ours=sum(found), others=len(found) - sum(found))
+
+
+def prices_of(clients: Clients, wanted: Wanted, batch: Batch) -> Iterator[Price]:
+    """Yield the price of one instance; nothing where there is no list price, as for capacity blocks."""
+    if batch.option == "spot":
+        said = clients.ec2.describe_spot_price_history(
+            Filters=[{"Name": "instance-type", "Values": [batch.type]}],
+            ProductDescriptions=[_LINUX],
+            AvailabilityZone=wanted.zone,
+            StartTime=datetime.now(UTC),
+        )["SpotPriceHistory"]
+        found = max(said, key=lambda each: each["Timestamp"], default=None)
+        hourly = float(found["SpotPrice"]) if found else None
+    elif batch.option == "capacity-block":
+        hourly = None
+    else:
+        hourly = list_price(clients.pricing, batch.type, wanted.region)
+    if hourly:
+        yield Price(batch.type, batch.option, hourly)
+
+
+def list_price(pricing: "PricingClient", name: str, region: str) -> float | None:
+    """Return the on-demand price in US dollars an hour, Linux, shared tenancy; None where there is none.
+
+    Unused reserved capacity costs the same. The price list holds the product as a text of JSON.
+    """
+    fields = {
+        "instanceType": name,
+        "regionCode": region,
+        "operatingSystem": "Linux",
+        "tenancy": "Shared",
+        "preInstalledSw": "NA",
+        "capacitystatus": "Used",
+    }
+    said = pricing.get_products(
+        ServiceCode="AmazonEC2",
+        Filters=[{"Type": "TERM_MATCH", "Field": key, "Value": value} for key, value in fields.items()],
+    )["PriceList"]
+    found = [price for product in said for price in _dollars(json.loads(product))]
+    return max(found, default=None)
+
+
+def _dollars(product: Mapping[str, Any]) -> Iterator[float]:
+    for term in product["terms"].get("OnDemand", {}).values():
+        for dimension in term["priceDimensions"].values():
+            if dimension["unit"] == "Hrs" and "USD" in dimension["pricePerUnit"]:
+                yield float(dimension["pricePerUnit"]["USD"])
+
+
+def _found(ask_for: Callable[[], Sequence[T]], missing: str) -> Sequence[T]:
+    """Return what is found by its id; nothing where EC2 says that there is no such id."""
+    from botocore.exceptions import ClientError  # noqa: PLC0415
+
+    try:
+        return ask_for()
+    except ClientError as error:
+        if error.response["Error"].get("Code", "").startswith(missing):
+            return ()
+        raise
+
+
+def _tags(said: Mapping[str, Any]) -> dict[str, str]:
+    return {tag["Key"]: tag["Value"] for tag in said.get("Tags", [])}
+
+
+def _late() -> str:
+    return f"no answer within {_OVERALL_SECONDS} s"
+
+
+def _one_line(text: str) -> str:
+    return " ".join(text.split())[:_SHOWN]

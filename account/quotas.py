@@ -1,0 +1,56 @@
+"""Which quota counts an instance: vCPUs by family and purchase option, as Service Quotas has them.
+
+Codes and names: the general reference, "Amazon EC2 endpoints and quotas", and EC2's user guide, "Spot
+Instance quotas". Instances in a capacity block are bought ahead, those in a reservation were counted when it
+was made: neither is asked about.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final, Literal
+
+SERVICE: Final = "ec2"
+ELASTIC_IPS: Final = "L-0263D0A3"
+"""`EC2-VPC Elastic IPs`: 5 in a new account."""
+
+Group = Literal["P", "G and VT", "Standard"]
+Counted = Literal["on-demand", "spot"]
+
+
+@dataclass(frozen=True)
+class Family:
+    """What one quota counts. Several codes: AWS's pages differ in which counts it, so the larger decides."""
+
+    group: Group
+    codes: Mapping[Counted, tuple[str, ...]]
+    pattern: re.Pattern[str]
+
+
+_FAMILIES: Final = (
+    # p5 was taken out of "P4, P3 and P2" into a spot quota of its own; where p6 counts is not said
+    Family("P", {"on-demand": ("L-417A185B",), "spot": ("L-C4BD4855", "L-7212CCBC")}, re.compile(r"p[5-9]")),
+    Family("P", {"on-demand": ("L-417A185B",), "spot": ("L-7212CCBC",)}, re.compile(r"p[2-4]")),
+    Family("G and VT", {"on-demand": ("L-DB2E81BA",), "spot": ("L-3819A6DF",)}, re.compile(r"(g|gr|vt)\d")),
+    Family(
+        "Standard",
+        {"on-demand": ("L-1216C47A",), "spot": ("L-34B43A08",)},
+        re.compile(r"(a|c|d|h|i|im|is|m|r|t|z)\d"),
+    ),
+)
+
+
+def family(instance_type: str) -> Family | None:
+    """Return what counts instances of a type; None for families that no node can be of."""
+    return next((each for each in _FAMILIES if each.pattern.match(instance_type)), None)
+
+
+def counts(instance_type: str, bought: Counted, code: str) -> bool:
+    """Return whether the quota of `code` counts an instance of a type that is bought so."""
+    found = family(instance_type)
+    return found is not None and code in found.codes[bought]
+
+
+def page(code: str, region: str) -> str:
+    """Return where more is asked for."""
+    return f"https://{region}.console.aws.amazon.com/servicequotas/home/services/{SERVICE}/quotas/{code}"
