@@ -17,7 +17,9 @@ pytestmark = pytest.mark.slow
 
 PROJECT = Path(__file__).parents[2]
 STACK_FILES = sorted((PROJECT / "stacks").glob("Pulumi.*.yaml"))
-FOLDERS = Folders(Path("/env"), engine="python", stores={}, data=Path("/data"), models=Path("/models"), s3=Path("/s3"))
+FOLDERS = Folders(
+    Path("/env"), engine="python", stores={}, data=Path("/data"), models=Path("/models"), s3=Path("/s3")
+)
 
 
 WRONG = [
