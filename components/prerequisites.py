@@ -36,12 +36,7 @@ def check(target: AwsTarget) -> None:
 
     State on this machine is refused by an update; a preview creates nothing, and only warns.
     """
-    alone = list(_state(target))
-    if pulumi.runtime.is_dry_run():
-        for problem in alone:
-            pulumi.log.warn(f"up is refused: {problem}")
-        alone = []
-    problems = [*alone, *_region(target), *_login(), *_plugin()]
+    problems = [*_state(target), *_region(target), *_login(), *_plugin()]
     if problems:
         raise NotReadyError(f"missing for AWS: {'; '.join(problems)}. Nothing was created.")
 
@@ -52,8 +47,13 @@ def _state(target: AwsTarget) -> Iterator[str]:
     except UnknownBackendError as error:
         yield str(error)
         return
-    if kept_on_this_machine(url) and not target.allow_local_state:
-        yield local_state(url, pulumi.get_stack())
+    if not kept_on_this_machine(url) or target.allow_local_state:
+        return
+    problem = local_state(url, pulumi.get_stack())
+    if pulumi.runtime.is_dry_run():
+        pulumi.log.warn(f"up is refused: {problem}")
+    else:
+        yield problem
 
 
 def _region(target: AwsTarget) -> Iterator[str]:

@@ -1,6 +1,8 @@
 """Who runs what where, and why: plain functions on frozen values, no Pulumi, no I/O."""
 
+from planning.before_up import before_up
 from planning.commands import endpoint
+from planning.cost import cost
 from planning.describe import describe
 from planning.planner import plan
 from planning.probes import probe_spec
@@ -10,6 +12,8 @@ from planning.services import installed, manifests
 from planning.topology import restarts, topology
 
 __all__ = [
+    "before_up",
+    "cost",
     "describe",
     "endpoint",
     "followers",

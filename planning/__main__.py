@@ -3,7 +3,7 @@
 import signal
 import sys
 
-from planning import describe, plan
+from planning import before_up, cost, describe, plan
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
 
@@ -11,7 +11,11 @@ from settings.reading import read_stack_file, stack_file
 def main(stack: str) -> int:
     """Print the plan of `stack`, or everything that is wrong with its file (2)."""
     try:
-        print(describe(plan(read_stack_file(stack_file(stack)))))
+        planned = plan(read_stack_file(stack_file(stack)))
+        price = cost(planned)
+        print(describe(planned, cost=price), flush=True)
+        if problems := before_up(planned, price):
+            raise StackFileError(problems)
     except StackFileError as error:
         print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
         return 2

@@ -2,11 +2,12 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from planning import owned
+from planning import fit, owned
+from planning.aws import checks as aws_checks
 from planning.commands import FRONTEND, PAIRING_FLAGS, WORKER
+from planning.fit import attention_heads
 from planning.flags import problems as flag_problems
-from planning.heads import attention_heads
-from planning.machines import INSTANCES, Machine
+from planning.machines import Machine
 from planning.placement import Demand, fits
 from planning.ports import MAX_GPUS_PER_NODE
 from planning.roles import engine_kind, gpus_of, worker_roles
@@ -25,9 +26,11 @@ MAX_NODES = 256
 
 def before_placement(settings: Settings, machine: Machine | None) -> list[Problem]:
     """Return what can be told from the stack file and one node's GPUs."""
+    sizes = list(_sizes(settings, machine)) if machine else []
     return [
-        *_machine(settings.target),
-        *(_sizes(settings, machine) if machine else ()),
+        *_machine(settings),
+        *sizes,
+        *(fit.problems(settings, machine) if machine and not sizes else ()),
         *_passed_on(settings),
         *_pairs(settings),
         *runtime_problems(settings),
@@ -69,7 +72,9 @@ def _wanted(demands: Sequence[Demand]) -> str:
 
 
 def after_placement(settings: Settings, nodes: Sequence[Node]) -> Iterator[Problem]:
-    """Find what refers to more nodes than the plan has."""
+    """Find what refers to more nodes than the plan has, or has room for fewer."""
+    if isinstance(settings.target, AwsTarget):
+        yield from aws_checks.enough_addresses(settings.target, nodes)
     workers = sum(node.gpus > 0 for node in nodes)
     head, frontends = settings.head, settings.roles.frontend.replicas
     if head.placement == "dedicated" and head.node != 1:
@@ -90,13 +95,11 @@ def after_placement(settings: Settings, nodes: Sequence[Node]) -> Iterator[Probl
         )
 
 
-def _machine(target: LocalTarget | HostsTarget | AwsTarget) -> Iterator[Problem]:
+def _machine(settings: Settings) -> Iterator[Problem]:
+    target = settings.target
     if isinstance(target, AwsTarget):
-        if target.instance_type not in INSTANCES:
-            known = ", ".join(INSTANCES)
-            yield Problem(
-                "target.instanceType", f"is not known, expected one of {known}", target.instance_type
-            )
+        yield from aws_checks.instance_types(settings, target)
+        yield from aws_checks.reachability(settings, target)
     elif target.gpus_per_node > MAX_GPUS_PER_NODE:
         yield Problem(
             "target.gpusPerNode",

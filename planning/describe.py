@@ -5,18 +5,37 @@ from typing import Final
 
 from nodectl.manifest import ContainerEngine, PreinstalledEngine, RuntimeSpec
 from planning import ports
+from planning.aws import capacity
+from planning.aws.groups import SSH, rules
+from planning.aws.network import addresses as planned_addresses
+from planning.aws.network import network
 from planning.commands import router_mode, served_model
+from planning.cost import Cost
+from planning.cost import cost as cost_of
+from planning.fit import Fit, fit_by_role, summary
 from planning.roles import worker_roles
 from planning.values import Flow, Node, Plan, PlannedService
+from settings.aws import AwsTarget
 
 _LISTENS: Final = {"nats": ports.NATS, "etcd": ports.ETCD, "balancer": ports.FRONTEND}
 
 
-def describe(plan: Plan, addresses: Mapping[str, str] | None = None) -> str:
-    """Return the plan for a reader: nodes and what runs on them, ports and why, notes."""
+def describe(plan: Plan, addresses: Mapping[str, str] | None = None, cost: Cost | None = None) -> str:
+    """Return the plan for a reader: nodes and what runs on them, fit, cost, ports and why, notes.
+
+    On AWS the addresses are those that are planned, and the cost is the snapshot's, unless others are given.
+    """
+    target = plan.settings.target
+    if isinstance(target, AwsTarget):
+        addresses = addresses or planned_addresses(target, plan.nodes)
+        cost = cost or cost_of(plan)
     lines = [
         f"plan       {_summary(plan)}",
+        *([f"place      {_place(target)}"] if isinstance(target, AwsTarget) else []),
         *_columns(_node(plan, node, addresses or {}) for node in plan.nodes),
+        *_fit(plan),
+        *([f"cost       {_cost(plan, cost)}"] if cost else []),
+        *([f"outside    {_outside(plan, target)}"] if isinstance(target, AwsTarget) else []),
         "opens",
         *_columns((f"{source} to {target}", *rest) for source, target, *rest in opens(plan.flows)),
         *(f"note       {note}" for note in plan.notes),
@@ -45,6 +64,59 @@ def _summary(plan: Plan) -> str:
         _runtime(plan.runtime),
     ]
     return " · ".join(filter(None, parts))
+
+
+def _place(target: AwsTarget) -> str:
+    """Say where instances are, and how they are bought."""
+    where, bought = network(target), target.purchase
+    group = target.placement_group or ("of its own" if capacity.own_group(target) else "none")
+    parts = [
+        target.network.subnet_id or where.zone,
+        f"nodes in {where.cluster}",
+        f"placement group {group}",
+        bought.option + (f" {bought.reservation_id}" if bought.reservation_id else ""),
+    ]
+    return " · ".join(parts)
+
+
+def _fit(plan: Plan) -> list[str]:
+    """Say what fits the GPUs, roles that are alike together."""
+    said: dict[str, list[str]] = {}
+    for role, found in fit_by_role(plan.settings, plan.machine).items():
+        text = summary(found) if isinstance(found, Fit) else f"not known: {found}"
+        said.setdefault(text, []).append(role)
+    named = len(said) > 1
+    return [f"fit        {', '.join(roles) + ': ' if named else ''}{text}" for text, roles in said.items()]
+
+
+def _cost(plan: Plan, cost: Cost) -> str:
+    hourly, monthly, limit = cost.hourly, cost.monthly, plan.settings.cost.max_hourly
+    known = hourly is not None and monthly is not None
+    parts = [
+        f"{hourly:,.2f} USD an hour · {monthly:,.0f} USD a month" if known else "not known",
+        f"{cost.source}{f', {cost.meaning}' if cost.meaning else ''}",
+        f"without {', '.join(cost.unknown)}, whose price is not known" if cost.unknown else "",
+        _limit(cost, limit) if limit else "",
+    ]
+    return " · ".join(filter(None, parts))
+
+
+def _limit(cost: Cost, limit: float) -> str:
+    if cost.hourly is None or not cost.certain:
+        return f"limit {limit:g}, which this price cannot be held against"
+    return f"limit {limit:g}"
+
+
+def _outside(plan: Plan, target: AwsTarget) -> str:
+    """Say who from outside may connect to what."""
+    found: dict[int, list[str]] = {}
+    for rule in rules(plan):
+        if rule.group == "access" and rule.first is not None:
+            found.setdefault(rule.first, []).append(rule.peer)
+    parts = [f"{port} from {', '.join(found[port])}" for port in sorted(found, key=lambda port: port == SSH)]
+    if target.access == "ssm":
+        parts.append("SSH through Session Manager")
+    return " · ".join([*parts, "nothing else"])
 
 
 def _runtime(spec: RuntimeSpec) -> str:

@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 
 from planning import checks
+from planning.aws.checks import notes as aws_notes
 from planning.flows import flows
 from planning.generation import generation
 from planning.machines import Machine, machine
@@ -85,6 +86,7 @@ def _nodes(settings: Settings, each: Machine, engines: Sequence[Engine]) -> Iter
 
 def _notes(settings: Settings) -> Iterator[str]:
     yield from runtime_notes(settings)
+    yield from aws_notes(settings)
     for name, role in worker_roles(settings):
         if role.replicas == 1:
             yield f"{name} has one worker: a change of it interrupts serving"

@@ -1,4 +1,4 @@
-"""`python -m planning.reference`: writes the tables of docs/ports.md from the plans of the shipped stacks."""
+"""`python -m planning.reference`: writes what pages below docs show of the shipped stacks."""
 
 import sys
 from collections.abc import Iterable, Iterator, Sequence
@@ -6,7 +6,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
-from planning.describe import opens
+from planning.describe import describe, opens
 from planning.planner import plan
 from planning.ports import of_slot
 from settings import Settings
@@ -16,6 +16,8 @@ PAGE: Final = Path("docs/ports.md")
 STACKS: Final = tuple(Path(f"stacks/Pulumi.{name}.yaml") for name in ("disagg", "large"))
 """Between them, with one frontend and with two, they have every kind of flow."""
 
+PLAN_PAGE: Final = Path("docs/aws-plan.md")
+PLAN: Final = "<!-- scripts/plan disagg -->\n"
 BEGIN: Final = "<!-- tables: python -m planning.reference -->\n"
 END: Final = "<!-- end of tables -->\n"
 
@@ -32,6 +34,14 @@ def with_tables(page: str, stacks: Iterable[Path] = STACKS) -> str:
         *_table(("port of a slot", "0", "1", "2", "7"), _slots((0, 1, 2, 7))),
     ]
     return f"{before}{BEGIN}\n" + "\n".join(tables) + f"\n\n{END}{after}"
+
+
+def with_plan(page: str) -> str:
+    """Return `page` with the printed plan below its marker made anew, up to the ports inside."""
+    before, _, rest = page.partition(PLAN)
+    _, _, after = rest.removeprefix("```\n").partition("```\n")
+    printed = describe(plan(read_stack_file(STACKS[0]))).partition("\nopens\n")[0]
+    return f"{before}{PLAN}```\n{printed}\n```\n{after}"
 
 
 def _balanced(settings: Settings) -> Settings:
@@ -54,4 +64,5 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 if __name__ == "__main__":
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
-    print(f"wrote {PAGE}", file=sys.stderr)
+    PLAN_PAGE.write_text(with_plan(PLAN_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
+    print(f"wrote {PAGE} and {PLAN_PAGE}", file=sys.stderr)

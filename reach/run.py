@@ -161,8 +161,9 @@ def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
 
 def _passes(host: Host, said: Sequence[str], waited: float) -> bool:
     """Return whether to try again: shortly with every host, as long as it may boot with a new instance."""
-    if host.way is not None and time.time() < host.way.boots_until:
-        return diagnosis.boots(said)
+    if host.way is not None:
+        may_boot = time.time() < host.way.boots_until
+        return (may_boot or waited < RETRY_SECONDS) and diagnosis.boots(said)
     return waited < RETRY_SECONDS and diagnosis.passes(said)
 
 

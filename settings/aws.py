@@ -13,6 +13,12 @@ Access = Literal["proxy", "ssm"]
 Egress = Literal["nat", "endpoints"]
 
 WORLD: Final = ("0.0.0.0/0", "::/0")
+OWN_TAGS: Final = "dynamo-multinode:"
+"""Beginning of the tags that the program itself sets."""
+
+TAGS_MOST: Final = 46
+"""EC2 allows 50, and four are the program's own."""
+
 SMALLEST_NETWORK: Final = 25
 LARGEST_NETWORK: Final = 16
 """Prefix lengths of the range that the nodes' addresses come from; EC2 allows a VPC of /16 to /28."""
@@ -22,6 +28,9 @@ _REGION: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d")
 _ZONE: Final = re.compile(r"[a-z]{2}(-[a-z]+)+-\d[a-z]")
 _TAG: Final = re.compile(r"[\w .:/=+@-]{1,128}")
 _MINUTES_MOST: Final = 60 * 24 * 365
+_IOPS_PER_GIB: Final = 500
+_IOPS_PER_MIBPS: Final = 4
+"""Of gp3 volumes: most operations a second for each GiB, and fewest for each MiB a second."""
 
 
 def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
@@ -49,20 +58,43 @@ def _private_network(text: str) -> str:
     return text
 
 
-def _short(key: str) -> BeforeValidator:
+def _ipv4_range(text: str) -> str:
+    if ":" in text:
+        raise wrong("expected an IPv4 range: the nodes have no IPv6 addresses")
+    return text
+
+
+def _tag_key(key: str) -> str:
+    if not _TAG.fullmatch(key):
+        raise wrong("expected a tag's key of at most 128 letters, digits, spaces and . : / = + - @")
+    if key == "Name" or key.lower().startswith(("aws:", OWN_TAGS)):
+        raise wrong("is set by AWS or by this program; take another key")
+    return key
+
+
+def _few_tags(tags: dict[str, str]) -> dict[str, str]:
+    if len(tags) > TAGS_MOST:
+        raise wrong(f"has {len(tags)} tags, expected at most {TAGS_MOST}; remove some")
+    return tags
+
+
+def _short(key: str, written: Any) -> BeforeValidator:
+    """Take text for a section of which it is the value of `key`; `written` is what may stand there."""
+
     def spread(value: Any) -> Any:
         return {key: value} if isinstance(value, str) else value
 
-    return BeforeValidator(spread, json_schema_input_type=str | dict[str, Any])
+    return BeforeValidator(spread, json_schema_input_type=written)
 
 
 InstanceType = Annotated[str, _matching(_INSTANCE_TYPE, "an EC2 instance type such as p5.48xlarge")]
 Region = Annotated[str, _matching(_REGION, "an AWS region such as us-east-1")]
 Zone = Annotated[str, _matching(_ZONE, "an availability zone such as us-east-1a")]
 Minutes = Annotated[int, Field(ge=5, le=_MINUTES_MOST)]
-Tags = dict[
-    Annotated[str, _matching(_TAG, "a tag's key of at most 128 letters, digits, spaces and . : / = + - @")],
-    Annotated[str, Field(max_length=256)],
+PublicRange = Annotated[NetworkRange, AfterValidator(_ipv4_range)]
+Tags = Annotated[
+    dict[Annotated[str, AfterValidator(_tag_key)], Annotated[str, Field(max_length=256)]],
+    AfterValidator(_few_tags),
 ]
 
 
@@ -77,7 +109,9 @@ class NetworkSettings(Section):
         default=None, description="an existing VPC; needs `subnetId` and `cidr`"
     )
     subnet_id: Annotated[str, _id("subnet", "the id of a subnet")] | None = Field(
-        default=None, description="an existing subnet for all nodes, with its own routes out"
+        default=None,
+        validate_default=True,
+        description="an existing subnet for all nodes, with its own routes out",
     )
     first_address: int = Field(
         default=11,
@@ -87,7 +121,8 @@ class NetworkSettings(Section):
     )
     public_head: bool | None = Field(
         default=None,
-        description="whether the head gets an Elastic IP; default: in the stack's own network, not in an existing one",
+        description="whether the head gets an Elastic IP; default: in the stack's own network, "
+        "where somebody may come from outside",
     )
     egress: Egress = Field(
         default="nat",
@@ -98,9 +133,19 @@ class NetworkSettings(Section):
     @field_validator("subnet_id")
     @classmethod
     def _an_existing_network_is_named_in_full(cls, subnet: str | None, info: ValidationInfo) -> str | None:
-        if subnet is not None and info.data.get("vpc_id") is None:
+        vpc = info.data.get("vpc_id")
+        if subnet is not None and vpc is None:
             raise wrong("needs the VPC that it is in; add `vpcId: vpc-…`")
+        if subnet is None and vpc is not None:
+            raise wrong("missing: an existing VPC needs the subnet for the nodes; add `subnetId: subnet-…`")
         return subnet
+
+    @field_validator("egress")
+    @classmethod
+    def _an_existing_subnet_has_its_own_way_out(cls, egress: Egress, info: ValidationInfo) -> Egress:
+        if egress == "endpoints" and info.data.get("subnet_id") is not None:
+            raise wrong("does not go with `subnetId`, which has its own routes out; remove it")
+        return egress
 
 
 class PurchaseSettings(Section):
@@ -148,6 +193,22 @@ class VolumeSettings(Section):
     iops: int = Field(default=6000, ge=3000, le=80000, description="input and output operations a second")
     throughput: int = Field(default=500, ge=125, le=2000, description="MiB a second")
 
+    @field_validator("iops")
+    @classmethod
+    def _the_volume_is_large_enough(cls, iops: int, info: ValidationInfo) -> int:
+        size = info.data.get("size_gib")
+        if size is not None and iops > size * _IOPS_PER_GIB:
+            raise wrong(f"expected at most {size * _IOPS_PER_GIB} of {size} GiB; lower it or raise `sizeGib`")
+        return iops
+
+    @field_validator("throughput")
+    @classmethod
+    def _operations_carry_the_throughput(cls, throughput: int, info: ValidationInfo) -> int:
+        iops = info.data.get("iops")
+        if iops is not None and throughput * _IOPS_PER_MIBPS > iops:
+            raise wrong(f"expected at most {iops // _IOPS_PER_MIBPS} with `iops: {iops}`; raise `iops`")
+        return throughput
+
 
 class LifetimeSettings(Section):
     """When instances end by themselves, whatever becomes of who started them."""
@@ -157,11 +218,22 @@ class LifetimeSettings(Section):
         default=None, description="minutes after the last request that the frontend answered"
     )
     warn_minutes: Annotated[int, Field(ge=1, le=120)] = Field(
-        default=10, description="how long before it is said, in the journal and to who is logged in"
+        default=10,
+        validate_default=True,
+        description="how long before it is said, in the journal and to who is logged in",
     )
     action: Literal["terminate", "stop"] = Field(
         default="terminate", description="`stop` keeps disks; on-demand and reservations only"
     )
+
+    @field_validator("warn_minutes")
+    @classmethod
+    def _a_warning_comes_before_the_end(cls, warn: int, info: ValidationInfo) -> int:
+        for key, name in (("max_minutes", "maxMinutes"), ("idle_minutes", "idleMinutes")):
+            minutes = info.data.get(key)
+            if minutes is not None and warn >= minutes:
+                raise wrong(f"expected less than `{name}: {minutes}`; lower it")
+        return warn
 
 
 class AwsTarget(Section):
@@ -174,9 +246,10 @@ class AwsTarget(Section):
     )
     region: Region | None = Field(default=None, description="region; default: `aws:region` of the stack file")
     zone: Zone | None = Field(
-        default=None, description="availability zone; default: the region's first; a reservation's own"
+        default=None,
+        description="availability zone; default: the region's first; of reserved capacity: needed",
     )
-    purchase: Annotated[PurchaseSettings, _short("option")] = Field(
+    purchase: Annotated[PurchaseSettings, _short("option", PurchaseOption | PurchaseSettings)] = Field(
         default=PurchaseSettings(), description="how capacity is bought"
     )
     placement_group: Argument | None = Field(
@@ -188,12 +261,12 @@ class AwsTarget(Section):
         description="`proxy`: SSH to the head and through it to the workers; `ssm`: Session Manager, "
         "no open port",
     )
-    admin_ranges: list[NetworkRange] = Field(
+    admin_ranges: list[PublicRange] = Field(
         default_factory=list,
         description="who may connect to SSH on the head",
         examples=[["203.0.113.7/32"]],
     )
-    client_ranges: list[NetworkRange] = Field(
+    client_ranges: list[PublicRange] = Field(
         default_factory=list,
         description="who may ask the endpoint; default: `adminRanges`",
         examples=[["203.0.113.0/24"]],
@@ -206,7 +279,9 @@ class AwsTarget(Section):
     efa: bool | None = Field(
         default=None, description="Elastic Fabric Adapter; default: where the instance type has it"
     )
-    ami: Annotated[AmiSettings, _short("id")] = Field(default=AmiSettings(), description="machine image")
+    ami: Annotated[AmiSettings, _short("id", str | AmiSettings)] = Field(
+        default=AmiSettings(), description="machine image"
+    )
     volume: VolumeSettings = Field(default=VolumeSettings(), description="root volume")
     key_pair: Argument | None = Field(
         default=None,
@@ -226,6 +301,37 @@ class AwsTarget(Section):
         default=False,
         description="allows `up` with state on this machine, where a second clone would buy a second fleet",
     )
+
+    @field_validator("zone")
+    @classmethod
+    def _the_zone_is_of_the_region(cls, zone: str | None, info: ValidationInfo) -> str | None:
+        region = info.data.get("region")
+        if zone is not None and region is not None and zone[:-1] != region:
+            raise wrong(f"expected a zone of {region}, such as {region}a; or change `aws:region`")
+        return zone
+
+    @field_validator("placement_group")
+    @classmethod
+    def _capacity_blocks_have_a_place_of_their_own(
+        cls, group: str | None, info: ValidationInfo
+    ) -> str | None:
+        purchase = info.data.get("purchase")
+        if group is not None and purchase is not None and purchase.option == "capacity-block":
+            raise wrong("does not go with `option: capacity-block`, which EC2 places by itself; remove it")
+        return group
+
+    @field_validator("lifetime")
+    @classmethod
+    def _only_what_is_kept_can_stop(
+        cls, lifetime: LifetimeSettings, info: ValidationInfo
+    ) -> LifetimeSettings:
+        purchase = info.data.get("purchase")
+        if lifetime.action == "stop" and purchase and purchase.option in ("spot", "capacity-block"):
+            raise wrong(
+                f"`action: stop` does not go with `option: {purchase.option}`: EC2 cannot stop it; "
+                "write `action: terminate`"
+            )
+        return lifetime
 
     @field_validator("open_to_the_world")
     @classmethod

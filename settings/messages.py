@@ -6,6 +6,7 @@ from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
 from typing import Any, Final
 
+from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
 from settings.plain import PlainValueError, scalar
@@ -86,14 +87,21 @@ def _written(location: Path, tree: Any) -> Path:
     for index, part in enumerate(location):
         last = index == len(location) - 1
         if isinstance(tree, Mapping) and (part in tree or last):
+            written = part if part in tree else _alias(part)
             tree = tree.get(part)
         elif isinstance(tree, list) and isinstance(part, int) and part < len(tree):
+            written = part
             tree = tree[part]
         else:
             continue
         if part != "[key]":
-            path.append(part)
+            path.append(written)
     return tuple(path)
+
+
+def _alias(part: str | int) -> str | int:
+    """Return the key of a field: where a default is wrong, pydantic tells the field's own name."""
+    return to_camel(part) if isinstance(part, str) and "_" in part else part
 
 
 def _remedy(given: object, wanted: str, sample: str) -> str:

@@ -21,6 +21,7 @@ from nodectl.manifest import FlagValue
 from settings.aws import AwsTarget
 from settings.runtime import Runtime, VenvRuntime
 from settings.section import Argument, Count, Folder, Section, wrong
+from settings.shape import ModelShape
 from settings.targets import HostsTarget, LocalTarget
 
 Role = Literal["frontend", "aggregated", "prefill", "decode"]
@@ -151,6 +152,10 @@ class ModelSettings(Section):
     )
     path: Folder | None = Field(
         default=None, validate_default=True, description="folder on every node, for `source: path`"
+    )
+
+    shape: ModelShape | None = Field(
+        default=None, description="what decides its memory, for a model that `scripts/plan` does not know"
     )
 
     @field_validator("name")

@@ -78,6 +78,8 @@ def expected(schema: Schema) -> str:
     words = _TYPES[schema.get("type", "object")]
     if "minimum" in schema:
         return f"{words} from {schema['minimum']} to {schema['maximum']}"
+    if "exclusiveMinimum" in schema:
+        return f"{words} above {schema['exclusiveMinimum']:g}"
     if "maxItems" in schema:
         return f"{words} of {schema['minItems']} to {schema['maxItems']} entries"
     if "minLength" in schema:

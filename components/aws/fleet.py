@@ -41,25 +41,31 @@ class Fleet(pulumi.ComponentResource):
     """By the nodes' names."""
     public: pulumi.Output[str] | None
     """The head's public address, where it has one."""
+    associated: pulumi.Output[str] | None
+    """Known once that address leads to the head."""
     keys: StackKeys
 
     def __init__(self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:aws:Fleet", name, None, opts)
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
+        colocated = args.plan.settings.head.placement == "colocated"
+        self._planned = network(args.target, colocated=colocated)
         self._ready: list[pulumi.Resource] = []
         self._place = self._network(name)
         self.keys = StackKeys(name, StackKeysArgs(args.target.key_pair, args.labels), self._child)
         self._profile = self._instance_profile(name)
-        self._image = image(args.target.ami, network(args.target).region, self._child)
+        self._image = image(args.target.ami, self._planned.region, self._child)
         self._close = self._placement_group(name)
         addresses = {node.name: self._address(node) for node in args.plan.nodes}
         self.machines = {node.name: self._machine(node, addresses[node.name]) for node in args.plan.nodes}
-        self.public = addresses[args.plan.head].public
+        head = addresses[args.plan.head]
+        self.public = head.public
+        self.associated = head.associated[0].id if head.associated else None
         self.register_outputs({"public": self.public})
 
     def _network(self, name: str) -> Place:
         """Create what instances are in, or find it; it is ready when all ways and rules are there."""
-        args, planned = self._args, network(self._args.target)
+        args, planned = self._args, self._planned
         given, tables = args.target.network, []
         if given.vpc_id is not None and given.subnet_id is not None:
             place = Place(given.vpc_id, given.subnet_id, given.subnet_id, [], None, None)
@@ -100,7 +106,7 @@ class Fleet(pulumi.ComponentResource):
                 address=args.addresses[node.name],
                 subnet=self._subnet(node),
                 groups=[self._groups[group] for group in groups_of(args.plan, node.name)],
-                public=node.head and network(args.target).public_head,
+                public=node.head and self._planned.public_head,
                 role=_role(node),
                 labels=args.labels,
                 ways=self._place.ways,

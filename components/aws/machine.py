@@ -39,7 +39,7 @@ class Address(pulumi.ComponentResource):
     """Id of the network interface."""
     public: pulumi.Output[str] | None
     """The public address, where there is one."""
-    associated: list[pulumi.Resource]
+    associated: list[ec2.EipAssociation]
 
     def __init__(self, name: str, args: AddressArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:aws:Address", name, None, opts)

@@ -77,6 +77,7 @@ class _Door:
             # also for the others: their commands go through it, so they wait until it has a successor
             head=self._fleet.machines[self._head].instance,
             public=self.public,
+            associated=self._fleet.associated,
             key=self._fleet.keys.login,
             host_key=self._fleet.keys.host_public,
         )

@@ -16,6 +16,9 @@ from settings.aws import AwsTarget
 ENDPOINTS: Final = ("ec2", "ec2messages", "ssm", "ssmmessages")
 """Interface endpoints of `egress: endpoints`, by the last part of their service name. S3's is a gateway."""
 
+WIDEST: Final = 8
+"""Prefix length of the widest range that is routed past the NAT gateway: all of it is lost as a way out."""
+
 _PUBLIC_PREFIX: Final = 28
 _GATEWAY: Final = 4
 _FIRST_ENDPOINT: Final = 5
@@ -42,7 +45,7 @@ class Network:
     Left to EC2, an endpoint might take a node's address.
     """
     direct: tuple[str, ...]
-    """IPv4 ranges that the cluster's subnet answers to by the internet gateway."""
+    """IPv4 ranges that the cluster's subnet answers to by the internet gateway: who asks a head in it."""
     public_head: bool
     """Whether the head gets an Elastic IP."""
 
@@ -52,8 +55,8 @@ def zone(target: AwsTarget) -> str:
     return target.zone or f"{target.region}a"
 
 
-def network(target: AwsTarget) -> Network:
-    """Return the network that `target` asks for."""
+def network(target: AwsTarget, *, colocated: bool = True) -> Network:
+    """Return the network that `target` asks for; `colocated`: the head is in the cluster's subnet."""
     given, region = target.network, target.region or ""
     if given.subnet_id is not None:
         return Network(
@@ -71,7 +74,7 @@ def network(target: AwsTarget) -> Network:
         public=str(public),
         gateway=str(public[_GATEWAY]) if nat else None,
         endpoints={} if nat else {name: str(public[_FIRST_ENDPOINT + n]) for n, name in enumerate(ENDPOINTS)},
-        direct=outside if public_head else (),
+        direct=tuple(filter(_narrow, outside)) if public_head and colocated else (),
         public_head=public_head,
     )
 
@@ -109,6 +112,10 @@ def room(target: AwsTarget) -> int:
 def _last(whole: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
     size = 1 << (32 - _PUBLIC_PREFIX)
     return ipaddress.IPv4Network((int(whole.broadcast_address) - size + 1, _PUBLIC_PREFIX))
+
+
+def _narrow(text: str) -> bool:
+    return ipaddress.IPv4Network(text).prefixlen >= WIDEST
 
 
 def _outside(whole: ipaddress.IPv4Network, ranges: Iterable[str]) -> tuple[str, ...]:

@@ -117,7 +117,7 @@ def record(plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, *, preview
         known = pulumi.Output.all(**{node.name: node.identity for node in nodes})
         return known.apply(identities.update)
 
-    mocks.test(run)()
+    mocks.test(run)()  # type: ignore[no-untyped-call]
     return Program(recorder.found, identities, {n: found.result() for n, found in depends.items()}, folder)
 
 

@@ -1,18 +1,22 @@
 """What the program registers on AWS: interfaces, groups, templates and instances, and how they depend."""
 
 import base64
+import json
 import re
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nodectl.manifest import ModelSource
 from planning import plan
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.values import Plan
 from reach.access import kept, private_part, public_part
 from tests.aws.recorded import MADE, SIGNATURE, Program, record
-from tests.unit.plan_examples import real
+from tests.unit.plan_examples import LLAMA, real
 
 TAGS = ("Name", "dynamo-multinode:project", "dynamo-multinode:stack", "dynamo-multinode:state")
 UNTAGGED = {"Route", "RouteTableAssociation", "EipAssociation", "RolePolicyAttachment", "RolePolicy"}
@@ -23,8 +27,10 @@ DESCRIBED = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
 """What EC2 takes as the description of a group or rule."""
 
 
-def planned(tensor: int = 8, head: str = "colocated", **others: Any) -> Plan:
-    """Return the plan of prefill and decode on a node each."""
+def planned(
+    *, tensor: int = 8, head: str = "colocated", stack: Mapping[str, Any] | None = None, **others: Any
+) -> Plan:
+    """Return the plan of prefill and decode on a node each; `others` are keys of the target."""
     target = {
         "kind": "aws",
         "instanceType": "p5.48xlarge",
@@ -34,7 +40,7 @@ def planned(tensor: int = 8, head: str = "colocated", **others: Any) -> Plan:
         **others,
     }
     roles = {name: {"parallelism": {"tensor": tensor}} for name in ("prefill", "decode")}
-    return plan(real("disagg", roles, target=target, head=head))
+    return plan(real("disagg", roles, target=target, head=head, **(stack or {})))
 
 
 def recorded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, of: Plan, *, preview: bool = False) -> Program:
@@ -78,6 +84,34 @@ def test_a_template_has_the_primary_interface_first_and_one_efa_interface_a_card
         assert {one["interfaceType"] for one in others} == {"efa-only"}
         assert all(one["securityGroups"] == ["securitygroup-cluster"] for one in others)
         assert {one["deleteOnTermination"] for one in others} == {"true"}
+
+
+EFA = {
+    "p4d.24xlarge": [(0, 1), (1, 0), (2, 0), (3, 0)],
+    "p5.48xlarge": [(0, 1), *((card, 0) for card in range(1, 32))],
+    "p5e.48xlarge": [(0, 1), *((card, 0) for card in range(1, 32))],
+    "p5en.48xlarge": [(0, 1), *((card, 0) for card in range(1, 16))],
+    "p6-b200.48xlarge": [(0, 1), *((card, 0) for card in range(1, 8))],
+    "g6e.48xlarge": [(0, 1), (1, 0), (2, 0), (3, 0)],
+    "g6.48xlarge": [(0, 1)],
+    "g5.48xlarge": [(0, 1)],
+}
+"""Card and device of every EFA interface."""
+
+
+@pytest.mark.parametrize("name", EFA)
+def test_the_efa_interfaces_of_a_type_are_on_its_cards(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    simulated = {"engine": "mocker", "model": {"name": "tiny", "source": "generated"}}
+    program = recorded(tmp_path, monkeypatch, planned(tensor=4, stack=simulated, instanceType=name))
+    found = templates(program)
+    assert found
+    for template in found:
+        assert template["instanceType"] == name
+        _, *others = template["networkInterfaces"]
+        assert [(one["networkCardIndex"], one["deviceIndex"]) for one in others] == EFA[name]
+        assert {tuple(one["securityGroups"]) for one in others} == {("securitygroup-cluster",)}
 
 
 def test_only_the_head_and_the_way_out_have_public_addresses(disagg: Program) -> None:
@@ -266,7 +300,7 @@ def test_a_capacity_block_is_targeted_and_has_no_placement_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bought = {"option": "capacity-block", "reservationId": "cr-0123456789abcdef0"}
-    program = recorded(tmp_path, monkeypatch, planned(purchase=bought))
+    program = recorded(tmp_path, monkeypatch, planned(purchase=bought, zone="us-east-1b"))
     assert program.of("PlacementGroup") == []
     for template in templates(program):
         assert template["instanceMarketOptions"] == {"marketType": "capacity-block"}
@@ -280,7 +314,9 @@ def test_a_reservation_is_launched_in_the_group_that_is_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     bought = {"option": "reservation", "reservationId": "cr-0123456789abcdef0"}
-    program = recorded(tmp_path, monkeypatch, planned(purchase=bought, placementGroup="theirs"))
+    program = recorded(
+        tmp_path, monkeypatch, planned(purchase=bought, placementGroup="theirs", zone="us-east-1b")
+    )
     assert program.of("PlacementGroup") == []
     assert [template["placement"] for template in templates(program)] == [{"groupName": "theirs"}] * 2
     assert not [template for template in templates(program) if "instanceMarketOptions" in template]
@@ -327,7 +363,12 @@ def test_session_manager_takes_the_place_of_ssh_from_outside(
 
 
 def test_endpoints_take_the_place_of_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    program = recorded(tmp_path, monkeypatch, planned(access="ssm", network={"egress": "endpoints"}))
+    golden = {
+        "model": {"name": LLAMA, "source": "path", "path": "/models/llama"},
+        "runtime": {"kind": "preinstalled", "path": "/opt/dynamo"},
+    }
+    of = planned(access="ssm", network={"egress": "endpoints"}, stack=golden)
+    program = recorded(tmp_path, monkeypatch, of)
     assert program.of("NatGateway") == []
     endpoints = {found.name: found.plain for found in program.of("VpcEndpoint")}
     assert endpoints.pop("s3")["routeTableIds"] == ["routetable-public", "routetable-cluster"]
@@ -337,6 +378,22 @@ def test_endpoints_take_the_place_of_a_way_out(tmp_path: Path, monkeypatch: pyte
         assert found["securityGroupIds"] == ["securitygroup-cluster"]
         assert found["privateDnsEnabled"] is True
         assert found["subnetConfigurations"][0]["subnetId"] == "subnet-public"
+
+
+def test_a_model_on_s3_may_be_read_and_nothing_beside_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    of = planned(region="us-gov-west-1")
+    model = ModelSource(kind="path", name="s3://models/llama/70b")
+    of = replace(of, runtime=of.runtime.model_copy(update={"model": model}))
+    [written] = recorded(tmp_path, monkeypatch, of).of("RolePolicy")
+    listing, reading = json.loads(written.plain["policy"])["Statement"]
+    assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", "arn:aws-us-gov:s3:::models")
+    assert listing["Condition"] == {"StringLike": {"s3:prefix": ["llama/70b", "llama/70b/*"]}}
+    assert (reading["Action"], reading["Resource"]) == (
+        "s3:GetObject",
+        "arn:aws-us-gov:s3:::models/llama/70b/*",
+    )
 
 
 def test_what_is_given_is_not_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,13 @@ from settings import Settings
 
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 HUB_TOKEN = "a-planted-token"
+AWS = {
+    "kind": "aws",
+    "instanceType": "p5.48xlarge",
+    "region": "us-east-1",
+    "adminRanges": ["203.0.113.7/32"],
+}
+"""A target on AWS that can be planned."""
 
 
 def settings(pattern: str, roles: dict[str, Any], **others: Any) -> Settings:
@@ -31,9 +38,12 @@ def disagg(prefill: int = 1, decode: int = 2, **others: Any) -> Settings:
 
 
 def real(pattern: str, roles: dict[str, Any], **others: Any) -> Settings:
-    """Return a stack file of the guide: Llama-3.3-70B with real vLLM on machines of 8 GPUs."""
-    target = {"kind": "aws", "instanceType": "p5.48xlarge"}
-    return settings(pattern, roles, **{"target": target, "model": {"name": LLAMA}, **others})
+    """Return a stack file of the guide: Llama-3.3-70B with real vLLM, TP8 unless said otherwise, on AWS."""
+    split = {
+        name: role if name == "frontend" else {"parallelism": {"tensor": 8}, **role}
+        for name, role in roles.items()
+    }
+    return settings(pattern, split, **{"target": AWS, "model": {"name": LLAMA}, **others})
 
 
 def addresses(of: Plan) -> dict[str, str]:

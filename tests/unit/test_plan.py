@@ -8,17 +8,21 @@ import pytest
 
 from planning import describe, plan, restarts, topology
 from planning.__main__ import main
-from planning.reference import PAGE, with_tables
+from planning.reference import PAGE, PLAN_PAGE, with_plan, with_tables
 from settings import Settings
 from settings.problems import StackFileError
 from settings.reading import read_stack_file
-from tests.unit.plan_examples import LLAMA, addresses, agg, disagg, places, real, settings
+from tests.unit.plan_examples import AWS, LLAMA, addresses, agg, disagg, places, real, settings
 
 STACKS = Path(__file__).parents[2] / "stacks"
 
 
 def local(**target: Any) -> dict[str, Any]:
     return {"kind": "local", **target}
+
+
+def aws(**target: Any) -> dict[str, Any]:
+    return {**AWS, **target}
 
 
 def split(replicas: int = 1, **parallelism: int) -> dict[str, Any]:
@@ -108,9 +112,9 @@ REFUSED = [
     (agg(target=local(gpusPerNode=129)), "target.gpusPerNode: 129", "expected at most 128"),
     (agg(target=local(nodes=300)), "target.nodes: 300", "expected at most 256"),
     (
-        real("agg", {"aggregated": {}}, target={"kind": "aws", "instanceType": "p5.huge"}),
+        real("agg", {"aggregated": {}}, target=aws(instanceType="p5.huge")),
         "target.instanceType: p5.huge",
-        "expected one of p4d.24xlarge,",
+        "did you mean p5.4xlarge or p5.48xlarge",
     ),
     (agg(2, head={"node": 3}), "head.node: 3", "expected 1 to 2"),
     (agg(2, head={"placement": "dedicated", "node": 2}), "head.node: 2", "remove it"),
@@ -365,6 +369,12 @@ def test_the_ports_page_shows_what_the_shipped_stacks_open(monkeypatch: pytest.M
     assert with_tables(page) == page, "python -m planning.reference writes it anew"
 
 
+def test_the_page_on_aws_shows_what_is_printed(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(STACKS.parent)
+    page = PLAN_PAGE.read_text(encoding="utf-8")
+    assert with_plan(page) == page, "python -m planning.reference writes it anew"
+
+
 def test_a_plan_is_printed_with_addresses_where_they_are_known() -> None:
     made = plan(agg(2))
     assert describe(made, {"node-1": "127.77.0.11", "node-2": "127.77.0.12"}).splitlines()[:3] == [
@@ -376,5 +386,91 @@ def test_a_plan_is_printed_with_addresses_where_they_are_known() -> None:
 
 def test_a_plan_for_machines_is_printed_with_gpus_and_splits() -> None:
     lines = describe(plan(real("agg", {"aggregated": split(tensor=16)}))).splitlines()
-    assert lines[0].startswith("plan       aws · agg · 2 x p5.48xlarge (8 x H100 80 GB) · ")
-    assert lines[2] == "  node-2  aggregated-0 rank 1 of 2 TP16 GPUs 0-7"
+    assert lines[0].startswith("plan       aws · agg · 2 x p5.48xlarge (8 x H100 80 GiB, 32 EFA) · ")
+    assert lines[3] == "  node-2  10.42.0.12  aggregated-0 rank 1 of 2 TP16 GPUs 0-7"
+
+
+FITS_TP4 = (
+    "weights 141 GB → 35.3 GB a GPU · KV 320 KiB a token → at most 534,064 tokens"
+    " · context 131,072 × 4 sequences"
+)
+FITS_TP8 = (
+    "weights 141 GB → 17.6 GB a GPU · KV 320 KiB a token → at most 1.5 M tokens"
+    " · context 131,072 × 11 sequences"
+)
+
+
+def test_a_plan_for_aws_says_where_what_fits_what_it_costs_and_who_comes_in() -> None:
+    made = plan(read_stack_file(STACKS / "Pulumi.disagg.yaml"))
+    lines = describe(made).splitlines()
+    assert lines[1:7] == [
+        "place      us-east-1a · nodes in 10.42.0.0/17 · placement group of its own · on-demand",
+        "  node-1  10.42.0.11  nats 4222 · etcd 2379 · frontend 8000 · prefill-0 TP8 GPUs 0-7",
+        "  node-2  10.42.0.12  decode-0 TP8 GPUs 0-7",
+        f"fit        {FITS_TP8}",
+        "cost       110.26 USD an hour · 80,491 USD a month · snapshot of 2026-01-21 · limit 120",
+        "outside    8000 from 203.0.113.0/24 · 22 from 203.0.113.7/32 · nothing else",
+    ]
+
+
+def shown(of: Settings, heading: str) -> list[str]:
+    """Return the lines of a printed plan that begin with `heading`, without it."""
+    return [line[11:] for line in describe(plan(of)).splitlines() if line.startswith(heading)]
+
+
+def test_roles_that_fit_differently_are_told_apart() -> None:
+    assert shown(real("disagg", {"prefill": split(tensor=4), "decode": split(tensor=8)}), "fit") == [
+        f"prefill: {FITS_TP4}",
+        f"decode: {FITS_TP8}",
+    ]
+
+
+def test_a_model_that_is_not_known_is_said_to_be_so_and_simulated_engines_need_no_fit() -> None:
+    of = real("agg", {"aggregated": {}}, model={"name": "someone/model"})
+    assert shown(of, "fit") == [
+        "not known: someone/model is no model that is known here; write its `model.shape`"
+    ]
+    assert shown(real("agg", {"aggregated": {}}, engine="mocker"), "fit") == []
+
+
+RESERVATION = "cr-0123456789abcdef0"
+BLOCK = {"option": "capacity-block", "reservationId": RESERVATION}
+PLACES = [
+    (
+        {"purchase": BLOCK, "zone": "us-east-1b"},
+        f"us-east-1b · nodes in 10.42.0.0/17 · placement group none · capacity-block {RESERVATION}",
+        " · snapshot of 2026-01-21, of on-demand instances; a capacity block is paid for when it is bought",
+    ),
+    (
+        {"instanceType": "p5e.48xlarge", "purchase": "spot", "placementGroup": "theirs"},
+        "us-east-1a · nodes in 10.42.0.0/17 · placement group theirs · spot",
+        "the most that spot costs · without p5e.48xlarge, whose price is not known · limit 5, which this ",
+    ),
+]
+
+
+@pytest.mark.parametrize(("given", "place", "price"), PLACES)
+def test_where_instances_are_and_what_their_price_means_is_said(
+    given: dict[str, Any], place: str, price: str
+) -> None:
+    of = real("agg", {"aggregated": {}}, target=aws(**given), cost={"maxHourly": 5})
+    assert shown(of, "place") == [place]
+    [told] = shown(of, "cost")
+    assert price in told
+
+
+def test_session_manager_is_said_to_be_the_way_in() -> None:
+    of = real("agg", {"aggregated": {}}, target=aws(access="ssm", clientRanges=["203.0.113.0/24"]))
+    assert shown(of, "outside") == ["8000 from 203.0.113.0/24 · SSH through Session Manager · nothing else"]
+
+
+def test_a_plan_that_may_not_be_brought_up_yet_is_shown_and_then_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(STACKS.parent)
+    assert main("disagg") == 2
+    out, err = capsys.readouterr()
+    assert out.startswith("plan       aws · disagg")
+    assert "huggingFaceToken  missing: meta-llama/Llama-3.3-70B-Instruct is gated" in err
+    assert err.splitlines()[-1] == "1 problem, nothing was created"
+    assert main("local") == 0

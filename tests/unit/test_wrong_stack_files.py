@@ -15,7 +15,7 @@ RIGHT = {
     "model": "{name: tiny, source: generated}",
     "roles": "{aggregated: {replicas: 2}}",
 }
-AWS = "{kind: aws, instanceType: p5.48xlarge}"
+AWS = "{kind: aws, instanceType: p5.48xlarge, region: us-east-1, adminRanges: [203.0.113.7]}"
 LLAMA = "{name: meta-llama/Llama-3.3-70B-Instruct}"
 HUB_TOKEN = "hf_" + "x" * 34
 
@@ -265,7 +265,7 @@ CASES = {
         stack(roles="{aggregated: {}, frontend: {replicas: 5}}"), "roles.frontend.replicas", "5", "at most 2"
     ),
     "instance type that nobody knows": wrong(
-        stack(target="{kind: aws, instanceType: p9.48xlarge}"), "target.instanceType", "p9.48xlarge", "p5.48x"
+        stack(target=AWS.replace("p5", "p9")), "target.instanceType", "p9.48xlarge", "p5.48x"
     ),
     "flag that is not known": wrong(
         role("{flags: {max-modl-len: 4}}"), "roles.aggregated.flags", "did you mean `max-model-len`?"

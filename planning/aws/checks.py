@@ -1,0 +1,160 @@
+"""What EC2 would refuse, or what would leave a deployment unreachable or open, told from the stack file."""
+
+import ipaddress
+from collections.abc import Iterator, Sequence
+from typing import Final
+
+from planning.aws.catalogue import INSTANCE_TYPES, REGENERATE, near
+from planning.aws.groups import RULES_MOST
+from planning.aws.network import WIDEST, admins, clients, network, room
+from planning.values import Node
+from planning.words import counted
+from settings.aws import AwsTarget
+from settings.models import Settings
+from settings.problems import Problem
+
+_RESERVED: Final = ("capacity-block", "reservation")
+
+
+def instance_types(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
+    """Find types that are not known, have not what is asked of them, or cannot be bought so."""
+    found = INSTANCE_TYPES.get(target.instance_type)
+    if found is None or not found.gpus:
+        what = "is not known" if found is None else "has no GPU"
+        yield Problem(
+            "target.instanceType",
+            f"{what}; did you mean {' or '.join(near(target.instance_type, gpus=True)) or 'p5.48xlarge'}? "
+            f"`{REGENERATE}` takes up types that are newer",
+            target.instance_type,
+        )
+    elif target.efa and not found.efa_cards:
+        yield Problem("target.efa", f"{found.name} has no EFA; remove it or take a type that has", "true")
+    elif target.purchase.option not in (*found.usage, "reservation"):
+        yield Problem(
+            "target.purchase.option",
+            f"{found.name} is not sold so, expected {' or '.join(found.usage)} or reservation; "
+            f"`{REGENERATE}` takes up what EC2 has begun to sell",
+            target.purchase.option,
+        )
+    yield from _head(settings, target)
+
+
+def _head(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
+    given = "head_instance_type" in target.model_fields_set
+    if settings.head.placement == "colocated":
+        if given:
+            yield Problem(
+                "target.headInstanceType",
+                "is only for a head without workers; write `head: dedicated` or remove it",
+                target.head_instance_type,
+            )
+        return
+    found = INSTANCE_TYPES.get(target.head_instance_type)
+    if found is None or found.gpus:
+        what = "is not known" if found is None else "has GPUs, which a dedicated head would not use"
+        types = near(target.head_instance_type, gpus=False) or ["m7i.2xlarge"]
+        yield Problem(
+            "target.headInstanceType",
+            f"{what}; expected an x86-64 type without GPUs such as {' or '.join(types)}",
+            target.head_instance_type,
+        )
+
+
+def reachability(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
+    """Find deployments that nobody could reach, or that could not reach what they need."""
+    if target.region is None:
+        yield Problem("target.region", "missing: add `aws:region: us-east-1` below `config:`")
+        return  # the network cannot be planned without
+    if target.purchase.option in _RESERVED and target.zone is None and not target.network.subnet_id:
+        yield Problem(
+            "target.zone",
+            f"missing: {target.purchase.reservation_id} is in one zone; write that zone",
+        )
+    yield from _ways_in(settings, target)
+    if target.network.egress == "endpoints":
+        yield from _without_internet(settings)
+
+
+def _ways_in(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
+    where = network(target)
+    own = target.network.subnet_id is None
+    if target.access == "proxy" and not target.admin_ranges:
+        yield Problem(
+            "target.adminRanges",
+            "missing: `up` reaches the nodes by SSH to the head; name the ranges that operators and CI come "
+            "from, or write `access: ssm`",
+        )
+    elif target.access == "proxy" and own and not where.public_head:
+        yield Problem(
+            "target.network.publicHead",
+            "leaves no way to the head in a network of its own; remove it, or write `access: ssm`",
+            "false",
+        )
+    if settings.head.placement == "colocated":
+        yield from _routable(target)
+    count = len(admins(target)) + len(clients(target))
+    if count > RULES_MOST:
+        yield Problem(
+            "target.clientRanges",
+            f"with `adminRanges` they make {count} rules of a security group, expected at most {RULES_MOST}; "
+            "name wider ranges",
+        )
+
+
+def _routable(target: AwsTarget) -> Iterator[Problem]:
+    """Find ranges so wide that the workers beside the head would lose their way to the internet.
+
+    What a head with a public address answers to goes past the NAT gateway, for the whole subnet.
+    """
+    if target.network.subnet_id is not None or not network(target).public_head:
+        return
+    for text in dict.fromkeys([*admins(target), *clients(target)]):
+        if ipaddress.IPv4Network(text).prefixlen < WIDEST:
+            key = "target.adminRanges" if text in admins(target) else "target.clientRanges"
+            yield Problem(
+                key,
+                f"{text} is too wide for a head among the workers, whose way out it would take; "
+                f"write `head: dedicated`, or ranges of /{WIDEST} and narrower",
+            )
+
+
+def _without_internet(settings: Settings) -> Iterator[Problem]:
+    """Find what `egress: endpoints` leaves out of reach."""
+    if settings.model.source == "hub":
+        yield Problem(
+            "model.source",
+            "`egress: endpoints` leaves no way to the hub; take the model from S3 or a path, or write "
+            "`egress: nat`",
+            "hub",
+        )
+    if settings.runtime.kind == "venv" and settings.runtime.index is None and settings.runtime.wheels is None:
+        yield Problem(
+            "runtime.kind",
+            "`egress: endpoints` leaves no way to a package index; write `runtime: {kind: preinstalled, "
+            "path: …}` or `wheels`, or `egress: nat`",
+            "venv",
+        )
+
+
+def notes(settings: Settings) -> Iterator[str]:
+    """Yield what a user of AWS should know before `up`."""
+    target = settings.target
+    if not isinstance(target, AwsTarget):
+        return
+    if target.purchase.option == "spot" and settings.head.placement == "colocated":
+        yield "the head is on a spot instance: an interruption takes NATS, etcd and the frontend with it"
+    if target.open_to_the_world:
+        yield "`openToTheWorld` lets everybody in where a range says so; the endpoint asks for no password"
+
+
+def enough_addresses(target: AwsTarget, nodes: Sequence[Node]) -> Iterator[Problem]:
+    """Find networks that cannot hold the nodes."""
+    where, most = network(target), max(0, room(target))
+    inside = sum(node.gpus > 0 or where.public is None for node in nodes)
+    if inside > most:
+        yield Problem(
+            "target.network.cidr",
+            f"holds {counted(most, 'node')} from `firstAddress: {target.network.first_address}` in "
+            f"{where.cluster}, and the plan has {inside}; write a wider range or a lower `firstAddress`",
+            target.network.cidr,
+        )
