@@ -64,7 +64,9 @@ ROWS: Final[Mapping[str, Change]] = {
     "`target.keyPair` of one's own": _target(keyPair="ours"),
     "`target.kmsKeyId`": _target(kmsKeyId="alias/ours"),
     "`target.lifetime.maxMinutes`": _target(lifetime={"maxMinutes": 600}),
-    "`target.network.publicHead: false`": _target(network={"cidr": NETWORK, "publicHead": False}),
+    "`target.access: ssm` and `target.network.publicHead: false`": _target(
+        access="ssm", network={"cidr": NETWORK, "publicHead": False}
+    ),
     "`head: dedicated`": _top(head="dedicated"),
     "a flag of decode": _role("decode", flags={"max-num-seqs": 128}),
     "an environment variable of decode": _role("decode", env={"RUST_LOG": "debug"}),

@@ -80,6 +80,21 @@ def test_no_change_of_tags_ranges_or_services_replaces_a_machine(previews: dict[
         assert "replace" not in previews[what].steps("aws:").values(), what
 
 
+def test_a_colleague_on_another_machine_previews_no_change(deployed: AwsStacks, tmp_path: Path) -> None:
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    other = AwsStacks.make(elsewhere, deployed.cloud, nodes=False)
+    other.checkout.env |= {
+        "PULUMI_BACKEND_URL": deployed.checkout.env["PULUMI_BACKEND_URL"],
+        "HOME": str(tmp_path),
+        "USER": "colleague",
+        "SSH_AUTH_SOCK": "",
+    }
+    other.write(STACK, "disagg", changes.base)
+    other.checkout.unchanged(STACK)
+    assert not (elsewhere / ".run").exists(), "a preview writes nothing"
+
+
 def test_a_head_that_is_gone_is_made_anew_and_changes_nothing_of_workers(deployed: AwsStacks) -> None:
     ec2 = deployed.cloud.client("ec2")
     wanted = [{"Name": "private-ip-address", "Values": ["10.79.0.11"]}]
