@@ -81,7 +81,7 @@ def on_aws(preview: Preview) -> str:
 
 
 def on_nodes(preview: Preview) -> str:
-    """Return which nodes are set up, set up again (a new machine), or get another runtime, model or lifetime."""
+    """Return which nodes are set up, or set up again, or get another runtime, model or lifetime."""
     words = {"create": "", "replace": " again", "update": ": runtime"}
     steps = preview.steps("command:")
     found: dict[str, list[str]] = {word: [] for word in words.values()}
