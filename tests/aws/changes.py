@@ -64,7 +64,9 @@ ROWS: Final[Mapping[str, Change]] = {
     "`target.keyPair` of one's own": _target(keyPair="ours"),
     "`target.kmsKeyId`": _target(kmsKeyId="alias/ours"),
     "`target.lifetime.maxMinutes`": _target(lifetime={"maxMinutes": 600}),
-    "`target.network.publicHead: false`": _target(network={"cidr": NETWORK, "publicHead": False}),
+    "`target.access: ssm` and `target.network.publicHead: false`": _target(
+        access="ssm", network={"cidr": NETWORK, "publicHead": False}
+    ),
     "`head: dedicated`": _top(head="dedicated"),
     "a flag of decode": _role("decode", flags={"max-num-seqs": 128}),
     "an environment variable of decode": _role("decode", env={"RUST_LOG": "debug"}),
@@ -79,16 +81,18 @@ def on_aws(preview: Preview) -> str:
 
 
 def on_nodes(preview: Preview) -> str:
-    """Return which nodes are set up, or set up again: everything on a new machine runs anew."""
+    """Return which nodes are set up, or set up again, or get another runtime, model or lifetime."""
+    words = {"create": "", "replace": " again", "update": ": runtime"}
     steps = preview.steps("command:")
-    found = {
-        name.removeprefix("Command:").removesuffix("-install"): "set up" if step == "create" else "again"
-        for name, step in steps.items()
-        if name.startswith("Command:") and name.endswith("-install") and step in ("create", "replace")
-    }
-    again = sorted(node for node, how in found.items() if how == "again")
-    shown = ["every node again"] if again == NODES else [f"{node} again" for node in again]
-    return ", ".join([*shown, *sorted(found.keys() - set(again))])
+    found: dict[str, list[str]] = {word: [] for word in words.values()}
+    for name, step in steps.items():
+        if name.endswith("-install") and step in words:
+            found[words[step]].append(name.removeprefix("Command:").removesuffix("-install"))
+    return ", ".join(
+        f"{'every node' if sorted(nodes) == NODES else ' and '.join(sorted(nodes))}{word}"
+        for word, nodes in found.items()
+        if nodes
+    )
 
 
 def services(preview: Preview) -> str:

@@ -11,6 +11,11 @@ from tests.aws.machines import LabMachines
 from tests.aws.stacks import AwsStacks
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Begin with what waits longest, so that the other files run beside it."""
+    items.sort(key=lambda item: item.path.name != "test_up.py")
+
+
 @pytest.fixture(scope="session")
 def server() -> Iterator[Cloud]:
     """Give the one server of this test run."""

@@ -113,7 +113,7 @@ class LabMachines:
     def launch(self, instance: Any, user_data: str, public_key: str) -> None:
         """Boot a new host at the instance's address; another thread waits for it, as EC2 lets callers go."""
         host = self.lab.at(instance.private_ip)
-        machine = Machine(host, _cloud_config(user_data), public_key)
+        machine = Machine(host, cloud_config(user_data), public_key)
         machine.public = self._leads.get(host.address, ())
         machine.openings = self._openings.get(host.address, ())
         self._machines[instance.id] = machine
@@ -193,7 +193,7 @@ class LabMachines:
         machine.ready.set()
 
 
-def _cloud_config(text: str) -> dict[str, Any]:
+def cloud_config(text: str) -> dict[str, Any]:
     """Return what user data says. Raises ValueError for what is not understood here."""
     if not text:
         return {}

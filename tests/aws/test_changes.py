@@ -80,6 +80,32 @@ def test_no_change_of_tags_ranges_or_services_replaces_a_machine(previews: dict[
         assert "replace" not in previews[what].steps("aws:").values(), what
 
 
+@pytest.fixture
+def elsewhere(deployed: AwsStacks, tmp_path: Path) -> AwsStacks:
+    """Give another operator's checkout, on another machine, with the same state."""
+    path = tmp_path / "elsewhere"
+    path.mkdir()
+    other = AwsStacks.make(path, deployed.cloud, nodes=False)
+    colleague = {"HOME": str(tmp_path), "USER": "colleague", "SSH_AUTH_SOCK": ""}
+    same = {"PULUMI_BACKEND_URL": deployed.checkout.env["PULUMI_BACKEND_URL"]}
+    other.checkout.env.update(colleague | same)
+    other.write(STACK, "disagg", changes.base)
+    return other
+
+
+def test_a_colleague_previews_no_change_and_a_new_version_lock_replaces_no_machine(
+    elsewhere: AwsStacks,
+) -> None:
+    elsewhere.checkout.unchanged(STACK)
+    assert not (elsewhere.checkout.path / ".run").exists(), "a preview writes nothing"
+    lock = elsewhere.checkout.path / "nodectl/versions/mocker.txt"
+    lock.write_text(lock.read_text(encoding="utf-8") + "# another version\n", encoding="utf-8")
+    preview = elsewhere.preview(STACK)
+    assert preview.steps("aws:") == {}
+    assert set(preview.steps("command:").values()) == {"update"}
+    assert changes.services(preview).startswith("restarts decode-0, decode-1,")
+
+
 def test_a_head_that_is_gone_is_made_anew_and_changes_nothing_of_workers(deployed: AwsStacks) -> None:
     ec2 = deployed.cloud.client("ec2")
     wanted = [{"Name": "private-ip-address", "Values": ["10.79.0.11"]}]
