@@ -277,5 +277,6 @@ def test_a_port_that_another_stacks_leftovers_hold_is_told_with_what_removes_the
     assert "is taken by dynamo.left.node-1.aggregated-0.service" in refused.stderr
     remove = refused.stderr.split("run `sudo ")[1].split("`")[0].split()
     node.host.exec(remove, check=True, seconds=120)
+    node.put_release()  # it went with the host's last node
     assert node.done("apply", stdin=deployment(node))["started"]
     assert serving(node)
