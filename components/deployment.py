@@ -6,7 +6,6 @@ from dataclasses import dataclass
 import pulumi
 
 import planning
-from components.members import Members, MembersArgs
 from components.node import Node
 from components.proof import Proof, ProofArgs
 from components.reachability import NodeReach, NodeReachArgs
@@ -39,9 +38,7 @@ class Deployment(pulumi.ComponentResource):
             lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update=where)
         )
         head = next(node for node in args.nodes if node.name == args.plan.head)
-        members = MembersArgs(head, planning.members(args.plan, addresses))
-        served = pulumi.ResourceOptions(parent=self, depends_on=services)
-        proven = pulumi.ResourceOptions(parent=self, depends_on=Members("members", members, served))
+        proven = pulumi.ResourceOptions(parent=self, depends_on=services)
         self.proof = Proof("proof", ProofArgs(head, spec), proven).result
         # beside the proof, so that a way that is closed has a name long before the proof gives up
         for node in [] if any(node.here for node in args.nodes) else args.nodes:

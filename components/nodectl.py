@@ -1,6 +1,7 @@
 """Runs nodectl on a node, whichever way the node is reached."""
 
 import shlex
+from collections.abc import Sequence
 
 import pulumi
 import pulumi_command as command
@@ -10,7 +11,7 @@ from components.node import Node
 PYTHON = ".venv/bin/python"
 """The project environment's interpreter, seen from the project folder that commands start in."""
 
-MACHINE_VERBS = ("install", "probe", "proof", "retire")
+MACHINE_VERBS = ("install", "probe", "proof")
 """Verbs that concern the machine or the deployment, not the node's folder."""
 
 
@@ -21,9 +22,10 @@ def nodectl(
     stdin: pulumi.Input[str],
     opts: pulumi.ResourceOptions,
     *,
+    options: Sequence[str] = (),
     delete: str | None = None,
 ) -> command.local.Command:
-    """Register `nodectl VERB` on `node`: run when it is created and again whenever `stdin` changes.
+    """Register `nodectl VERB OPTIONS` on `node`: run when it is created and again whenever `stdin` changes.
 
     A new identity of the node replaces the resource. `delete` is the verb that undoes it, unless the machine
     itself goes; it gets the identity that it was created for, since Pulumi runs it after a successor's
@@ -32,7 +34,7 @@ def nodectl(
     identity = pulumi.Output.from_input(node.identity)
     return command.local.Command(
         name,
-        create=shlex.join([*node.nodectl, verb, *_root(verb, node)]),
+        create=shlex.join([*node.nodectl, verb, *options, *_root(verb, node)]),
         delete=_undo(node, delete, identity),
         stdin=stdin,
         triggers=[identity],

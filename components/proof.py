@@ -27,6 +27,6 @@ class Proof(pulumi.ComponentResource):
         super().__init__("dynamo:index:Proof", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         spec = pulumi.Output.from_input(args.spec).apply(lambda s: s.model_dump_json())
-        run = nodectl(name, args.node, "proof", spec, child)
+        run = nodectl(name, args.node, "proof", spec, child, options=["--retire"])
         self.result = run.stdout.apply(json.loads)
         self.register_outputs({"result": self.result})

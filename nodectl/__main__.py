@@ -13,7 +13,6 @@ VERBS: Final[Mapping[str, str]] = {
     "remove": "stop everything and remove the node's folder",
     "secrets": "make the values on standard input the node's secrets",
     "forget": "remove the node's secrets",
-    "retire": "take workers that left the deployment out of the registry",
     "status": "say what every service does",
     "logs": "print the last lines of a service's log",
     "proof": "show that a deployment does what it should",

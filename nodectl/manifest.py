@@ -311,16 +311,6 @@ class ProbeSpec(Wire):
     transfers: list[TransferSpec] = Field(default_factory=list, exclude_if=lambda wanted: not wanted)
 
 
-class MembersSpec(Wire):
-    """Who belongs to the deployment: workers elsewhere get no more requests once these serve."""
-
-    etcd: HostPort
-    frontends: list[str] = Field(description="base URLs")
-    model: str = Field(description="served name")
-    workers: dict[ServiceName, HostPort] = Field(description="worker -> where it is listed")
-    seconds: int = Field(gt=0, description="how long the members may take to serve")
-
-
 class ProofInstance(Wire):
     """One worker that the plan wants: where it must be listed, and whom to ask about its health."""
 

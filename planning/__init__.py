@@ -6,7 +6,7 @@ from planning.cost import cost
 from planning.describe import describe
 from planning.planner import plan
 from planning.probes import probe_spec
-from planning.proofs import members, proof_spec
+from planning.proofs import proof_spec
 from planning.rollout import followers
 from planning.services import installed, manifests
 from planning.topology import restarts, topology
@@ -19,7 +19,6 @@ __all__ = [
     "followers",
     "installed",
     "manifests",
-    "members",
     "plan",
     "probe_spec",
     "proof_spec",

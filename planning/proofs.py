@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from nodectl.manifest import Manifest, MembersSpec, ProofInstance, ProofSpec, digest
+from nodectl.manifest import Manifest, ProofInstance, ProofSpec, digest
 from planning import commands, ports
 from planning.commands import namespace, router_mode, served_model
 from planning.values import Engine, Plan
@@ -29,18 +29,6 @@ def proof_spec(plan: Plan, addresses: Mapping[str, str], manifests: Mapping[str,
         instances=[_instance(engine, addresses) for engine in plan.engines],
         headless={service.name: service.node for service in plan.services if service.rank},
         seconds=settings.proof_seconds or _SECONDS[plan.runtime.variant],
-    )
-
-
-def members(plan: Plan, addresses: Mapping[str, str]) -> MembersSpec:
-    """Return who belongs to the deployment, for the workers that left it."""
-    spec = proof_spec(plan, addresses, {})
-    return MembersSpec(
-        etcd=spec.etcd,
-        frontends=spec.frontends,
-        model=spec.model,
-        workers={instance.service: instance.request_plane for instance in spec.instances},
-        seconds=spec.seconds,
     )
 
 

@@ -11,6 +11,7 @@ from nodectl import reading
 from nodectl.manifest import ProofSpec
 from nodectl.proof.proving import prove
 from nodectl.proof.report import explain, render
+from nodectl.rollout.retiring import retire
 
 _WHAT = "a proof spec"
 
@@ -18,9 +19,14 @@ _WHAT = "a proof spec"
 def main(argv: Sequence[str]) -> int:
     """Prove what the spec on standard input wants proved, and print the result as JSON."""
     parser = argparse.ArgumentParser(prog="nodectl proof", description=main.__doc__)
+    parser.add_argument(
+        "--retire", action="store_true", help="first take workers that left the plan out of the registry"
+    )
     parser.add_argument("--human", action="store_true", help="print a table instead")
     options = parser.parse_args(argv)
     spec = reading.checked(TypeAdapter(ProofSpec), reading.document(sys.stdin.read(), _WHAT), _WHAT)
+    if options.retire:
+        retire(spec)
     proof = asyncio.run(prove(spec, _tell))
     print(render(proof.result) if options.human else proof.result.model_dump_json())
     if proof.result.ok:

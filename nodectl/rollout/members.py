@@ -5,19 +5,19 @@ import time
 from typing import Final
 
 from nodectl.converge import say
-from nodectl.manifest import MembersSpec
+from nodectl.manifest import ProofSpec
 from nodectl.proof.asking import UnmetError
 from nodectl.rollout.serving import Serving, ids, serving
 
 _POLL: Final = 0.2
 
 
-def all_serve(spec: MembersSpec, deadline: float) -> bool:
+def all_serve(spec: ProofSpec, deadline: float) -> bool:
     """Return whether every frontend lists all members and answers, before the deadline (monotonic clock)."""
     return asyncio.run(_all_serve(spec, deadline))
 
 
-async def _all_serve(spec: MembersSpec, deadline: float) -> bool:
+async def _all_serve(spec: ProofSpec, deadline: float) -> bool:
     told = ""
     async with serving(spec.frontends, spec.model) as found:
         while time.monotonic() < deadline:
@@ -34,12 +34,12 @@ async def _all_serve(spec: MembersSpec, deadline: float) -> bool:
     return False
 
 
-async def _missing(found: Serving, spec: MembersSpec) -> str:
+async def _missing(found: Serving, spec: ProofSpec) -> str:
     """Return what keeps the members from serving, nothing when they do. Raises `UnmetError`."""
     listings = await found.listings()
     missing = [
         name
-        for name, address in spec.workers.items()
+        for name, address in ((one.service, one.request_plane) for one in spec.instances)
         if not all(ids({url: listed}, address) for url, listed in listings.items())
     ]
     if len(listings) < len(spec.frontends) or missing:

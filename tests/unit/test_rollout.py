@@ -10,9 +10,9 @@ from nodectl.launch import Launch
 from nodectl.manifest import Manifest, Rollout, RolloutService
 from nodectl.proof.registry import Listed
 from nodectl.registration import Registered
-from nodectl.retire import leaving
 from nodectl.rollout import slots
 from nodectl.rollout.generations import may_stop
+from nodectl.rollout.retiring import leaving
 from nodectl.supervisor import State
 from planning import followers, manifests, plan
 from tests.unit.plan_examples import addresses, agg, disagg, settings

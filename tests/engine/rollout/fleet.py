@@ -15,7 +15,7 @@ import httpx
 from components.loopback import addresses, first_address
 from nodectl.layout import Layout
 from nodectl.manifest import Manifest
-from planning import followers, manifests, members, plan, proof_spec
+from planning import followers, manifests, plan, proof_spec
 from planning.ports import LOCAL_PROBES
 from planning.values import Plan
 from settings import Settings
@@ -48,17 +48,16 @@ class Fleet:
     def up(
         self, settings: Settings, *, order: Sequence[str] | None = None, edit: Edit | None = None
     ) -> dict[str, Outcome]:
-        """Converge every node, side by side or one after another in the given order, then retire and prove.
+        """Converge every node, side by side or one after another in the given order, then prove.
 
-        Returns what each apply came to. Retires and proves only where all went well; what fails then raises.
+        Returns what each apply came to. Proves only where all went well; what fails then raises.
         """
         planned, found = self.plan(settings)
         wanted = self.manifests(planned, edit)
         outcomes = self._in_order(wanted, order) if order else self._side_by_side(wanted, planned)
         if any(outcome.code for outcome in outcomes.values()):
             return outcomes
-        self.check("retire", members(planned, found).model_dump_json())
-        self.check("proof", proof_spec(planned, found, wanted).model_dump_json())
+        self.check("proof", proof_spec(planned, found, wanted).model_dump_json(), "--retire")
         for left in sorted(set(self.nodes) - set(wanted)):
             self.check("remove", "", "--root", str(self.root(left)))
         self.nodes = list(wanted)

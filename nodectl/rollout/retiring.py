@@ -1,47 +1,34 @@
-"""`nodectl retire`: workers that left the plan get no more requests, before their nodes are taken away.
+"""Workers that left the plan get no more requests, before their nodes are taken away.
 
 Pulumi removes what left the plan after everything else, and so after the proof. By then a worker that is out
 of the registry has ended the requests that it had: nothing is lost when it is stopped.
 """
 
-import argparse
-import json
-import sys
 import time
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from http.client import HTTPException
 from typing import Final
 
-from pydantic import TypeAdapter
-
-from nodectl import reading, registration
+from nodectl import registration
 from nodectl.converge import say
-from nodectl.manifest import MembersSpec
+from nodectl.manifest import ProofSpec
 from nodectl.registration import Registered
 
-_WHAT: Final = "the members of a deployment"
 _POLL: Final = 0.2
 
 
-def main(argv: Sequence[str]) -> int:
-    """Withdraw the workers that are not among the members on standard input, once all members serve."""
-    parser = argparse.ArgumentParser(prog="nodectl retire", description=main.__doc__)
-    parser.parse_args(argv)
-    spec = reading.checked(TypeAdapter(MembersSpec), reading.document(sys.stdin.read(), _WHAT), _WHAT)
-    print(json.dumps({"retired": retire(spec)}))
-    return 0
+def retire(spec: ProofSpec) -> list[str]:
+    """Withdraw the workers that the proof does not want, once all that it wants serve.
 
-
-def retire(spec: MembersSpec) -> list[str]:
-    """Return the addresses that were withdrawn: none while the members do not serve.
+    Returns the addresses that were withdrawn: none while the wanted workers do not serve.
 
     Whoever still serves is needed then, and the proof, which comes next, says what is missing.
     """
     deadline = time.monotonic() + spec.seconds
-    gone = leaving(_registered(spec.etcd, deadline), spec.workers.values())
+    gone = leaving(_registered(spec.etcd, deadline), [one.request_plane for one in spec.instances])
     if not gone:
         return []
-    from nodectl.rollout.members import all_serve  # noqa: PLC0415 - its HTTP client is rarely needed
+    from nodectl.rollout.members import all_serve  # noqa: PLC0415 - it builds on the proof, which this begins
 
     if not all_serve(spec, deadline):
         return []
