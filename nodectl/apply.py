@@ -12,14 +12,13 @@ from typing import Final
 from pydantic import TypeAdapter
 
 from nodectl import (
+    cache,
     changes,
     collect,
     converge,
     identity,
-    install,
     launch,
     options,
-    processes,
     reading,
     render,
     supervision,
@@ -44,7 +43,7 @@ def main(argv: Sequence[str]) -> int:
     with locked(layout):
         done = apply(manifest, layout, supervision.supervisor(layout))
         supervision.tidy(layout)
-    collect.record(layout, install.environment_path(manifest.runtime.environment))
+    collect.record(layout, cache.environment(manifest.runtime.environment))
     for name in collect.collect():
         converge.say(f"removed the environment {name}, which no node uses any more")
     print(json.dumps(done))
@@ -71,7 +70,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     ranks of an engine are the exception: they restart with its rank 0, whose file changes last.
     """
     wanted = render.launches(manifest, layout)
-    python = install.python_path(manifest.runtime.environment)
+    python = cache.python(manifest.runtime.environment)
     if not python.exists():
         raise BadInputError(f"runtime: {python} is not installed; run `nodectl install` first")
     supervision.prepare(layout)
@@ -80,6 +79,8 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     supervision.watch(layout, wanted=manifest.watch is not None)
     known = launch.read_all(layout)
     if supervisor.pid() is None:
+        from nodectl import processes  # noqa: PLC0415 - what it looks with takes long to load
+
         processes.end_orphans(layout, known)
     before = supervisor.states()
     supervision.check_ports(layout, _about_to_listen(manifest, before), manifest.runtime.environment)

@@ -16,7 +16,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
-from nodectl import environments, install, steps
+from nodectl import cache, steps
 from nodectl.files import read_if_there, write_atomically
 from nodectl.layout import Layout
 
@@ -48,12 +48,12 @@ def collect() -> list[str]:
 
 
 def _nodes() -> Path:
-    return install.cache_folder() / "nodes"
+    return cache.folder() / "nodes"
 
 
 def _environments() -> list[Path]:
     """Return the environments of this project; a link leads to somebody else's."""
-    folder = install.environments_path()
+    folder = cache.environments()
     if not folder.is_dir():
         return []
     return [
@@ -80,7 +80,7 @@ def _asked_for(environment: Path) -> float:
 
     One that somebody else removes meanwhile counts as asked for.
     """
-    for path in (environments.marker(environment), environment):
+    for path in (cache.marker(environment), environment):
         with contextlib.suppress(FileNotFoundError):
             return path.stat().st_mtime
     return math.inf

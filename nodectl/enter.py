@@ -1,7 +1,7 @@
 """`python3 -P -S -m nodectl.enter VARIANT VERB ARGUMENTS…`: runs a verb on a host, by the Python that it has.
 
-Standard library only. `install`, which makes the variant's environment, and what undoes a node run as they
-are; any other verb runs in that environment.
+Standard library only. `install`, which makes the variant's environment, what undoes a node and `probe` run as
+they are; any other verb runs in that environment.
 """
 
 import os
@@ -10,18 +10,19 @@ from collections.abc import Sequence
 from typing import Final
 
 from nodectl import __main__ as nodectl
-from nodectl import environments, install
+from nodectl import cache
 from nodectl.errors import NodectlError
+from nodectl.versions import VARIANTS
 
-_BARE: Final = ("install", "remove", "forget", "restore", "watch")
-"""Verbs that need the standard library alone: they help, or clear, a host whose environment was lost."""
+_BARE: Final = ("install", "remove", "forget", "restore", "watch", "probe")
+"""Verbs that need the standard library alone: quicker so, or for a host whose environment was lost."""
 
 
 def main(argv: Sequence[str]) -> int:  # noqa: RET503 - exec does not come back
     """Run a verb, here or by becoming the environment's Python."""
     if len(argv) < 2:
         print(
-            f"usage: run VARIANT VERB [OPTIONS], with VARIANT one of {', '.join(environments.VARIANTS)}",
+            f"usage: run VARIANT VERB [OPTIONS], with VARIANT one of {', '.join(VARIANTS)}",
             file=sys.stderr,
         )
         return 2
@@ -29,7 +30,7 @@ def main(argv: Sequence[str]) -> int:  # noqa: RET503 - exec does not come back
     if verb in _BARE:
         return nodectl.main([verb, *rest])
     try:
-        python = str(install.installed_python(variant))
+        python = str(cache.installed_python(variant))
     except NodectlError as error:
         print(f"nodectl {verb}: {error}", file=sys.stderr)
         return error.code

@@ -14,15 +14,13 @@ from pathlib import Path
 from typing import Any, Final
 
 from nodectl import steps
+from nodectl.cache import is_complete, marker
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.steps import Steps, say
 from nodectl.versions import NODE, S3, lock_digest, lock_file
 
 SIZES: Final = {NODE: 0.2, S3: 0.1, "mocker": 0.8, "cpu": 7.0, "gpu": 9.0}
 """Variant -> what its environment takes on disk, in GB."""
-
-VARIANTS: Final = tuple(name for name in SIZES if name != S3)
-"""Those that nodectl itself runs in."""
 
 
 def ensure(
@@ -54,19 +52,6 @@ def ensure(
         marker(folder).touch()
         say(f"installed the {variant} environment in {time.monotonic() - started:.0f} s")
     return False
-
-
-def is_complete(environment: Path) -> bool:
-    """Return whether an environment was made to its end."""
-    return marker(environment).is_file() and (environment / "bin" / "python").is_file()
-
-
-def marker(environment: Path) -> Path:
-    """Return the file that is written last: an environment without it is made anew.
-
-    It is as old as the last time that the environment was asked for.
-    """
-    return environment / ".complete"
 
 
 def _check_room(folder: Path, variant: str) -> None:

@@ -1,14 +1,10 @@
 """`nodectl install`: puts on a machine what a runtime spec names, once per user.
 
-Standard library only: it runs on a bare Python before any environment exists. Everything lies in the cache,
-`${XDG_CACHE_HOME:-~/.cache}/dynamo-multinode`: `env/` the environments, named after their lock files, so that
-another set of versions is another environment; `models/` the models; `stores/` releases of NATS and etcd;
-`images/` which images were seen to start; `uv/` uv, where a node has none.
+Standard library only: it runs on a bare Python before any environment exists. Everything lies in the cache.
 """
 
 import argparse
 import json
-import os
 import stat
 import sys
 import time
@@ -16,17 +12,25 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from nodectl import container, environments, libraries, lifetime, models, nvme, preinstalled, programs, stores
+from nodectl import (
+    cache,
+    container,
+    environments,
+    libraries,
+    lifetime,
+    models,
+    nvme,
+    preinstalled,
+    programs,
+    stores,
+)
 from nodectl.errors import BadInputError, NodectlError
 from nodectl.layout import HOST_CACHE
 from nodectl.steps import LIMIT_SECONDS
-from nodectl.versions import NODE, S3, lock_digest
+from nodectl.versions import NODE, S3
 
 VARIANTS: Final = ("mocker", "cpu", "gpu")
 """What a runtime can serve with."""
-
-PYTHONS: Final = ((3, 11), (3, 12), (3, 13))
-"""What ai-dynamo, vLLM and NIXL all ship wheels for."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -50,7 +54,7 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     _check(spec)
     deadline = time.monotonic() + LIMIT_SECONDS
     if spec.get("cache") == "nvme":
-        nvme.ensure(cache_folder(), deadline)
+        nvme.ensure(cache.folder(), deadline)
     for library in spec.get("libraries", ()):
         libraries.ensure(library)
     for program in spec.get("programs", ()):
@@ -59,99 +63,42 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     own = NODE if engine["kind"] in ("preinstalled", "container") else spec["variant"]
     cached = [
         environments.ensure(
-            own, environment_path(own), spec.get("packages") or {}, deadline, compiled=_on_host()
+            own, cache.environment(own), spec.get("packages") or {}, deadline, compiled=_on_host()
         )
     ]
     if engine["kind"] == "preinstalled":
         preinstalled.check(engine, spec["variant"])
     elif engine["kind"] == "container":
-        cached.append(container.ensure(engine, spec["variant"], cache_folder() / "images", deadline))
-    cached.append(stores.ensure(spec.get("stores") or {}, stores_path(), deadline))
-    downloader = python_path(own)
+        cached.append(container.ensure(engine, spec["variant"], cache.folder() / "images", deadline))
+    cached.append(stores.ensure(spec.get("stores") or {}, cache.stores(), deadline))
+    downloader = cache.python(own)
     if spec["model"]["kind"] == "s3":
         packages = spec.get("packages") or {}
-        cached.append(environments.ensure(S3, environment_path(S3), packages, deadline))
-        downloader = python_path(S3)
-    model, there = models.ensure(spec["model"], models_path(), downloader, spec.get("secrets", {}), deadline)
+        cached.append(environments.ensure(S3, cache.environment(S3), packages, deadline))
+        downloader = cache.python(S3)
+    model, there = models.ensure(spec["model"], cache.models(), downloader, spec.get("secrets", {}), deadline)
     if _on_host():
         for needed in _read_by_services(own, engine, model):
             _check_open(needed)
     return {
-        "python": str(python_path(own)),
+        "python": str(cache.python(own)),
         "variant": spec["variant"],
         "cached": all((*cached, there)),
         "model": model,
     }
 
 
-def environment_path(variant: str, python: tuple[int, int] = sys.version_info[:2]) -> Path:
-    """Return the folder of `variant`'s environment for a Python, that which runs this; installed or not."""
-    return environments_path() / f"{variant}-py{python[0]}.{python[1]}-{lock_digest(variant)}"
-
-
-def installed_python(variant: str) -> Path:
-    """Return the Python of an environment of `variant` that is complete.
-
-    That is rather the one for the Python that runs this, but a host may have got another Python since.
-    Raises `BadInputError` for an unknown variant, `NodectlError` where there is none.
-    """
-    if variant not in environments.VARIANTS:
-        raise BadInputError(f"variant: {variant!r} is unknown; use one of {', '.join(environments.VARIANTS)}")
-    for python in dict.fromkeys([sys.version_info[:2], *reversed(PYTHONS)]):
-        if environments.is_complete(environment_path(variant, python)):
-            return environment_path(variant, python) / "bin" / "python"
-    raise NodectlError(
-        f"{environment_path(variant)}: the {variant} environment is not here; `nodectl install` makes it"
-    )
-
-
-def python_path(variant: str) -> Path:
-    """Return the Python of `variant`'s environment."""
-    return environment_path(variant) / "bin" / "python"
-
-
-def environments_path() -> Path:
-    """Return the folder of all environments."""
-    return cache_folder() / "env"
-
-
-def models_path() -> Path:
-    """Return the folder of the models."""
-    return cache_folder() / "models"
-
-
-def s3_models_path() -> Path:
-    """Return the folder of the models from S3, each below its bucket: `${s3}` in manifests."""
-    return models_path() / "s3"
-
-
-def generated_models_path() -> Path:
-    """Return the folder of the generated models, each below its name: `${models}` in manifests."""
-    return models.generated(models_path())
-
-
-def stores_path() -> Path:
-    """Return the folder of the releases of NATS and etcd."""
-    return cache_folder() / "stores"
-
-
-def cache_folder() -> Path:
-    """Return the folder that holds everything that an install makes."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "dynamo-multinode"
-
-
 def _on_host() -> bool:
     """Return whether this installs for a host, whose services run as a user of their own."""
-    return cache_folder() == HOST_CACHE
+    return cache.folder() == HOST_CACHE
 
 
 def _read_by_services(own: str, engine: Mapping[str, Any], model: str) -> list[Path]:
     """Return one file of each folder that services of a host need; root runs what is in containers."""
     if engine["kind"] == "container":
-        return [python_path(own)]
+        return [cache.python(own)]
     golden = [preinstalled.python_path(engine["path"])] if engine["kind"] == "preinstalled" else []
-    return [python_path(own), *golden, Path(model, "config.json")]
+    return [cache.python(own), *golden, Path(model, "config.json")]
 
 
 def _check_open(path: Path) -> None:
@@ -189,8 +136,8 @@ def _check(spec: Mapping[str, Any]) -> None:
             f"engine: expected {{kind}}, one of venv, preinstalled, container, got {engine!r}"
         )
     models.check(spec.get("model"))
-    if sys.version_info[:2] not in PYTHONS:
-        known = ", ".join(f"{major}.{minor}" for major, minor in PYTHONS)
+    if sys.version_info[:2] not in cache.PYTHONS:
+        known = ", ".join(f"{major}.{minor}" for major, minor in cache.PYTHONS)
         raise BadInputError(
             f"python: {sys.executable} is {sys.version.split()[0]}; run nodectl with one of {known}"
         )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from nodectl import container, install, models, preinstalled, stores
+from nodectl import cache, container, models, preinstalled, stores
 from nodectl.argv import PROGRAMS, Folders, argv, filled, is_own
 from nodectl.container import Mount
 from nodectl.errors import BadInputError
@@ -60,7 +60,7 @@ def _launch(name: str, service: Service, runtime: RuntimeSpec, folders: Folders,
 
 
 def _folders(runtime: RuntimeSpec, layout: Layout) -> Folders:
-    environment = install.environment_path(runtime.environment)
+    environment = cache.environment(runtime.environment)
     match runtime.engine:
         case ContainerEngine():
             engine = container.PYTHON
@@ -72,10 +72,10 @@ def _folders(runtime: RuntimeSpec, layout: Layout) -> Folders:
     return Folders(
         environment=environment,
         engine=engine,
-        stores={} if sources is None else stores.program_paths(sources, install.stores_path(), environment),
+        stores={} if sources is None else stores.program_paths(sources, cache.stores(), environment),
         data=layout.data,
-        models=install.generated_models_path(),
-        s3=install.s3_models_path(),
+        models=models.generated(cache.models()),
+        s3=cache.s3_models(),
     )
 
 
@@ -88,9 +88,9 @@ def _env(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
 
 def _contained_env(service: Service, runtime: RuntimeSpec, layout: Layout) -> dict[str, str]:
     """Return the environment within a container: its GPUs are all that it sees, the model is a mount."""
-    hub = models.hub_cache(runtime.model.model_dump(), install.models_path())
-    cache = {} if hub is None else {"HF_HUB_CACHE": str(hub)}
-    return {MARKER: str(layout.root)} | cache | _values(service)
+    hub = models.hub_cache(runtime.model.model_dump(), cache.models())
+    downloaded = {} if hub is None else {"HF_HUB_CACHE": str(hub)}
+    return {MARKER: str(layout.root)} | downloaded | _values(service)
 
 
 def _values(service: Service) -> dict[str, str]:
@@ -115,12 +115,12 @@ def _mounts(runtime: RuntimeSpec, layout: Layout) -> Iterator[Mount]:
     yield Mount(layout.data, writable=True)
     match runtime.model.kind:
         case "generated":
-            yield Mount(install.generated_models_path())
+            yield Mount(models.generated(cache.models()))
         case "path":
             yield Mount(Path(runtime.model.name))
         case "s3":
-            yield Mount(models.synced(install.s3_models_path(), runtime.model.name))
+            yield Mount(models.synced(cache.s3_models(), runtime.model.name))
         case "hub":
-            hub = models.hub_cache(runtime.model.model_dump(), install.models_path())
+            hub = models.hub_cache(runtime.model.model_dump(), cache.models())
             if hub is not None:
                 yield Mount(hub)

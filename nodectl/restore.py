@@ -10,7 +10,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
-from nodectl import install, nvme
+from nodectl import cache, install, nvme
 from nodectl.files import read_if_there
 from nodectl.layout import HOST_ROOTS, Layout
 from nodectl.steps import LIMIT_SECONDS, say
@@ -19,7 +19,7 @@ from nodectl.steps import LIMIT_SECONDS, say
 def main(argv: Sequence[str]) -> int:
     """Mount the cache, and install again what the nodes of this host were installed with."""
     argparse.ArgumentParser(prog="nodectl restore", description=main.__doc__).parse_args(argv)
-    nvme.ensure(install.cache_folder(), time.monotonic() + LIMIT_SECONDS)
+    nvme.ensure(cache.folder(), time.monotonic() + LIMIT_SECONDS)
     for root in sorted(HOST_ROOTS.glob("*/*")):
         layout = Layout(root)
         for spec in specs(layout):

@@ -17,6 +17,9 @@ NODE: Final = "node"
 S3: Final = "s3"
 """What synchronises a model from S3; made only where one comes from there."""
 
+VARIANTS: Final = (NODE, "mocker", "cpu", "gpu")
+"""Those that nodectl itself runs in."""
+
 _PIN: Final = re.compile(r"^([a-z0-9-]+)==([^ ;\\]+)", re.MULTILINE)
 
 

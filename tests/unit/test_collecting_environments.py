@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from nodectl import collect, environments, steps
+from nodectl.cache import marker
 from nodectl.layout import Layout
 
 HOUR = 3600.0
@@ -27,9 +28,9 @@ def environment(cache: Path, number: int, *, hours: float) -> Path:
     path = cache / f"gpu-py3.11-{number:012x}"
     (path / "bin").mkdir(parents=True)
     (path / "bin" / "python").symlink_to(sys.executable)
-    marker = environments.marker(path)
-    marker.touch()
-    os.utime(marker, (time.time() - hours * HOUR,) * 2)
+    made = marker(path)
+    made.touch()
+    os.utime(made, (time.time() - hours * HOUR,) * 2)
     return path
 
 
@@ -91,7 +92,7 @@ def test_what_an_install_just_asked_for_stays(cache: Path) -> None:
 
 def test_what_an_install_is_making_stays(cache: Path) -> None:
     half = environment(cache, 9, hours=900)
-    environments.marker(half).unlink()
+    marker(half).unlink()
     os.utime(half, (0, 0))
     for number in range(2):
         environment(cache, number, hours=2)

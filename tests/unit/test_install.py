@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from nodectl import install, lifetime, nvme, tinymodel
+from nodectl import cache, install, lifetime, nvme, tinymodel
 from nodectl.errors import NodectlError
 
 pytestmark = pytest.mark.timeout(60)
@@ -260,13 +260,13 @@ def host_cache(monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     with tempfile.TemporaryDirectory(dir="/tmp") as folder:
         Path(folder).chmod(0o755)
         monkeypatch.setenv("XDG_CACHE_HOME", folder)
-        cache = Path(folder, "dynamo-multinode")
-        monkeypatch.setattr(install, "HOST_CACHE", cache)
-        programs = install.environment_path("mocker") / "bin"
+        own = Path(folder, "dynamo-multinode")
+        monkeypatch.setattr(install, "HOST_CACHE", own)
+        programs = cache.environment("mocker") / "bin"
         programs.mkdir(parents=True)
         (programs / "python").touch()
         (programs.parent / ".complete").touch()
-        yield cache
+        yield own
 
 
 def test_a_model_that_the_services_of_a_host_cannot_read_is_refused(host_cache: Path) -> None:
@@ -295,11 +295,11 @@ def test_a_hosts_lifetime_holds_whatever_fails_after_it(
 
 
 def test_a_host_that_got_another_python_keeps_the_environment_that_it_has(host_cache: Path) -> None:
-    mine = install.environment_path("mocker")
-    other = install.environment_path("mocker", next(p for p in install.PYTHONS if p != sys.version_info[:2]))
-    assert install.installed_python("mocker") == mine / "bin/python"
+    mine = cache.environment("mocker")
+    other = cache.environment("mocker", next(p for p in cache.PYTHONS if p != sys.version_info[:2]))
+    assert cache.installed_python("mocker") == mine / "bin/python"
     mine.rename(other)
-    assert install.installed_python("mocker") == other / "bin/python"
+    assert cache.installed_python("mocker") == other / "bin/python"
     other.rename(mine.with_name("elsewhere"))
     with pytest.raises(NodectlError, match="`nodectl install` makes it"):
-        install.installed_python("mocker")
+        cache.installed_python("mocker")

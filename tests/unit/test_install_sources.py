@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from nodectl import environments, preinstalled
+from nodectl import cache, environments, preinstalled
 from nodectl.errors import BadInputError, NodectlError
 
 pytestmark = pytest.mark.timeout(120)
@@ -68,7 +68,7 @@ def test_a_wheel_that_is_not_the_locked_one_is_refused(wheels: Path, tmp_path: P
         archive.writestr("more.py", "")
     with pytest.raises(NodectlError, match=r"pip: exited with \d+(.|\n)*[Hh]ash mismatch"):
         ensure(tmp_path / "cache" / "env" / "node", wheels)
-    assert not environments.is_complete(tmp_path / "cache" / "env" / "node")
+    assert not cache.is_complete(tmp_path / "cache" / "env" / "node")
 
 
 def test_a_folder_of_wheels_that_is_not_there_is_named(tmp_path: Path) -> None:

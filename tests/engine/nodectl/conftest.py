@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nodectl import install
+from nodectl.cache import environment
 from tests.engine.nodectl.node import Node
 
 
@@ -16,9 +16,9 @@ def cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A user cache that holds the `mocker` environment: the one that runs the tests."""
     folder = tmp_path / "cache"
     monkeypatch.setenv("XDG_CACHE_HOME", str(folder))
-    environment = install.environment_path("mocker")
-    environment.parent.mkdir(parents=True)
-    environment.symlink_to(sys.prefix)
+    made = environment("mocker")
+    made.parent.mkdir(parents=True)
+    made.symlink_to(sys.prefix)
     return folder
 
 

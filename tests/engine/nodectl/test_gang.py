@@ -11,7 +11,7 @@ from typing import Any
 import psutil
 import pytest
 
-from nodectl import install
+from nodectl import cache, install
 from nodectl.supervisord import Supervisord
 from tests.engine.nodectl.node import RUNTIME, Node, alive, eventually
 
@@ -87,7 +87,7 @@ class Engine:
 def installed() -> Path:
     """The user cache with the real `mocker` environment, which holds etcd."""
     install.install(RUNTIME)
-    return install.cache_folder().parent
+    return cache.folder().parent
 
 
 @pytest.fixture
