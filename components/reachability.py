@@ -6,7 +6,7 @@ import pulumi
 
 from components.node import Node
 from components.nodectl import nodectl
-from nodectl.manifest import ProbeSpec
+from nodectl.probespec import ProbeSpec
 
 
 @dataclass(frozen=True)
@@ -23,5 +23,5 @@ class NodeReach(pulumi.ComponentResource):
     def __init__(self, name: str, args: NodeReachArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:node:Reach", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        nodectl(f"{name}-probe", args.node, "probe", args.spec.model_dump_json(), child)
+        nodectl(f"{name}-probe", args.node, "probe", args.spec.written(), child)
         self.register_outputs({})

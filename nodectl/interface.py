@@ -5,8 +5,6 @@ import socket
 from collections.abc import Mapping
 from typing import Final
 
-import psutil
-
 from nodectl.errors import BadInputError
 
 TOKEN: Final = "${interface}"  # noqa: S105 - no secret
@@ -20,6 +18,8 @@ def with_interface(value: str, env: Mapping[str, str]) -> str:
     """
     if TOKEN not in value or _ADDRESS not in env:
         return value
+    import psutil  # noqa: PLC0415 - few services have the token, and every apply would wait for it
+
     address = ipaddress.IPv4Address(env[_ADDRESS])
     for name, found in psutil.net_if_addrs().items():
         for one in found:

@@ -285,32 +285,6 @@ class Manifest(Wire):
     model_config = ConfigDict(extra="forbid", frozen=True, populate_by_name=True, serialize_by_alias=True)
 
 
-class ProbeTarget(Wire):
-    """A port of another node that a node needs."""
-
-    node: str
-    endpoint: HostPort
-    why: str
-
-
-class TransferSpec(Wire):
-    """A worker of the node whose log must show that it moves KV blocks by `backend`."""
-
-    service: ServiceName
-    backend: str = Field(description="NIXL's name of it")
-    ready: Ready
-    revision: str = Field(description="digest of how the worker is started: another one is looked at anew")
-
-
-class ProbeSpec(Wire):
-    """What one node must be able to connect to, and with what."""
-
-    node: str
-    targets: list[ProbeTarget]
-    seconds: int = Field(gt=0, description="how long a way may take to open")
-    transfers: list[TransferSpec] = Field(default_factory=list, exclude_if=lambda wanted: not wanted)
-
-
 class ProofInstance(Wire):
     """One worker that the plan wants: where it must be listed, and whom to ask about its health."""
 

@@ -1,17 +1,14 @@
 """`nodectl status`: what every service of a node does."""
 
-import http.client
 import json
-import socket
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from typing import Final
-from urllib.parse import urlsplit
 
 from pydantic import ValidationError
 
-from nodectl import supervision
+from nodectl import health, supervision
 from nodectl.errors import NodectlError
 from nodectl.files import read_if_there
 from nodectl.layout import Layout
@@ -19,7 +16,6 @@ from nodectl.manifest import Manifest, Ready
 from nodectl.options import parser as node_parser
 from nodectl.supervisor import State
 
-_PROBE_SECONDS: Final = 2.0
 _ABSENT: Final = State("stopped")
 
 
@@ -72,24 +68,9 @@ def status(manifest: Manifest, states: Mapping[str, State]) -> dict[str, Service
 
 def is_ready(ready: Ready) -> bool:
     """Return whether a service shows that it is ready; the supervisor knows whether its process lives."""
-    try:
-        if ready.http is not None:
-            return _answers(ready.http)
-        if ready.endpoint is not None:
-            socket.create_connection(ready.endpoint, timeout=_PROBE_SECONDS).close()
-    except (OSError, http.client.HTTPException):
-        return False
-    return True
-
-
-def _answers(url: str) -> bool:
-    parts = urlsplit(url)
-    connection = http.client.HTTPConnection(parts.netloc, timeout=_PROBE_SECONDS)
-    try:
-        connection.request("GET", parts.path or "/")
-        return connection.getresponse().status == http.client.OK
-    finally:
-        connection.close()
+    if ready.http is not None:
+        return health.answers(ready.http)
+    return ready.endpoint is None or health.listens(ready.endpoint)
 
 
 def _table(services: Mapping[str, ServiceStatus]) -> str:

@@ -1,6 +1,7 @@
 """Whether a worker moves KV blocks by the backend that it was told to: NIXL falls back in silence.
 
 Requests are answered all the same then, and wait tens of times as long for their first token.
+Standard library only, as all of `nodectl probe`.
 """
 
 import re
@@ -8,9 +9,9 @@ import subprocess
 import time
 from typing import Final
 
+from nodectl import health
 from nodectl.errors import NodectlError, TimedOutError
-from nodectl.manifest import TransferSpec
-from nodectl.status import is_ready
+from nodectl.probespec import Transfer
 from nodectl.systemd import systemctl
 from nodectl.unitfile import PREFIX, unit_files
 
@@ -21,15 +22,15 @@ _SILENT: Final = "its log says nothing about transfers"
 _ABOUT: Final = re.compile(r"nixl|libfabric|\bUCX\b|\befa\b", re.IGNORECASE)
 
 
-def see(node: str, wanted: TransferSpec) -> None:
+def see(node: str, wanted: Transfer) -> None:
     """Wait for the worker to be healthy, and see its backend in the log of its present life.
 
     Raises `NodectlError`, with what the log says about transfers, where it has another.
     """
-    deadline = time.monotonic() + wanted.ready.seconds
-    while not is_ready(wanted.ready):
+    deadline = time.monotonic() + wanted.seconds
+    while not health.answers(wanted.health):
         if time.monotonic() > deadline:
-            raise TimedOutError(f"{wanted.service} on {node} was not healthy within {wanted.ready.seconds} s")
+            raise TimedOutError(f"{wanted.service} on {node} was not healthy within {wanted.seconds} s")
         time.sleep(_POLL)
     lines = _log(_unit(node, wanted.service))
     if any(f"Backend {wanted.backend} was instantiated" in line for line in lines):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final
 
-from nodectl.manifest import ProbeSpec, ProbeTarget, Ready, TransferSpec
+from nodectl.probespec import ProbeSpec, ProbeTarget, Transfer
 from planning import commands, ports
 from planning.commands import Site
 from planning.fabric import BACKEND, uses_libfabric
@@ -40,13 +40,14 @@ def probe_spec(plan: Plan, addresses: Mapping[str, str], node: str) -> ProbeSpec
     return ProbeSpec(node=node, targets=targets, seconds=_SECONDS, transfers=transfers)
 
 
-def _transfer(site: Site, engine: Engine) -> TransferSpec:
+def _transfer(site: Site, engine: Engine) -> Transfer:
     command = commands.worker(site, engine, 0, dict(worker_roles(site.settings))[engine.role])
     first = engine.ranks[0]
     system = f"{site.addresses[first.node]}:{ports.of_slot(first.slot).system}"
-    return TransferSpec(
+    return Transfer(
         service=engine.name,
         backend=BACKEND,
-        ready=Ready(http=f"http://{system}/health", seconds=START_SECONDS[site.plan.runtime.variant]),
+        health=f"http://{system}/health",
+        seconds=START_SECONDS[site.plan.runtime.variant],
         revision=digest([command.module, command.flags, command.env, engine_part(site.plan.runtime)]),
     )

@@ -13,7 +13,7 @@ PROJECT = Path(__file__).parents[2]
 ALLOWED = {
     "nodectl": {"nodectl"},
     "settings": {"settings", "nodectl.manifest"},
-    "planning": {"planning", "settings", "nodectl.manifest", "nodectl.versions"},
+    "planning": {"planning", "settings", "nodectl.manifest", "nodectl.probespec", "nodectl.versions"},
     "reach": {"reach"},
     "account": {"account", "planning", "settings"},
     "components": {"components", "account", "planning", "settings", "nodectl", "reach"},

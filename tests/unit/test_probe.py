@@ -6,7 +6,8 @@ from collections.abc import Iterator
 import pytest
 
 from nodectl import probe
-from nodectl.manifest import ProbeSpec, ProbeTarget
+from nodectl.errors import BadInputError
+from nodectl.probespec import ProbeSpec, ProbeTarget
 from planning import plan, probe_spec
 from tests.unit.plan_examples import addresses, disagg, settings
 
@@ -66,3 +67,14 @@ def test_a_closed_way_is_told_with_what_it_is_for(monkeypatch: pytest.MonkeyPatc
         "  gpu-2 10.0.0.2:9401  No route to host; for: requests",
         "open them between these machines (docs/ports.md), or let `firewall: manage` do it on each",
     ]
+
+
+def test_a_spec_is_read_as_it_was_written_and_anything_else_is_refused_without_repeating_it() -> None:
+    made = plan(disagg())
+    spec = probe_spec(made, addresses(made), "node-1")
+    assert ProbeSpec.read(spec.written()) == spec
+    for wrong in ("", "[]", "{}", spec.written().replace('"why"', '"hf_secret"')):
+        with pytest.raises(BadInputError) as refusal:
+            ProbeSpec.read(wrong)
+        assert "expected a probe spec" in str(refusal.value)
+        assert "hf_secret" not in str(refusal.value)

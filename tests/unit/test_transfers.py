@@ -7,7 +7,7 @@ import pytest
 
 from nodectl import transfers, unitfile
 from nodectl.errors import NodectlError, TimedOutError
-from nodectl.manifest import Ready, TransferSpec
+from nodectl.probespec import Transfer
 from planning import plan, probe_spec
 from settings import Settings
 from tests.unit import cloud_standins as cloud
@@ -40,10 +40,8 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubPrograms:
     return found
 
 
-def wanted(url: str, service: str = "decode-0", seconds: int = 1) -> TransferSpec:
-    return TransferSpec(
-        service=service, backend="LIBFABRIC", ready=Ready(http=f"{url}/health", seconds=seconds), revision="x"
-    )
+def wanted(url: str, service: str = "decode-0", seconds: int = 1) -> Transfer:
+    return Transfer(service, "LIBFABRIC", f"{url}/health", seconds, revision="x")
 
 
 def test_a_worker_whose_log_has_the_backend_is_taken(programs: StubPrograms, worker: Frontend) -> None:
@@ -79,23 +77,23 @@ def test_a_worker_that_is_not_here_is_told(programs: StubPrograms, worker: Front
         transfers.see("node-2", wanted(worker.url, "prefill-0"))
 
 
-def looked_at(of: Settings, node: str) -> list[TransferSpec]:
+def looked_at(of: Settings, node: str) -> list[Transfer]:
     planned = plan(of)
-    return probe_spec(planned, addresses(planned), node).transfers
+    return list(probe_spec(planned, addresses(planned), node).transfers)
 
 
 def test_each_node_looks_at_its_own_workers_where_they_have_efa() -> None:
     assert [one.service for one in looked_at(REAL, "node-1")] == ["prefill-0"]
     (decode,) = looked_at(REAL, "node-2")
     assert (decode.service, decode.backend) == ("decode-0", "LIBFABRIC")
-    assert decode.ready.http == "http://10.0.0.2:9090/health"
+    assert decode.health == "http://10.0.0.2:9090/health"
 
 
 def test_without_efa_there_is_nothing_to_look_at_and_the_spec_says_nothing_of_it() -> None:
     off = real("disagg", {"prefill": ONE, "decode": ONE}, target=TARGET | {"efa": False})
     for of in (off, disagg()):
         planned = plan(of)
-        assert "transfers" not in probe_spec(planned, addresses(planned), "node-1").model_dump(mode="json")
+        assert "transfers" not in probe_spec(planned, addresses(planned), "node-1").written()
 
 
 def test_a_worker_that_is_started_otherwise_is_looked_at_again() -> None:
