@@ -7,7 +7,6 @@ import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
 
 import planning
-from components.account import ask_account
 from components.hosts import host_addresses, host_nodes
 from components.local import local_addresses, local_nodes
 from components.loopback import PortsTakenError
@@ -28,8 +27,11 @@ def _aws_addresses(plan: Plan) -> Mapping[str, str]:
 
 def _aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
     check(aws_target(plan))
+    # what follows takes long to load, and Pulumi's AWS SDK seconds
+    from components.account import ask_account  # noqa: PLC0415
+
     ask_account(plan)
-    from components.aws.nodes import aws_nodes  # noqa: PLC0415 - Pulumi's AWS SDK takes seconds to load
+    from components.aws.nodes import aws_nodes  # noqa: PLC0415
 
     return aws_nodes(plan, addresses)
 

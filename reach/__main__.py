@@ -8,12 +8,11 @@ import argparse
 import signal
 import sys
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 
-from reach import access
+from reach.errors import ReachError
 from reach.host import Host
-from reach.run import ReachError, nodectl
+from reach.run import nodectl
 
 
 def main(argv: Sequence[str]) -> int:
@@ -30,12 +29,8 @@ def main(argv: Sequence[str]) -> int:
     )
     try:
         if options.access is not None:
-            way = access.way(options.access, options.name)
-            host = replace(host, bastion=way.bastion, known_hosts=way.known_hosts, way=way)
+            host = _on_aws(host, options.access)
         done = nodectl(host, arguments, _stdin())
-    except access.NoAccessError as error:
-        print(error, file=sys.stderr)
-        return 1
     except ReachError as error:
         if options.gone_is_fine and error.gone:
             print(f"{error}. What this stack put there stays there.", file=sys.stderr)
@@ -44,6 +39,13 @@ def main(argv: Sequence[str]) -> int:
         return 1
     sys.stdout.buffer.write(done.stdout)
     return done.code
+
+
+def _on_aws(host: Host, folder: Path) -> Host:
+    from reach import access  # noqa: PLC0415 - every command on any other host would wait for it
+
+    way = access.way(folder, host.name)
+    return host._replace(bastion=way.bastion, known_hosts=way.known_hosts, way=way)
 
 
 def _parsed(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:

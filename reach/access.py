@@ -14,6 +14,8 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
+from reach.errors import NoAccessError
+
 LOGIN_KEY: Final = "login-key"
 HOST_KEY: Final = "host-key"
 """Names of the two resources that hold what GENERATE printed."""
@@ -36,10 +38,6 @@ _PROGRAMS: Final = {
     "systems-manager/latest/userguide/session-manager-working-with-install-plugin.html",
 }
 """What `access: ssm` needs on the operator's machine, and what it is part of."""
-
-
-class NoAccessError(Exception):
-    """Nodes cannot be reached from here; the text says what to do."""
 
 
 def private_part(pair: str) -> str:

@@ -3,11 +3,11 @@
 import os
 import shlex
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reach.access import Way
+if TYPE_CHECKING:
+    from reach.access import Way
 
 KEY_FILE: Final = "DYNAMO_MULTINODE_SSH_KEY"
 """Environment name: a private key file of the operator's; otherwise the agent and ~/.ssh are asked."""
@@ -18,8 +18,7 @@ ALIVE_COUNT: Final = 6
 """A host that says nothing for 30 s, in the middle of a command too, counts as lost."""
 
 
-@dataclass(frozen=True)
-class Host:
+class Host(NamedTuple):
     """Where a host is, who logs in, through which bastion, and by which key it shows who it is.
 
     None leaves a choice to the operator's SSH configuration, as for plain `ssh HOST`.
@@ -34,7 +33,7 @@ class Host:
     host_key: str | None = None
     """Type and key; None: recorded in `known_hosts` at the first connection."""
     known_hosts: Path | None = None
-    way: Way | None = None
+    way: "Way | None" = None
     """How an instance of a stack on AWS is reached; it stands in place of bastion, key and known_hosts."""
 
     def arguments(self) -> list[str]:

@@ -2,10 +2,12 @@
 
 import re
 from collections.abc import Sequence
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
-from reach.access import Way
 from reach.host import KEY_FILE, Host
+
+if TYPE_CHECKING:
+    from reach.access import Way
 
 _CAUSES: Final = (
     (
@@ -47,7 +49,7 @@ _CAUSES: Final = (
 )
 
 
-def unreachable(host: Host, way: Way, said: Sequence[str], last: str) -> str:
+def unreachable(host: Host, way: "Way", said: Sequence[str], last: str) -> str:
     """Return why no command was started on the instance; `last` is the last line that ssh `said`."""
     text = "\n".join(said)
     for pattern, cause in _CAUSES:
@@ -62,7 +64,7 @@ def unreachable(host: Host, way: Way, said: Sequence[str], last: str) -> str:
     return f"{host.place} cannot be reached: {last}"
 
 
-def _key(way: Way) -> str:
+def _key(way: "Way") -> str:
     if way.key is not None:
         return f"the stack's key: run `scripts/access {way.known_hosts.parents[1].name}`"
     return f"your keys: offer the private key of `target.keyPair`, by ssh-agent or {KEY_FILE}"

@@ -5,8 +5,9 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
+from reach.errors import ReachError
 from reach.host import Host
-from reach.run import ReachError, greet
+from reach.run import greet
 
 _AT_ONCE: Final = 32
 

@@ -7,11 +7,11 @@ import tempfile
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 from reach import diagnosis, release
+from reach.errors import ReachError
 from reach.host import Host
 from reach.quoting import remote
 
@@ -82,16 +82,7 @@ archive, and the archive; what is unpacked gets its name as one step: a folder o
 """
 
 
-class ReachError(Exception):
-    """A command could not be run on a host; the text says why and what to do. `gone`: it may be no more."""
-
-    def __init__(self, text: str, *, gone: bool = False) -> None:
-        super().__init__(text)
-        self.gone = gone
-
-
-@dataclass(frozen=True)
-class Done:
+class Done(NamedTuple):
     """How a command on a host ended."""
 
     code: int

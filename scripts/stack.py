@@ -26,7 +26,7 @@ from components.backend import UnknownBackendError, backend, recorded
 from planning.aws.state import kept_on_this_machine, local_state
 from planning.rehearsal import rehearsal
 from reach import access as reach_access
-from reach.access import NoAccessError
+from reach.errors import NoAccessError
 from scripts import fleet, instances, nodes
 from scripts.toolchain.shell import PASSPHRASE, SALT
 from settings.aws import AwsTarget

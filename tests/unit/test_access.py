@@ -11,9 +11,10 @@ import pytest
 
 from reach import access, diagnosis, run
 from reach.__main__ import main
-from reach.access import NoAccessError, Route, Way, keep, kept, way
+from reach.access import Route, Way, keep, kept, way
+from reach.errors import NoAccessError, ReachError
 from reach.host import KEY_FILE, Host
-from reach.run import ReachError, nodectl
+from reach.run import nodectl
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAgEGNedF3RWLspf6t5OrXdXCwd1HeDFeDRTCchXS9r"
@@ -53,7 +54,7 @@ def host(**changes: object) -> Host:
     """Return node-2 of a stack as it is reached through the head."""
     how = Way(Path(".run/disagg/access/key"), Path(".run/disagg/access/known_hosts"), None, None, 0.0)
     found = Host("node-2", "10.42.0.12", user="ubuntu", bastion="ubuntu@198.51.100.7", way=how)
-    return replace(found, **changes)  # type: ignore[arg-type]
+    return found._replace(**changes)  # type: ignore[arg-type]
 
 
 def test_a_key_pair_that_was_generated_comes_apart(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import yaml
 from account import power
 from account.login import Login
 from reach import access
+from reach.errors import NoAccessError
 from scripts import fleet
 from scripts import stack as stack_script
 from scripts.fleet import Kept, explained, gone, kept, pause, place, wake
@@ -215,7 +216,7 @@ def test_nodes_that_were_started_are_set_up_again_and_given_the_time_to_boot(
 
 
 def test_a_folder_that_does_not_say_how_nodes_are_reached_is_said(project: Path) -> None:
-    with pytest.raises(access.NoAccessError, match="scripts/access disagg"):
+    with pytest.raises(NoAccessError, match="scripts/access disagg"):
         access.boots(access.folder_of("disagg"), ["node-1"])
 
 

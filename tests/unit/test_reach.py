@@ -12,9 +12,10 @@ import pytest
 
 from reach import diagnosis, known, release
 from reach.__main__ import main
+from reach.errors import ReachError
 from reach.host import KEY_FILE, Host
 from reach.quoting import remote
-from reach.run import ReachError, nodectl
+from reach.run import nodectl
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAgEGNedF3RWLspf6t5OrXdXCwd1HeDFeDRTCchXS9r"
 ODD = [
