@@ -47,7 +47,9 @@ route = ec2.Route(
     "route",
     **inputs("route", route_table_id=table.id, destination_cidr_block=ROUTE, gateway_id=gateway.id),
 )
-ec2.RouteTableAssociation("association", subnet_id=subnet.id, route_table_id=table.id)
+ec2.RouteTableAssociation(
+    "association", **inputs("association", subnet_id=subnet.id, route_table_id=table.id)
+)
 endpoint = ec2.VpcEndpoint(
     "endpoint",
     **inputs(

@@ -118,6 +118,28 @@ def test_changes_in_place_reach_aws(stack: Everything) -> None:
     assert ("10.1.0.0/16", "SSH from there") in [(r.get("CidrIpv4"), r.get("Description")) for r in rules]
     groups = ec2.describe_placement_groups()["PlacementGroups"]
     assert {one["Key"]: one["Value"] for one in groups[0]["Tags"]} == other
+
+
+def test_an_instance_that_runs_another_version_than_the_latest_is_replaced(stack: Everything) -> None:
+    first = stack.project.outputs(STACK)["instance"]
+    stack.up({})
+    assert stack.project.outputs(STACK)["instance"] != first
+    assert stack.preview({}) == {}
+
+
+def test_a_subnet_that_moved_to_another_table_needs_a_new_association(stack: Everything) -> None:
+    ec2 = stack.cloud.client("ec2")
+    [network] = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.79.0.0/24"]}])["Vpcs"]
+    table = ec2.create_route_table(VpcId=network["VpcId"])["RouteTable"]["RouteTableId"]
+    moved = stack.up({"association": {"route_table_id": table}})
+    assert moved.steps()["association"] == "update"
+    [found] = ec2.describe_route_tables(RouteTableIds=[table])["RouteTables"]
+    [association] = found["Associations"]
+    assert association["SubnetId"]
+    stack.project.run("refresh", "--yes", "--stack", STACK)
+    assert stack.preview({}) == {"association": "create"}
+    ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
+    ec2.delete_route_table(RouteTableId=table)
     stack.up({})
 
 

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from plugins.command.protocol import provider_pb2
-from plugins.command.wire import UNKNOWN, write
+from plugins.command.wire import UNKNOWN, read, write
 from tests.aws.standin.server import DEFAULTS, Provider
 from tests.aws.standin.table import KINDS
 
@@ -37,6 +37,24 @@ CHANGES: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any], Sequence[
         {"destinationCidrBlock": "a"},
         {"destinationCidrBlock": "b"},
         ["destinationCidrBlock"],
+    ),
+    "the table of a subnet": (
+        "aws:ec2/routeTableAssociation:RouteTableAssociation",
+        {"subnetId": "a", "routeTableId": "a"},
+        {"subnetId": "a", "routeTableId": UNKNOWN},
+        UPDATE,
+    ),
+    "the subnet of a table": (
+        "aws:ec2/routeTableAssociation:RouteTableAssociation",
+        {"subnetId": "a", "routeTableId": "a"},
+        {"subnetId": "b", "routeTableId": "a"},
+        ["subnetId"],
+    ),
+    "the network of an internet gateway": (
+        "aws:ec2/internetGateway:InternetGateway",
+        {"vpcId": "a"},
+        {"vpcId": "b"},
+        UPDATE,
     ),
     "the tables of an endpoint in another order": (
         "aws:ec2/vpcEndpoint:VpcEndpoint",
@@ -111,6 +129,18 @@ CHANGES: Mapping[str, tuple[str, Mapping[str, Any], Mapping[str, Any], Sequence[
         INSTANCE,
         {"launchTemplate": TEMPLATE, "launchedVersion": "1"},
         {"launchTemplate": TEMPLATE | {"version": UNKNOWN}},
+        ["launchTemplate"],
+    ),
+    "a newer version than runs, as the last update saw": (
+        INSTANCE,
+        {"launchTemplate": TEMPLATE, "launchedVersion": "1"},
+        {"launchTemplate": TEMPLATE | {"version": "$Latest"}},
+        ["launchTemplate"],
+    ),
+    "the version that runs": (
+        INSTANCE,
+        {"launchTemplate": TEMPLATE | {"version": "$Latest"}, "launchedVersion": "1"},
+        {"launchTemplate": TEMPLATE},
         UPDATE,
     ),
 }
@@ -135,7 +165,9 @@ def test_a_resource_with_a_given_name_is_deleted_before_it_is_replaced() -> None
     old, new = {"name": "a", "description": "a"}, {"name": "a", "description": "b"}
     token = "aws:ec2/securityGroup:SecurityGroup"
     assert diff(token, old, new).deleteBeforeReplace
-    assert not diff(token, {**old, DEFAULTS: ["name"]}, new).deleteBeforeReplace
+    own = {DEFAULTS: ["name"]}
+    assert not diff(token, {**old, **own}, {**new, **own}).deleteBeforeReplace
+    assert not diff(token, old, {**new, "name": "its own", **own}).deleteBeforeReplace
 
 
 def test_a_name_of_its_own_is_kept() -> None:
@@ -151,6 +183,31 @@ def test_a_name_of_its_own_is_kept() -> None:
     assert first["name"].startswith("near-")
     assert first["name"] != other["name"]
     assert checked(first)["name"] == first["name"]
+
+
+@pytest.mark.parametrize(
+    ("inputs", "changed", "unknown"),
+    [
+        ({}, {"instanceType": "b"}, {"latestVersion"}),
+        ({"updateDefaultVersion": True}, {"instanceType": "b"}, {"latestVersion", "defaultVersion"}),
+        ({"updateDefaultVersion": True}, {"tags": {"a": "c"}}, {"latestVersion", "defaultVersion"}),
+        ({}, {"updateDefaultVersion": True}, {"defaultVersion"}),
+    ],
+)
+def test_a_preview_shows_the_versions_of_a_changed_template_as_unknown(
+    inputs: Mapping[str, Any], changed: Mapping[str, Any], unknown: set[str]
+) -> None:
+    old = {"name": "a", "instanceType": "a", "tags": {"a": "b"}, **inputs}
+    state = {**old, "latestVersion": 1, "defaultVersion": 1}
+    asked = provider_pb2.UpdateRequest(
+        type="aws:ec2/launchTemplate:LaunchTemplate",
+        olds=write(state),
+        old_inputs=write(old),
+        news=write({**old, **changed}),
+        preview=True,
+    )
+    answer = read(Provider().Update(asked, None).properties)
+    assert {key for key, value in answer.items() if value == UNKNOWN} == unknown
 
 
 def test_every_type_says_where_its_behaviour_is_written_down() -> None:

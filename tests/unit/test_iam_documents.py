@@ -37,7 +37,8 @@ NEEDS = {
     "SecurityGroupEgressRule": "AuthorizeSecurityGroupEgress ModifySecurityGroupRules "
     "RevokeSecurityGroupEgress",
     "KeyPair": "ImportKeyPair DeleteKeyPair",
-    "Role": "iam:CreateRole iam:GetRole iam:UpdateAssumeRolePolicy iam:TagRole iam:DeleteRole iam:PassRole",
+    "Role": "iam:CreateRole iam:GetRole iam:UpdateAssumeRolePolicy iam:TagRole iam:DeleteRole iam:PassRole "
+    "iam:UpdateRoleDescription",
     "RolePolicy": "iam:PutRolePolicy iam:GetRolePolicy iam:DeleteRolePolicy",
     "RolePolicyAttachment": "iam:AttachRolePolicy iam:ListAttachedRolePolicies iam:DetachRolePolicy",
     "InstanceProfile": "iam:CreateInstanceProfile iam:GetInstanceProfile iam:AddRoleToInstanceProfile "

@@ -8,7 +8,7 @@ from urllib.parse import unquote
 from botocore.exceptions import ClientError
 
 from tests.aws.standin import tags
-from tests.aws.standin.kinds import COMMON, Account, Kind, Properties, changed, given
+from tests.aws.standin.kinds import Account, Kind, Properties, changed, given
 
 _DOCS: Final = "terraform-provider-aws: internal/service/iam/{}, ForceNew"
 
@@ -40,7 +40,6 @@ _ROLE: Final = {
     "assumeRolePolicy": "AssumeRolePolicyDocument",
     "description": "Description",
     "path": "Path",
-    "maxSessionDuration": "MaxSessionDuration",
 }
 
 
@@ -73,9 +72,9 @@ def _document(found: Any, last: str | None) -> str:
 def _update_role(account: Account, identity: str, old: Properties, new: Properties) -> None:
     if changed(old, new, "assumeRolePolicy"):
         account.iam.update_assume_role_policy(RoleName=identity, PolicyDocument=new["assumeRolePolicy"])
-    if changed(old, new, "description", "maxSessionDuration"):
-        names = {key: _ROLE[key] for key in ("description", "maxSessionDuration")}
-        account.iam.update_role(RoleName=identity, **given(new, names))
+    if changed(old, new, "description"):
+        described = new.get("description", "")
+        account.iam.update_role_description(RoleName=identity, Description=described)
     _retag(account, "role", {"RoleName": identity}, old, new)
 
 
@@ -84,7 +83,7 @@ def _delete_role(account: Account, identity: str, state: Properties) -> None:
 
 
 ROLE: Final = Kind(
-    inputs=frozenset(_ROLE) | COMMON,
+    inputs=frozenset(_ROLE) | {"tags"},
     create=_create_role,
     read=_read_role,
     update=_update_role,
@@ -203,7 +202,7 @@ def _delete_profile(account: Account, identity: str, state: Properties) -> None:
 
 
 INSTANCE_PROFILE: Final = Kind(
-    inputs=frozenset({"name", "path", "role"}) | COMMON,
+    inputs=frozenset({"name", "path", "role"}) | {"tags"},
     create=_create_profile,
     read=_read_profile,
     update=_update_profile,

@@ -3,14 +3,14 @@
 import base64
 import binascii
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
 from botocore.exceptions import ClientError
 
 from plugins.command.wire import UNKNOWN
 from tests.aws.standin import tags
-from tests.aws.standin.kinds import COMMON, Account, Kind, Properties, changed, numbers
+from tests.aws.standin.kinds import Account, Kind, Properties, changed, numbers
 from tests.aws.standin.things import GONE
 
 _DATA: Final = {
@@ -36,8 +36,7 @@ _RENAMED: Final = {"securityGroups": "Groups", "vpcSecurityGroupIds": "SecurityG
 _WORDS: Final = {"true": True, "false": False}
 """Switches that the official provider takes as text, so that none can be told from false."""
 
-_QUIET: Final = frozenset({"name", "namePrefix", "description", "defaultVersion", "updateDefaultVersion"})
-"""Inputs whose change leaves the latest version as it is."""
+_SWITCH: Final = "updateDefaultVersion"
 
 
 def data(inputs: Properties) -> dict[str, Any]:
@@ -94,12 +93,11 @@ def _drifted(content: dict[str, Any], state: Properties) -> Properties:
 
 def _update_template(account: Account, identity: str, old: Properties, new: Properties) -> None:
     if changed(old, new, *_DATA):
-        answer = account.ec2.create_launch_template_version(
-            LaunchTemplateId=identity, LaunchTemplateData=data(new)
-        )
-        if new.get("updateDefaultVersion"):
-            number = str(answer["LaunchTemplateVersion"]["VersionNumber"])
-            account.ec2.modify_launch_template(LaunchTemplateId=identity, DefaultVersion=number)
+        account.ec2.create_launch_template_version(LaunchTemplateId=identity, LaunchTemplateData=data(new))
+    if new.get(_SWITCH):
+        [template] = account.ec2.describe_launch_templates(LaunchTemplateIds=[identity])["LaunchTemplates"]
+        latest = str(template["LatestVersionNumber"])
+        account.ec2.modify_launch_template(LaunchTemplateId=identity, DefaultVersion=latest)
     tags.update(account, identity, old, new)
 
 
@@ -108,8 +106,13 @@ def _delete_template(account: Account, identity: str, state: Properties) -> None
         account.ec2.delete_launch_template(LaunchTemplateId=identity)
 
 
-def _versions(changed: Iterable[str]) -> Iterable[str]:
-    return () if set(changed) <= _QUIET else ("latestVersion", "defaultVersion")
+def _versions(changed: Iterable[str], new: Properties) -> Iterable[str]:
+    """Name the versions that may change: the official provider counts tags in, though they make none."""
+    louder = set(changed) - {"name"}
+    if louder and new.get(_SWITCH):
+        yield "defaultVersion"
+    if louder - {_SWITCH}:
+        yield "latestVersion"
 
 
 def _template_wrong(inputs: Properties) -> dict[str, str]:
@@ -124,7 +127,7 @@ def _template_wrong(inputs: Properties) -> dict[str, str]:
 
 
 LAUNCH_TEMPLATE: Final = Kind(
-    inputs=frozenset(_DATA) | {"name", "description", "updateDefaultVersion"} | COMMON,
+    inputs=frozenset(_DATA) | {"name", _SWITCH, "tags"},
     create=_create_template,
     read=_read_template,
     update=_update_template,
@@ -136,10 +139,10 @@ LAUNCH_TEMPLATE: Final = Kind(
     source="terraform-provider-aws: internal/service/ec2/ec2_launch_template.go, ForceNew and CustomizeDiff",
 )
 
+_NAMED_VERSIONS: Final = {"$Latest": "LatestVersionNumber", "$Default": "DefaultVersionNumber"}
 _CAPACITY: Final = "InsufficientInstanceCapacity"
-_TRY_SECONDS: Final = 0.5
-_TRIES: Final = 4
-"""The official provider tries for as long as the resource's time limit says: tests need not wait for that."""
+_HASTE: Final = 1000
+"""Waits of the official provider are this many times as long: tests need not wait for capacity."""
 
 
 def _launch(account: Account, inputs: Properties) -> str:
@@ -148,14 +151,19 @@ def _launch(account: Account, inputs: Properties) -> str:
     asked["TagSpecifications"] = [
         {"ResourceType": kind, "Tags": tags.listed(found)} for kind, found in kinds.items() if found
     ]
-    for last in [False] * (_TRIES - 1) + [True]:
+    for attempt in range(1, account.attempts + 1):
         try:
             return str(account.ec2.run_instances(**asked)["Instances"][0]["InstanceId"])
         except ClientError as error:
-            if last or error.response["Error"]["Code"] != _CAPACITY:
+            if attempt == account.attempts or error.response["Error"]["Code"] != _CAPACITY:
                 raise
-            time.sleep(_TRY_SECONDS)
+            time.sleep(_wait(attempt) / _HASTE)
     raise AssertionError("the last try returns or raises")
+
+
+def _wait(attempt: int) -> float:
+    """Return the seconds after an attempt, on average: internal/conns/backoff.go, v1CompatibleBackoff."""
+    return min(2.0**attempt * 0.045, 225)
 
 
 def _from(inputs: Properties) -> dict[str, str]:
@@ -198,10 +206,21 @@ def _read_instance(account: Account, identity: str, state: Properties) -> Proper
         "privateIp": instance["PrivateIpAddress"],
         "publicIp": instance.get("PublicIpAddress", ""),
         "subnetId": primary["SubnetId"],
-        # which version it was launched from; `launchTemplate` keeps what was asked for
-        "launchedVersion": own.get("aws:ec2launchtemplate:version", ""),
+        **_launched(account, own, state),
         **tags.mapped(instance.get("Tags", [])),
     }
+
+
+def _launched(account: Account, own: Mapping[str, str], state: Properties) -> Properties:
+    """Return the version that it runs, which takes the place of `$Latest` and `$Default` that are others."""
+    running, asked = own.get("aws:ec2launchtemplate:version", ""), state.get("launchTemplate") or {}
+    key = _NAMED_VERSIONS.get(str(asked.get("version")))
+    if key is not None:
+        identity = own["aws:ec2launchtemplate:id"]
+        found = account.ec2.describe_launch_templates(LaunchTemplateIds=[identity])["LaunchTemplates"]
+        if found and str(found[0][key]) != running:
+            return {"launchTemplate": {**asked, "version": running}, "launchedVersion": running}
+    return {"launchedVersion": running}
 
 
 def _update_instance(account: Account, identity: str, old: Properties, new: Properties) -> None:
@@ -219,20 +238,21 @@ def _terminate(account: Account, identity: str, state: Properties) -> None:
 
 
 def _another_template(old: Properties, new: Properties) -> Iterable[str]:
-    """Name the launch template when it is another, or when its version is known and not the running one.
+    """Name the launch template when it is another, or when another version is asked for than runs.
 
-    A version that only the update itself will know previews as an update, and then replaces.
+    A version that only the update itself will know counts as another. So does `$Latest` in place of a number,
+    for which the official provider asks EC2.
     """
     before, after = old.get("launchTemplate") or {}, new.get("launchTemplate") or {}
     if any(before.get(key) != after.get(key) for key in ("id", "name")):
         return ("launchTemplate",)
     versions = [str(numbers(one.get("version"))) for one in (before, after)]
-    known = versions[0] != versions[1] and versions[1] != UNKNOWN
-    return ("launchTemplate",) if known and versions[1] != old.get("launchedVersion") else ()
+    another = versions[0] != versions[1] and versions[1] != old.get("launchedVersion")
+    return ("launchTemplate",) if another else ()
 
 
 INSTANCE: Final = Kind(
-    inputs=frozenset({"launchTemplate", "volumeTags"}) | COMMON,
+    inputs=frozenset({"launchTemplate", "volumeTags", "tags"}),
     create=_launch,
     read=_read_instance,
     update=_update_instance,

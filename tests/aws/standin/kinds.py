@@ -8,20 +8,21 @@ import threading
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any, Final
+from typing import Any
 
 import boto3
 
 Properties = dict[str, Any]
 
-COMMON: Final = frozenset({"tags", "region"})
-
 
 class Account:
     """Clients of one account and region; the environment says where it is and who asks."""
 
-    def __init__(self, region: str, profile: str | None = None) -> None:
-        self.region = region
+    attempts: int
+    """How often EC2 is asked for an instance that it has no capacity for."""
+
+    def __init__(self, region: str, profile: str | None, attempts: int) -> None:
+        self.region, self.attempts = region, attempts
         self._session = boto3.Session(region_name=region, profile_name=profile)
         self._clients: dict[str, Any] = {}
         self._alone = threading.Lock()
@@ -61,8 +62,14 @@ class Account:
 
 def no_update(account: Account, identity: str, old: Properties, new: Properties) -> None:
     """Refuse: the table says that every change makes a new resource, or that none is known."""
-    changed = sorted(key for key in old.keys() | new.keys() if old.get(key) != new.get(key))
-    raise NotImplementedError(f"the stand-in does not change {', '.join(changed)} in place")
+    refuse_changes(old, new, *(old.keys() | new.keys()))
+
+
+def refuse_changes(old: Properties, new: Properties, *keys: str) -> None:
+    """Raise NotImplementedError where one of these inputs changed, which the official provider changes."""
+    found = sorted(key for key in keys if changed(old, new, key))
+    if found:
+        raise NotImplementedError(f"the stand-in does not change {', '.join(found)} in place")
 
 
 @dataclass(frozen=True)
@@ -80,13 +87,13 @@ class Kind:
     replaces: frozenset[str] = frozenset()
     """Inputs whose change makes a new resource."""
     replaced: Callable[[Properties, Properties], Iterable[str]] = lambda _old, _new: ()
-    """More of them, which depend on the values: the old state and the new inputs."""
+    """More of them, which depend on values: those of the state, and the new inputs."""
     sets: frozenset[str] = frozenset()
     """Inputs whose order means nothing."""
     named: str | None = None
     """Input that gets a name of the resource's own where none is given."""
-    renewed: Callable[[Iterable[str]], Iterable[str]] = lambda _changed: ()
-    """Outputs that a change of these inputs may change: unknown in a preview."""
+    renewed: Callable[[Iterable[str], Properties], Iterable[str]] = lambda _changed, _new: ()
+    """Outputs that a change of these inputs to the new ones may change: unknown in a preview."""
     wrong: Callable[[Properties], Mapping[str, str]] = field(default=lambda _inputs: {})
     """What is wrong with inputs, by name."""
 

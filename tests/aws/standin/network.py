@@ -4,7 +4,7 @@ import hashlib
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from tests.aws.standin.kinds import Account, Kind, Properties, changed, given
+from tests.aws.standin.kinds import Account, Kind, Properties, changed, given, refuse_changes
 from tests.aws.standin.things import Thing
 
 _DOCS: Final = "terraform-provider-aws: internal/service/ec2/{}, ForceNew"
@@ -40,12 +40,12 @@ def _vpc_more(account: Account, described: Mapping[str, Any], state: Properties)
 VPC: Final = Thing(
     "vpc",
     id="VpcId",
-    inputs={"cidrBlock": "CidrBlock", "instanceTenancy": "InstanceTenancy"},
+    inputs={"cidrBlock": "CidrBlock"},
     extra=frozenset(_SWITCHES),
     after=_vpc_made,
     changes=_vpc_changed,
     more=_vpc_more,
-    replaces=frozenset({"cidrBlock", "instanceTenancy"}),
+    replaces=frozenset({"cidrBlock"}),
     source=_DOCS.format("vpc_.go"),
 )
 
@@ -138,10 +138,19 @@ NAT_GATEWAY: Final = Thing(
     source=_DOCS.format("vpc_nat_gateway.go"),
 )
 
+
+def _end_associations(account: Account, identity: str, state: Properties) -> None:
+    """End the associations that are left, as the official provider does: those that an update made."""
+    table = ROUTE_TABLE.describe(account, identity)
+    for one in table["Associations"] if table else []:
+        account.ec2.disassociate_route_table(AssociationId=one["RouteTableAssociationId"])
+
+
 ROUTE_TABLE: Final = Thing(
     "route_table",
     id="RouteTableId",
     inputs={"vpcId": "VpcId"},
+    before=_end_associations,
     replaces=frozenset({"vpcId"}),
     source=_DOCS.format("vpc_route_table.go"),
 )
@@ -157,6 +166,7 @@ def _interface_asked(account: Account, inputs: Properties) -> dict[str, Any]:
 
 
 def _interface_changed(account: Account, identity: str, old: Properties, new: Properties) -> None:
+    refuse_changes(old, new, "privateIps")
     for keys, parameters in (
         (("securityGroups",), {"Groups": new.get("securityGroups", [])}),
         (("description",), {"Description": {"Value": new.get("description", "")}}),
@@ -168,7 +178,8 @@ def _interface_changed(account: Account, identity: str, old: Properties, new: Pr
 
 def _another_primary(old: Properties, new: Properties) -> Iterable[str]:
     """Name the addresses when the primary one is not among the new ones: it cannot be changed."""
-    return () if old.get("privateIp") in (new.get("privateIps") or []) else ("privateIps",)
+    wanted = new.get("privateIps")
+    return ("privateIps",) if wanted and old.get("privateIp") not in wanted else ()
 
 
 NETWORK_INTERFACE: Final = Thing(
@@ -192,6 +203,7 @@ NETWORK_INTERFACE: Final = Thing(
 
 
 def _endpoint_changed(account: Account, identity: str, old: Properties, new: Properties) -> None:
+    refuse_changes(old, new, "privateDnsEnabled", "subnetConfigurations")
     parameters: dict[str, Any] = {}
     for key, name in (
         ("routeTableIds", "RouteTableIds"),
@@ -317,7 +329,7 @@ def _delete_route(account: Account, identity: str, state: Properties) -> None:
 
 
 ROUTE: Final = Kind(
-    inputs=frozenset(_DESTINATION | _TARGETS) | {"region"},
+    inputs=frozenset(_DESTINATION | _TARGETS),
     create=_create_route,
     read=_read_route,
     update=_update_route,
@@ -340,18 +352,26 @@ def _association(account: Account, identity: str, state: Properties) -> Properti
     return None
 
 
+def _reassociate(account: Account, identity: str, old: Properties, new: Properties) -> None:
+    """Move the subnet to another table: EC2 gives the association another id, which Pulumi cannot keep.
+
+    So the next refresh finds none, as with the official provider (pulumi-aws issue 3911).
+    """
+    account.ec2.replace_route_table_association(AssociationId=identity, RouteTableId=new["routeTableId"])
+
+
 def _dissociate(account: Account, identity: str, state: Properties) -> None:
     if _association(account, identity, state) is not None:
         account.ec2.disassociate_route_table(AssociationId=identity)
 
 
 ROUTE_TABLE_ASSOCIATION: Final = Kind(
-    inputs=frozenset({"subnetId", "routeTableId", "region"}),
+    inputs=frozenset({"subnetId", "routeTableId"}),
     create=_associate,
     read=_association,
+    update=_reassociate,
     delete=_dissociate,
-    # the official provider moves a subnet to another table in place; this one does not need it
-    replaces=frozenset({"subnetId", "routeTableId"}),
+    replaces=frozenset({"subnetId"}),
     source=_DOCS.format("vpc_route_table_association.go"),
 )
 
@@ -379,7 +399,7 @@ def _end_lead(account: Account, identity: str, state: Properties) -> None:
 
 
 EIP_ASSOCIATION: Final = Kind(
-    inputs=frozenset(_LED) | {"region"},
+    inputs=frozenset(_LED),
     create=_lead,
     read=_led,
     delete=_end_lead,

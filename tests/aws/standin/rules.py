@@ -6,7 +6,7 @@ from typing import Any, Final, Literal
 from botocore.exceptions import ClientError
 
 from tests.aws.standin import tags
-from tests.aws.standin.kinds import COMMON, Account, Kind, Properties, changed, given
+from tests.aws.standin.kinds import Account, Kind, Properties, changed, given
 
 _SOURCES: Final = ("cidrIpv4", "cidrIpv6", "prefixListId", "referencedSecurityGroupId")
 _FLAT: Final = {
@@ -29,7 +29,7 @@ class Rule:
 
     def kind(self) -> Kind:
         return Kind(
-            inputs=frozenset(_FLAT) | {"securityGroupId", "referencedSecurityGroupId"} | COMMON,
+            inputs=frozenset(_FLAT) | {"securityGroupId", "referencedSecurityGroupId"} | {"tags"},
             create=self._create,
             read=self._read,
             update=self._update,

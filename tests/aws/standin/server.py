@@ -28,6 +28,13 @@ VERSION: Final = "7.51.1"
 DEFAULTS: Final = "__defaults"
 """Input that names those inputs which the provider chose itself, as in the official provider's state."""
 
+ATTEMPTS: Final = 25
+"""Of every request, where `aws:maxRetries` says no number; AWS_MAX_ATTEMPTS says nothing beside it.
+
+Source: terraform-provider-aws, internal/provider/sdkv2/provider.go; aws-sdk-go-base, GetAwsConfig, whose own
+number comes before the environment's.
+"""
+
 _SECRET: Final = "1b47061264138c4ac30d75fd1eb44270"
 _UNLIMITED: Final = [("grpc.max_receive_message_length", -1), ("grpc.max_send_message_length", -1)]
 _WORKERS: Final = 32
@@ -61,7 +68,8 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         region = given.get("region") or os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION")
         if not region:
             context.abort(grpc.StatusCode.INVALID_ARGUMENT, "Missing required configuration key: aws:region")
-        self._account = Account(str(region), given.get("profile"))
+        attempts = int(given.get("maxRetries") or ATTEMPTS)
+        self._account = Account(str(region), given.get("profile"), attempts)
         if not self._account.known:
             context.abort(
                 grpc.StatusCode.INVALID_ARGUMENT,
@@ -85,15 +93,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: Context) -> Any:
         kind = _kind(request.type, context)
         state, old, new = (wire.read(one) for one in (request.olds, request.old_inputs, request.news))
-        changed = _changed(kind, old, new)
-        replaces = sorted(set(changed) & (kind.replaces | set(kind.replaced(state, new))))
+        replaced = set(kind.replaced(state, new))
+        changed = sorted({*_changed(kind, old, new), *replaced})
+        replaces = sorted(set(changed) & kind.replaces | replaced)
         some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(
             changes=some if changed else none,
             diffs=changed,
             replaces=replaces,
-            # two of the same name cannot be
-            deleteBeforeReplace=bool(replaces and kind.named and kind.named not in old.get(DEFAULTS, ())),
+            # two of the same name cannot be: nameRequiresDeleteBeforeReplace of Pulumi's Terraform bridge
+            deleteBeforeReplace=bool(replaces and kind.named and kind.named not in new.get(DEFAULTS, ())),
         )
 
     def Create(self, request: Any, context: Context) -> Any:
@@ -110,7 +119,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         state, old, new = (wire.read(one) for one in (request.olds, request.old_inputs, request.news))
         kept = {key: value for key, value in state.items() if key not in old}
         if request.preview:
-            renewed = dict.fromkeys(kind.renewed(_changed(kind, old, new)), wire.UNKNOWN)
+            renewed = dict.fromkeys(kind.renewed(_changed(kind, old, new), new), wire.UNKNOWN)
             return provider_pb2.UpdateResponse(properties=wire.write({**kept, **new, **renewed}))
         _asked(context, "updating", lambda: kind.update(self._account, request.id, old, new))
         found = _asked(context, "reading", lambda: kind.read(self._account, request.id, {**kept, **new}))

@@ -7,7 +7,7 @@ from typing import Any, Final
 from botocore.exceptions import ClientError
 
 from tests.aws.standin import tags
-from tests.aws.standin.kinds import COMMON, Account, Kind, Properties, changed, given
+from tests.aws.standin.kinds import Account, Kind, Properties, changed, given
 
 GONE: Final = ("deleted", "deleting", "terminated", "shutting-down")
 
@@ -58,7 +58,7 @@ class Thing:
     def kind(self) -> Kind:
         """Return it as the server takes it."""
         return Kind(
-            inputs=frozenset(self.inputs) | self.extra | COMMON,
+            inputs=frozenset(self.inputs) | self.extra | {"tags"},
             create=self._create,
             read=self._read,
             delete=self._delete,
