@@ -33,6 +33,7 @@ def launch(backend: Backend, state: State, request: Request) -> None:
     _placement(state, request, backend, zone)
     _quota(backend, state, request, instance_type)
     if (instance_type, zone) in state.sold_out and not reservation(request):
+        state.asked_in_vain += 1
         refuse(
             "InsufficientInstanceCapacity",
             f"We currently do not have sufficient {instance_type} capacity in the Availability Zone you "

@@ -57,6 +57,8 @@ class State:
     reservations: dict[str, CapacityReservation] = field(default_factory=dict)
     sold_out: set[tuple[str, str]] = field(default_factory=set)
     """Instance type and zone that have no capacity."""
+    asked_in_vain: int = 0
+    """How often an instance was asked for that is sold out."""
     quotas: dict[tuple[str, Option], int] = field(default_factory=dict)
     """vCPUs by family of instance types (`p`, `g`, …) and purchase option; no limit where none is given."""
     launched: dict[str, Mapping[str, Any]] = field(default_factory=dict)
