@@ -4,16 +4,13 @@ import signal
 import sys
 
 from account.check import check
-from account.fleet import Fleet
+from account.fleet import PROJECT, Fleet
 from account.login import login
 from planning import before_up, describe, plan
 from planning.cost import cost
 from settings.aws import AwsTarget
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
-
-PROJECT = "dynamo"
-"""Name of the Pulumi project, as Pulumi.yaml says."""
 
 
 def main(stack: str) -> int:

@@ -6,6 +6,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from concurrent.futures import wait as wait_for
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from enum import Enum
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from account import quotas
@@ -66,35 +67,25 @@ class Clients:
     sts: "STSClient"
 
 
-@dataclass(frozen=True)
-class Question:
-    """What is asked, for a reader, and the IAM action that it needs."""
+class Question(Enum):
+    """What is asked, for a reader, and its IAM action; `sts:GetCallerIdentity` needs no permission."""
 
-    what: str
-    action: str
+    CALLER = ("whose account it is", "sts:GetCallerIdentity")
+    REGION = ("whether the region is enabled", "ec2:DescribeRegions")
+    OFFERINGS = ("which zones offer the instance types", "ec2:DescribeInstanceTypeOfferings")
+    TYPES = ("what the instance types have", "ec2:DescribeInstanceTypes")
+    INSTANCES = ("which instances run", "ec2:DescribeInstances")
+    QUOTAS = ("quotas", "servicequotas:GetServiceQuota")
+    RESERVATION = ("the capacity reservation", "ec2:DescribeCapacityReservations")
+    SUBNET = ("the subnet", "ec2:DescribeSubnets")
+    ADDRESSES = ("Elastic IPs", "ec2:DescribeAddresses")
+    IMAGE = ("the image", "ec2:DescribeImages")
+    PARAMETER = ("the Deep Learning AMI", "ssm:GetParameter")
+    PRICES = ("prices", "pricing:GetProducts")
+    SPOT_PRICES = ("prices", "ec2:DescribeSpotPriceHistory")
 
-
-CALLER: Final = Question("whose account it is", "sts:GetCallerIdentity")
-REGION: Final = Question("whether the region is enabled", "ec2:DescribeRegions")
-OFFERINGS: Final = Question("which zones offer the instance types", "ec2:DescribeInstanceTypeOfferings")
-TYPES: Final = Question("what the instance types have", "ec2:DescribeInstanceTypes")
-INSTANCES: Final = Question("which instances run", "ec2:DescribeInstances")
-QUOTAS: Final = Question("quotas", "servicequotas:GetServiceQuota")
-RESERVATION: Final = Question("the capacity reservation", "ec2:DescribeCapacityReservations")
-SUBNET: Final = Question("the subnet", "ec2:DescribeSubnets")
-ADDRESSES: Final = Question("Elastic IPs", "ec2:DescribeAddresses")
-IMAGE: Final = Question("the image", "ec2:DescribeImages")
-PARAMETER: Final = Question("the Deep Learning AMI", "ssm:GetParameter")
-PRICES: Final = Question("prices", "pricing:GetProducts")
-SPOT_PRICES: Final = Question("prices", "ec2:DescribeSpotPriceHistory")
-ACTIONS: Final = tuple(
-    question.action
-    for question in (
-        CALLER, REGION, OFFERINGS, TYPES, INSTANCES, QUOTAS, RESERVATION, SUBNET, ADDRESSES, IMAGE, PARAMETER,
-        PRICES, SPOT_PRICES,
-    )
-)  # fmt: skip
-"""All IAM actions that are asked with; `sts:GetCallerIdentity` needs no permission."""
+    def __init__(self, what: str, action: str) -> None:
+        self.what, self.action = what, action
 
 
 def ask(wanted: Wanted, fleet: Fleet, login: Login) -> Answers | NoAnswer:
@@ -136,21 +127,23 @@ def _all(asking: _Asking, clients: Clients, wanted: Wanted, fleet: Fleet) -> Ans
     ec2, later, reserved = clients.ec2, asking.later, wanted.reservation
     own_image = wanted.image.startswith("ami-")
     spot = any(batch.option == "spot" for batch in wanted.batches)
-    caller = later(CALLER, lambda: clients.sts.get_caller_identity()["Account"])
-    enabled = later(REGION, lambda: region_enabled(clients.home, wanted.region))
-    offered = later(OFFERINGS, lambda: offerings(ec2, wanted.types))
-    types = later(TYPES, lambda: described(ec2, wanted.types))
-    running = later(INSTANCES, lambda: instances(ec2))
-    limits = later(QUOTAS, lambda: limits_of(clients.quotas, (*wanted.quotas, quotas.ELASTIC_IPS)))
-    reservation = later(RESERVATION, lambda: reservation_of(ec2, reserved or ""), needed=bool(reserved))
-    subnet = later(SUBNET, lambda: subnet_of(ec2, wanted.subnet or ""), needed=bool(wanted.subnet))
-    elastic = later(ADDRESSES, lambda: addresses(ec2, fleet), needed=wanted.elastic_ips > 0)
+    caller = later(Question.CALLER, lambda: clients.sts.get_caller_identity()["Account"])
+    enabled = later(Question.REGION, lambda: region_enabled(clients.home, wanted.region))
+    offered = later(Question.OFFERINGS, lambda: offerings(ec2, wanted.types))
+    types = later(Question.TYPES, lambda: described(ec2, wanted.types))
+    running = later(Question.INSTANCES, lambda: instances(ec2))
+    limits = later(Question.QUOTAS, lambda: limits_of(clients.quotas, (*wanted.quotas, quotas.ELASTIC_IPS)))
+    reservation = later(
+        Question.RESERVATION, lambda: reservation_of(ec2, reserved or ""), needed=bool(reserved)
+    )
+    subnet = later(Question.SUBNET, lambda: subnet_of(ec2, wanted.subnet or ""), needed=bool(wanted.subnet))
+    elastic = later(Question.ADDRESSES, lambda: addresses(ec2, fleet), needed=wanted.elastic_ips > 0)
     image = later(
-        IMAGE if own_image else PARAMETER,
+        Question.IMAGE if own_image else Question.PARAMETER,
         lambda: image_of(ec2, wanted.image) if own_image else parameter(clients.ssm, wanted.image),
     )
     prices = later(
-        SPOT_PRICES if spot else PRICES,
+        Question.SPOT_PRICES if spot else Question.PRICES,
         lambda: tuple(price for batch in wanted.batches for price in prices_of(clients, wanted, batch)),
     )
     wait_for(asking.under_way, timeout=_OVERALL_SECONDS)

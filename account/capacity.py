@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from account.answers import Answer, Reply
-from account.asking import OFFERINGS, offerings, reply
+from account.asking import Question, offerings, reply
 from account.login import Login, bounded
 from account.wanted import Wanted
 
@@ -80,7 +80,7 @@ def zones_of(wanted: Wanted, login: Login) -> Reply[Mapping[str, Sequence[str]]]
     def ask() -> Mapping[str, Sequence[str]]:
         return offerings(login.session().client("ec2", config=bounded()), wanted.types)
 
-    return reply(OFFERINGS, ask)
+    return reply(Question.OFFERINGS, ask)
 
 
 def _failure(line: str) -> Iterator[Failure]:

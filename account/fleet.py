@@ -2,8 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from planning.aws.state import PROJECT_TAG, STACK_TAG, STATE_TAG
+
+PROJECT: Final = "dynamo"
+"""Name of the Pulumi project, as Pulumi.yaml says."""
 
 
 @dataclass(frozen=True)

@@ -20,6 +20,7 @@ from urllib.parse import unquote, urlsplit
 import psutil
 import yaml
 
+from account.fleet import PROJECT
 from account.login import Login
 from account.power import PowerError
 from components.backend import UnknownBackendError, backend, recorded
@@ -32,9 +33,6 @@ from scripts.toolchain.shell import PASSPHRASE, SALT
 from settings.aws import AwsTarget
 from settings.problems import StackFileError
 from settings.reading import read_stack_file, stack_file
-
-PROJECT = "dynamo"
-"""Name of the Pulumi project, as Pulumi.yaml says."""
 
 REHEARSAL = "rehearse-"
 ENGINE = "pulumi"

@@ -11,8 +11,7 @@ from botocore.stub import Stubber
 from account import Login, check
 from account.answers import Answer, Answers, NoAnswer, Quota
 from account.asking import (
-    ACTIONS,
-    OFFERINGS,
+    Question,
     addresses,
     ask,
     described,
@@ -99,7 +98,7 @@ def test_denied_questions_name_the_action_that_they_need() -> None:
     ec2 = client("ec2")
     with Stubber(ec2) as stub:
         stub.add_client_error("describe_instance_type_offerings", "UnauthorizedOperation", "arn:aws:…")
-        said = reply(OFFERINGS, lambda: offerings(ec2, [P5]))
+        said = reply(Question.OFFERINGS, lambda: offerings(ec2, [P5]))
     assert said == NoAnswer(
         "which zones offer the instance types", "denied, allow ec2:DescribeInstanceTypeOfferings"
     )
@@ -244,4 +243,4 @@ def test_a_capacity_block_has_no_price_by_the_hour(account: str) -> None:
 
 def test_the_page_on_the_account_names_every_action_that_is_asked_with() -> None:
     page = (Path(__file__).parents[2] / "docs/account.md").read_text(encoding="utf-8")
-    assert [action for action in ACTIONS if f"`{action}`" not in page] == []
+    assert [question for question in Question if f"`{question.action}`" not in page] == []
