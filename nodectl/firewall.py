@@ -163,11 +163,4 @@ def _ports(command: Sequence[str]) -> set[int]:
 
 
 def _run(command: Sequence[str], stdin: str = "") -> None:
-    try:
-        ran = subprocess.run(
-            command, input=stdin, capture_output=True, text=True, timeout=_CALL_SECONDS, check=False
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NodectlError(f"{' '.join(command)}: took more than {_CALL_SECONDS} s") from error
-    if ran.returncode:
-        raise NodectlError(f"{' '.join(command)} failed with {ran.returncode}: {ran.stderr.strip()[:1000]}")
+    programs.run(command, _CALL_SECONDS, stdin=stdin)

@@ -7,7 +7,6 @@ if there are several. Disks that hold anything else are left alone. Standard lib
 """
 
 import os
-import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -102,13 +101,13 @@ def _await_ready_made() -> None:
     Starting what is about to start is waiting for it.
     """
     if systemctl := programs.look("systemctl"):
-        _ran([systemctl, "start", DLAMI_UNIT])
+        programs.call([systemctl, "start", DLAMI_UNIT], _CALL_SECONDS)
 
 
 def _device(places: Places) -> Path | None:
     """Return the device of the file system, made if need be; None where no disk is free for it."""
     if mdadm := programs.look("mdadm"):  # udev has done so at boot, on most systems
-        _ran([mdadm, "--assemble", "--scan"])
+        programs.call([mdadm, "--assemble", "--scan"], _CALL_SECONDS)
     if made := _blkid("-L", LABEL):
         return Path(made)
     array = places.devices / "md" / LABEL
@@ -147,7 +146,7 @@ def _striped(array: Path, disks: Sequence[Path]) -> Path:
 
 def _blkid(*arguments: str) -> str:
     """Return what blkid says, nothing where it finds nothing."""
-    done = _ran([programs.find("blkid"), *arguments])
+    done = programs.call([programs.find("blkid"), *arguments], _CALL_SECONDS)
     if done.returncode not in (0, _FOUND_NOTHING):
         raise NodectlError(
             f"blkid {' '.join(arguments)} failed with {done.returncode}: {done.stderr.strip()}"
@@ -156,20 +155,4 @@ def _blkid(*arguments: str) -> str:
 
 
 def _run(command: Sequence[str]) -> None:
-    done = _ran([programs.find(command[0]), *command[1:]])
-    if done.returncode:
-        raise NodectlError(f"{' '.join(command)} failed with {done.returncode}: {done.stderr.strip()}")
-
-
-def _ran(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
-    try:
-        return subprocess.run(
-            command,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=_CALL_SECONDS,
-            check=False,
-        )
-    except subprocess.TimeoutExpired as error:
-        raise NodectlError(f"{' '.join(command)}: took more than {_CALL_SECONDS} s") from error
+    programs.run([programs.find(command[0]), *command[1:]], _CALL_SECONDS)

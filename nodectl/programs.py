@@ -6,6 +6,7 @@ Standard library only: `nodectl install` runs on a bare Python.
 import os
 import shutil
 import subprocess
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nodectl.errors import BadInputError, NodectlError
@@ -20,6 +21,9 @@ _PACKAGES: Final = {"blkid": "util-linux", "etcd": "etcd-server", "mkfs.ext4": "
 _INSTALL_SECONDS: Final = 300
 _SHOWN: Final = 40
 """Words of apt's complaint that are shown: its last ones."""
+
+_COMPLAINT: Final = 1000
+"""Characters of a program's complaint that are shown: its first ones."""
 
 
 def find(program: str) -> str:
@@ -52,7 +56,7 @@ def ensure(program: str) -> bool:
         install_package(apt, package)
         for unit in {package, program}:  # the package starts a service of its own
             if systemctl := look("systemctl"):
-                _run([systemctl, "disable", "--now", f"{unit}.service"])
+                _unattended([systemctl, "disable", "--now", f"{unit}.service"])
     find(program)
     return False
 
@@ -60,25 +64,34 @@ def ensure(program: str) -> bool:
 def install_package(apt: str, package: str) -> None:
     """Install a package of the distribution. Raises `NodectlError`."""
     say(f"installing the package {package}")
-    done = _run([apt, "install", "-y", "-qq", "--no-install-recommends", package])
+    done = _unattended([apt, "install", "-y", "-qq", "--no-install-recommends", package])
     if done.returncode:  # a machine that never asked for the lists of packages
-        _run([apt, "update", "-qq"])
-        done = _run([apt, "install", "-y", "-qq", "--no-install-recommends", package])
+        _unattended([apt, "update", "-qq"])
+        done = _unattended([apt, "install", "-y", "-qq", "--no-install-recommends", package])
     if done.returncode:
         last = " ".join(done.stderr.split()[-_SHOWN:])
         raise NodectlError(f"apt-get install {package} failed; install {package} yourself: {last}")
 
 
-def _run(command: list[str]) -> "subprocess.CompletedProcess[str]":
+def _unattended(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
+    return call(command, _INSTALL_SECONDS, env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"})
+
+
+def call(
+    command: Sequence[str], seconds: float, *, stdin: str = "", env: Mapping[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Run a command, whatever its exit code. Raises `NodectlError` where it takes longer than `seconds`."""
     try:
         return subprocess.run(
-            command,
-            env={**os.environ, "DEBIAN_FRONTEND": "noninteractive"},
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=_INSTALL_SECONDS,
+            command, input=stdin, env=env, capture_output=True, text=True, timeout=seconds, check=False
         )
     except subprocess.TimeoutExpired as error:
-        raise NodectlError(f"{' '.join(command)}: took more than {_INSTALL_SECONDS} s") from error
+        raise NodectlError(f"{' '.join(command)}: took more than {seconds} s") from error
+
+
+def run(command: Sequence[str], seconds: float, *, stdin: str = "") -> None:
+    """Run a command that has to succeed. Raises `NodectlError`, with what it complained of."""
+    done = call(command, seconds, stdin=stdin)
+    if done.returncode:
+        complaint = done.stderr.strip()[:_COMPLAINT]
+        raise NodectlError(f"{' '.join(command)} failed with {done.returncode}: {complaint}")
