@@ -36,6 +36,9 @@ _HUB_ID: Final = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
 _FOLDER_NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
 _S3_URI: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=@+-]+)+", re.ASCII)
 
+_PLACES: Final = {"path": ("path", "/models/llama"), "uri": ("s3", "s3://bucket/folder")}
+"""Key that says where a model is -> the `source` that it goes with, and an example."""
+
 
 def _env_name(name: str) -> str:
     if not _ENV_NAME.fullmatch(name):
@@ -194,25 +197,15 @@ class ModelSettings(Section):
             raise wrong(f"a model of `source: {info.data['source']}` has no revision; remove it")
         return revision
 
-    @field_validator("path")
+    @field_validator("path", "uri")
     @classmethod
-    def _path_and_source_go_together(cls, path: str | None, info: ValidationInfo) -> str | None:
-        source = info.data.get("source")
-        if source == "path" and path is None:
-            raise wrong("missing: `source: path` needs the folder; add `path: /models/llama`")
-        if source in ("hub", "s3", "generated") and path is not None:
-            raise wrong(f"does not go with `source: {source}`; remove it or write `source: path`")
-        return path
-
-    @field_validator("uri")
-    @classmethod
-    def _uri_and_source_go_together(cls, uri: str | None, info: ValidationInfo) -> str | None:
-        source = info.data.get("source")
-        if source == "s3" and uri is None:
-            raise wrong("missing: `source: s3` needs the folder; add `uri: s3://bucket/folder`")
-        if source in ("hub", "path", "generated") and uri is not None:
-            raise wrong(f"does not go with `source: {source}`; remove it or write `source: s3`")
-        return uri
+    def _its_place_and_source_go_together(cls, place: str | None, info: ValidationInfo) -> str | None:
+        source, (own, example) = info.data.get("source"), _PLACES[str(info.field_name)]
+        if source == own and place is None:
+            raise wrong(f"missing: `source: {own}` needs the folder; add `{info.field_name}: {example}`")
+        if source not in (None, own) and place is not None:
+            raise wrong(f"does not go with `source: {source}`; remove it or write `source: {own}`")
+        return place
 
 
 Target = Annotated[LocalTarget | HostsTarget | AwsTarget, Field(discriminator="kind")]
