@@ -53,8 +53,7 @@ def frontend() -> Iterator[Frontend]:
         def do_GET(self) -> None:
             self.reply(200, METRICS.format(busy=found.busy, requests=found.requests))
 
-    with _serving(Handler) as address:
-        found.url = f"http://{address}"
+    with _serving(Handler) as found.url:
         yield found
 
 
@@ -77,8 +76,7 @@ def imds() -> Iterator[Imds]:
             else:
                 self.reply(404, "<h1>Not Found</h1>")
 
-    with _serving(Handler) as address:
-        found.url = f"http://{address}"
+    with _serving(Handler) as found.url:
         yield found
 
 
@@ -99,8 +97,8 @@ def etcd() -> Iterator[Etcd]:
                 answer = {"kvs": [{"key": k, "value": found.keys[k]} for k in wanted if k in found.keys]}
             self.reply(200, json.dumps(answer))
 
-    with _serving(Handler) as address:
-        found.address = address
+    with _serving(Handler) as url:
+        found.address = url.removeprefix("http://")
         yield found
 
 
@@ -122,7 +120,7 @@ def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
     thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
     thread.start()
     try:
-        yield f"127.0.0.1:{server.server_address[1]}"
+        yield f"http://127.0.0.1:{server.server_address[1]}"
     finally:
         server.shutdown()
         server.server_close()

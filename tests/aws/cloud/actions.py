@@ -6,7 +6,7 @@
 import base64
 import secrets
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Final, Protocol
 
@@ -92,6 +92,17 @@ def _attach(attachment: Attachment, eni: Any) -> None:
 _moto_attach: Final = Attachment.__init__
 
 
+def _guarding(name: str) -> Callable[[EC2Response], ActionResult]:
+    """Return an action of moto's after which the machines' packet filters are those of their groups."""
+
+    def action(self: EC2Response) -> ActionResult:
+        answer: ActionResult = _moto[name](self)
+        _guard(self.ec2_backend)
+        return answer
+
+    return action
+
+
 class Actions(EC2Response):
     """The actions; they become methods of moto's own class."""
 
@@ -154,35 +165,12 @@ class Actions(EC2Response):
         _guard(self.ec2_backend)
         return answer
 
-    def modify_network_interface_attribute(self) -> ActionResult:
-        answer: ActionResult = _moto["modify_network_interface_attribute"](self)
-        _guard(self.ec2_backend)
-        return answer
-
-    def authorize_security_group_ingress(self) -> ActionResult:
-        answer: ActionResult = _moto["authorize_security_group_ingress"](self)
-        _guard(self.ec2_backend)
-        return answer
-
-    def authorize_security_group_egress(self) -> ActionResult:
-        answer: ActionResult = _moto["authorize_security_group_egress"](self)
-        _guard(self.ec2_backend)
-        return answer
-
-    def revoke_security_group_ingress(self) -> ActionResult:
-        answer: ActionResult = _moto["revoke_security_group_ingress"](self)
-        _guard(self.ec2_backend)
-        return answer
-
-    def revoke_security_group_egress(self) -> ActionResult:
-        answer: ActionResult = _moto["revoke_security_group_egress"](self)
-        _guard(self.ec2_backend)
-        return answer
-
-    def modify_security_group_rules(self) -> ActionResult:
-        answer: ActionResult = _moto["modify_security_group_rules"](self)
-        _guard(self.ec2_backend)
-        return answer
+    modify_network_interface_attribute = _guarding("modify_network_interface_attribute")
+    authorize_security_group_ingress = _guarding("authorize_security_group_ingress")
+    authorize_security_group_egress = _guarding("authorize_security_group_egress")
+    revoke_security_group_ingress = _guarding("revoke_security_group_ingress")
+    revoke_security_group_egress = _guarding("revoke_security_group_egress")
+    modify_security_group_rules = _guarding("modify_security_group_rules")
 
     def delete_network_interface(self) -> ActionResult:
         eni = self.ec2_backend.get_network_interface(self._get_param("NetworkInterfaceId"))
