@@ -27,7 +27,7 @@ def main(stack: str) -> int:
         if problems := [*report.problems, *before_up(planned, report.cost or cost(planned))]:
             raise StackFileError(problems)
     except StackFileError as error:
-        print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
+        print(error.of(stack), file=sys.stderr)
         return 2
     return 0
 

@@ -15,7 +15,7 @@ from account.asking import Question, offerings, reply
 from account.login import Login, bounded
 from account.wanted import Wanted
 
-INSTANCE: Final = "aws:ec2/instance:Instance"
+_INSTANCE: Final = "aws:ec2/instance:Instance"
 """Type of the resource, as URNs have it."""
 
 _CAPACITY: Final = frozenset(
@@ -90,7 +90,7 @@ def _failure(line: str) -> Iterator[Failure]:
         return  # the last line of an engine that was killed
     urn, message = event.get("urn", ""), event.get("message", "")
     kind, _, name = urn.rpartition("::")
-    if event.get("severity") != "error" or not kind.endswith(INSTANCE):
+    if event.get("severity") != "error" or not kind.endswith(_INSTANCE):
         return
     codes = [code for code in (*_CAPACITY, *_REMEDIES) if re.search(rf"\b{code}\b", message)]
     if codes or _TIMED_OUT.search(message):

@@ -17,7 +17,7 @@ def main(stack: str) -> int:
         if problems := before_up(planned, price):
             raise StackFileError(problems)
     except StackFileError as error:
-        print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
+        print(error.of(stack), file=sys.stderr)
         return 2
     return 0
 

@@ -7,12 +7,13 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Final
 
-from account.capacity import INSTANCE, explain, failures, zones_of
+from account.capacity import explain, failures, zones_of
 from account.login import Login, login
 from account.power import Power
 from account.wanted import wanted
 from planning import plan
 from planning.words import counted
+from scripts.state import INSTANCE, living
 from settings.aws import AwsTarget
 from settings.reading import read_stack_file
 
@@ -31,13 +32,10 @@ class Kept:
 
 def kept(exported: Mapping[str, Any] | None) -> dict[str, Kept]:
     """Return the instances of an exported stack by the names of their nodes; none where it is not up."""
-    resources = (exported or {}).get("deployment", {}).get("resources", [])
     return {
         name: Kept(name, resource["urn"], resource["id"], resource["outputs"]["arn"].split(":")[3])
-        for resource in resources
-        # one that waits for its deletion has a successor of the same name
-        if resource["type"] == INSTANCE and resource.get("id") and not resource.get("delete")
-        for name in [resource["urn"].rpartition("::")[2]]
+        for name, resource in living(exported, INSTANCE)
+        if resource.get("id")
     }
 
 

@@ -173,7 +173,7 @@ def main(argv: Sequence[str]) -> int:
         document = yaml.safe_load(path.read_text(encoding="utf-8"))
         against = problems(wanted, settings, document, before(os.environ))
     except StackFileError as error:
-        against = [f"stacks/Pulumi.{wanted.stack}.yaml\n{error}"]
+        against = [error.of(wanted.stack)]
     if against:
         print(*against, "nothing was changed", sep="\n", file=sys.stderr)
         return 2

@@ -1,35 +1,31 @@
 """How the instances of a stack on AWS are reached, from its state: also by who did not bring it up."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any, Final
 
 from planning.aws.state import ROLE_TAG
 from reach import access
-from scripts.nodes import plain
+from scripts.state import COMMAND, ELASTIC_IP, INSTANCE, PROVIDER, living, plain
 from settings.aws import AwsTarget
 
-_INSTANCE: Final = "aws:ec2/instance:Instance"
-_PUBLIC: Final = "aws:ec2/eip:Eip"
-_COMMAND: Final = "command:local:Command"
-_PROVIDER: Final = "pulumi:providers:aws"
 _KEYS: Final = (access.LOGIN_KEY, access.HOST_KEY)
 
 
 def runs_any(exported: Mapping[str, Any] | None) -> bool:
     """Return whether an exported stack has instances."""
-    return any(True for _ in _of(exported, _INSTANCE))
+    return any(True for _ in living(exported, INSTANCE))
 
 
 def keep_access(stack: str, target: AwsTarget, exported: Mapping[str, Any] | None) -> None:
     """Write how the nodes of `stack` are reached, as a stack that was exported with its secrets says."""
-    machines = dict(_of(exported, _INSTANCE))
+    machines = dict(living(exported, INSTANCE))
     head = next(name for name, found in machines.items() if found["inputs"]["tags"].get(ROLE_TAG) == "head")
-    public = dict(_of(exported, _PUBLIC)).get("head", {}).get("outputs", {}).get("publicIp")
+    public = dict(living(exported, ELASTIC_IP)).get("head", {}).get("outputs", {}).get("publicIp")
     keys = {
-        name: plain(found["outputs"]["stdout"]) for name, found in _of(exported, _COMMAND) if name in _KEYS
+        name: plain(found["outputs"]["stdout"]) for name, found in living(exported, COMMAND) if name in _KEYS
     }
-    provider: dict[str, Any] = next((found["inputs"] for _, found in _of(exported, _PROVIDER)), {})
+    provider: dict[str, Any] = next((found["inputs"] for _, found in living(exported, PROVIDER)), {})
     ssm = target.access == "ssm"
     route = access.Route(
         region=target.region or "",
@@ -47,13 +43,6 @@ def keep_access(stack: str, target: AwsTarget, exported: Mapping[str, Any] | Non
         key=None if login is None else access.private_part(login),
         host_key=access.public_part(keys[access.HOST_KEY]),
     )
-
-
-def _of(exported: Mapping[str, Any] | None, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Yield name and content of the resources of a type that are not about to be deleted."""
-    for resource in (exported or {}).get("deployment", {}).get("resources", []):
-        if resource["type"] == kind and not resource.get("delete"):
-            yield resource["urn"].rpartition("::")[2], resource
 
 
 def _created(resource: Mapping[str, Any]) -> float:

@@ -1,6 +1,5 @@
 """The nodes of a stack as its state knows them: how each is reached, and what was run there."""
 
-import json
 import shlex
 import subprocess
 import sys
@@ -8,6 +7,8 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
+
+from scripts.state import COMMAND, living, plain
 
 SETS_UP: Final = ("install", "secrets", "apply")
 """Verbs that set a node up, in this order; resources are named NODE-VERB."""
@@ -56,9 +57,9 @@ class Deployed:
 def of(exported: Mapping[str, Any] | None) -> dict[str, Deployed]:
     """Return the nodes of an exported stack by their names; none where it is not up."""
     found: dict[str, Deployed] = {}
-    for resource in (exported or {}).get("deployment", {}).get("resources", []):
-        name, _, verb = resource["urn"].rpartition("::")[2].rpartition("-")
-        if resource["type"] == "command:local:Command" and verb in SETS_UP:
+    for command, resource in living(exported, COMMAND):
+        name, _, verb = command.rpartition("-")
+        if verb in SETS_UP:
             run = Run(plain(resource["inputs"]["create"]), plain(resource["inputs"]["stdin"]))
             found.setdefault(name, Deployed(name)).runs[verb] = run
     return {name: node for name, node in found.items() if "apply" in node.runs}
@@ -96,8 +97,3 @@ def _failure(node: Deployed) -> str:
     except subprocess.CalledProcessError as error:
         return f"{node.name}: {error.stderr.strip()}"
     return ""
-
-
-def plain(value: Any) -> str:
-    """Return a text as it is, also where state marks it as secret: there it is JSON once more."""
-    return str(json.loads(value["plaintext"])) if isinstance(value, dict) else str(value)

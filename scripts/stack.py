@@ -29,6 +29,7 @@ from planning.rehearsal import rehearsal
 from reach import access as reach_access
 from reach.errors import NoAccessError
 from scripts import fleet, instances, nodes
+from scripts.state import COMMAND, STACK, living
 from scripts.toolchain.shell import PASSPHRASE, SALT
 from settings.aws import AwsTarget
 from settings.problems import StackFileError
@@ -77,12 +78,10 @@ class Proved:
     spec: str
 
 
-def proved(deployment: Mapping[str, Any]) -> Proved | None:
+def proved(exported: Mapping[str, Any] | None) -> Proved | None:
     """Return what the last `up` proved, from an exported stack; None when nothing was proved."""
-    for resource in deployment["deployment"].get("resources", []):
-        if resource["urn"].endswith("Command::proof"):
-            return Proved(str(resource["inputs"]["create"]), str(resource["inputs"]["stdin"]))
-    return None
+    proof = dict(living(exported, COMMAND)).get("proof")
+    return None if proof is None else Proved(proof["inputs"]["create"], proof["inputs"]["stdin"])
 
 
 def abandoned(project: Path) -> list[psutil.Process]:
@@ -211,7 +210,7 @@ def down(stack: str) -> int:
 
 def _proved(stack: str, exported: dict[str, Any] | None) -> Proved:
     """Return what the stack's last `up` proved; raise StackError when that was nothing."""
-    last = proved(exported or {"deployment": {}})
+    last = proved(exported)
     if last is None:
         raise StackError(f"stack {stack}: nothing was proved yet; bring it up with `scripts/up {stack}`")
     return last
@@ -230,11 +229,7 @@ def _exported(stack: str, *options: str) -> dict[str, Any] | None:
 
 def _outputs(exported: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the outputs of an exported stack."""
-    for resource in (exported or {}).get("deployment", {}).get("resources", []):
-        if resource["type"] == "pulumi:pulumi:Stack":
-            outputs: Mapping[str, Any] = resource.get("outputs", {})
-            return outputs
-    return {}
+    return next((found.get("outputs", {}) for _, found in living(exported, STACK)), {})
 
 
 def _open(stack: str, exported: Mapping[str, Any] | None) -> bool:
@@ -389,7 +384,7 @@ def main(command: str, stack: str, *arguments: str) -> int:
         stack_file(stack)
         return COMMANDS[command](stack, *arguments)
     except StackFileError as error:
-        print(f"stacks/Pulumi.{stack}.yaml\n{error}", file=sys.stderr)
+        print(error.of(stack), file=sys.stderr)
         return 2
     except (StackError, PowerError, NoAccessError) as error:
         print(error, file=sys.stderr)

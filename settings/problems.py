@@ -35,3 +35,7 @@ class StackFileError(ValueError):
         count = len(self.problems)
         lines.append(f"{count} problem{'s' if count != 1 else ''}, nothing was created")
         super().__init__("\n".join(lines))
+
+    def of(self, stack: str) -> str:
+        """Return the text below the name of the stack's file, as it is shown."""
+        return f"stacks/Pulumi.{stack}.yaml\n{self}"

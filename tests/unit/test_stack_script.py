@@ -98,10 +98,11 @@ def test_a_program_whose_engine_runs_is_left_alone(tmp_path: Path, program: list
 
 def test_the_proof_of_the_last_up_is_found_in_the_exported_stack() -> None:
     urn = "urn:pulumi:local::dynamo::dynamo:index:Deployment$dynamo:index:Proof$command:local:Command::proof"
-    other = {"urn": urn.replace("::proof", "::node-1-apply"), "inputs": {"stdin": "{}"}}
-    exported = {"deployment": {"resources": [other, {"urn": urn, "inputs": {"create": "c", "stdin": "{}"}}]}}
-    assert proved(exported) == Proved("c", "{}")
+    proof = {"type": "command:local:Command", "urn": urn, "inputs": {"create": "c", "stdin": "{}"}}
+    other = proof | {"urn": urn.replace("::proof", "::node-1-apply")}
+    assert proved({"deployment": {"resources": [other, proof]}}) == Proved("c", "{}")
     assert proved({"deployment": {}}) is None
+    assert proved(None) is None
 
 
 @pytest.fixture
