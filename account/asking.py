@@ -24,7 +24,7 @@ from account.answers import (
     Subnet,
 )
 from account.fleet import Fleet
-from account.login import Login, bounded
+from account.login import NOBODY, Login, bounded
 from account.wanted import Batch, Wanted
 from planning.aws.catalogue import InstanceType, instance_type
 from settings.aws import PurchaseOption
@@ -39,6 +39,14 @@ if TYPE_CHECKING:
 
 PRICING_REGION: Final = "us-east-1"
 """The price list is served from few regions, this one among them, for all."""
+
+LINUX: Final = {
+    "operatingSystem": "Linux",
+    "tenancy": "Shared",
+    "preInstalledSw": "NA",
+    "capacitystatus": "Used",
+}
+"""What the price list calls an instance without a license of its own, on hardware that is nobody's alone."""
 
 _HOME: Final = "us-east-1"
 """A region that no account can turn off knows which of the others are on."""
@@ -97,7 +105,7 @@ def ask(wanted: Wanted, fleet: Fleet, login: Login) -> Answers | NoAnswer:
     except BotoCoreError as error:
         return NoAnswer("anything", _one_line(str(error)))
     if clients is None:
-        return NoAnswer("anything", "no AWS credentials; `aws configure` or AWS_PROFILE sets them up")
+        return NoAnswer("anything", NOBODY)
     pool = ThreadPoolExecutor(max_workers=16)
     try:
         return _all(_Asking(pool, []), clients, wanted, fleet)
@@ -359,14 +367,7 @@ def list_price(pricing: "PricingClient", name: str, region: str) -> float | None
 
     Unused reserved capacity costs the same. The price list holds the product as a text of JSON.
     """
-    fields = {
-        "instanceType": name,
-        "regionCode": region,
-        "operatingSystem": "Linux",
-        "tenancy": "Shared",
-        "preInstalledSw": "NA",
-        "capacitystatus": "Used",
-    }
+    fields = {**LINUX, "instanceType": name, "regionCode": region}
     said = pricing.get_products(
         ServiceCode="AmazonEC2",
         Filters=[{"Type": "TERM_MATCH", "Field": key, "Value": value} for key, value in fields.items()],

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 PROFILE_KEY: Final = "aws:profile"
 """The AWS provider's own."""
 
+NOBODY: Final = "no AWS credentials; `aws configure` or AWS_PROFILE sets them up"
+
 CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
 ATTEMPTS: Final = 2

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 from account.answers import Instance
 from account.asking import instances
-from account.login import Login, bounded
+from account.login import NOBODY, Login, bounded
 
 if TYPE_CHECKING:
     from mypy_boto3_ec2 import EC2Client
@@ -46,7 +46,7 @@ class Power:
         try:
             session = login.session()
             if session.get_credentials() is None:
-                raise PowerError("no AWS credentials; `aws configure` or AWS_PROFILE sets them up")
+                raise PowerError(NOBODY)
             return cls(session.client("ec2", config=bounded()), say)
         except BotoCoreError as error:
             raise PowerError(str(error)) from None

@@ -1,7 +1,7 @@
 """`python -m scripts.prices [REGION …]`: writes planning/prices.json from AWS's price list.
 
-Needs credentials that may call `pricing:GetProducts`; the price list is asked in us-east-1 whatever the
-region. Without regions it takes those that the file has. Prices are those of Linux on demand, in US dollars.
+Needs credentials that may call `pricing:GetProducts`. Without regions it takes those that the file has.
+Prices are those of Linux on demand, in US dollars.
 """
 
 import json
@@ -12,18 +12,13 @@ from typing import TYPE_CHECKING, Any, Final
 
 import boto3
 
+from account.asking import LINUX, PRICING_REGION
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.cost import ENDPOINT, FILE, GP3_GB, GP3_IOPS, GP3_THROUGHPUT, NAT_GATEWAY, PUBLIC_ADDRESS
 
 if TYPE_CHECKING:
     from mypy_boto3_pricing import PricingClient
 
-_LINUX: Final = {
-    "operatingSystem": "Linux",
-    "tenancy": "Shared",
-    "preInstalledSw": "NA",
-    "capacitystatus": "Used",
-}
 _OTHERS: Final[Mapping[str, tuple[str, Mapping[str, str], str]]] = {
     NAT_GATEWAY: ("AmazonEC2", {"productFamily": "NAT Gateway"}, "NatGateway-Hours"),
     PUBLIC_ADDRESS: ("AmazonVPC", {"group": "VPCPublicIPv4Address"}, "PublicIPv4:InUseAddress"),
@@ -42,7 +37,7 @@ def prices(client: "PricingClient", region: str) -> dict[str, Any]:
     """Return the prices of one region as the data file has them; what has none is left out."""
     found: dict[str, Any] = {"instances": {}}
     for name in sorted(INSTANCE_TYPES):
-        filters = {**_LINUX, "instanceType": name, "regionCode": region}
+        filters = {**LINUX, "instanceType": name, "regionCode": region}
         if price := _price(client, "AmazonEC2", filters, f"BoxUsage:{name}"):
             found["instances"][name] = price
     for name, (service, some, usage) in _OTHERS.items():
@@ -89,5 +84,5 @@ def document(client: "PricingClient", regions: Sequence[str], day: str) -> str:
 if __name__ == "__main__":
     wanted = sys.argv[1:] or list(json.loads(FILE.read_text(encoding="utf-8"))["regions"])
     today = datetime.now(UTC).date().isoformat()
-    FILE.write_text(document(boto3.client("pricing", region_name="us-east-1"), wanted, today), "utf-8")
+    FILE.write_text(document(boto3.client("pricing", region_name=PRICING_REGION), wanted, today), "utf-8")
     print(f"wrote {FILE}: {', '.join(wanted)}", file=sys.stderr)

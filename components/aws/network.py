@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import NamedTuple
 
 import pulumi
 from pulumi_aws import ec2
 
 from components.aws.labels import Labels
+from planning.aws.network import EVERYWHERE
 from planning.aws.network import Network as PlannedNetwork
-
-EVERYWHERE: Final = "0.0.0.0/0"
 
 
 class Place(NamedTuple):

@@ -41,8 +41,3 @@ def capacity(target: AwsTarget, node: Node) -> Capacity:
 def own_group(target: AwsTarget) -> bool:
     """Return whether the stack makes a placement group; `target.placement_group` names one that there is."""
     return target.purchase.option in ("on-demand", "spot") and target.placement_group is None
-
-
-def delete_first(target: AwsTarget) -> bool:
-    """Return whether a slot of a reservation must be free before its instance's successor starts."""
-    return target.purchase.reservation_id is not None

@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from planning.aws.network import admins, clients, network
+from planning.aws.network import EVERYWHERE, admins, clients, network
 from planning.values import Flow, Plan
 from settings.aws import AwsTarget
 
@@ -34,7 +34,6 @@ RULES_MOST: Final = 60
 SSH: Final = 22
 _HTTPS: Final = 443
 _ALL: Final = "-1"
-_EVERYWHERE: Final = "0.0.0.0/0"
 _ON_HEAD: Final = ("head", "frontend")
 _LONGEST: Final = 255
 """Characters of a description."""
@@ -102,8 +101,8 @@ def _inside() -> Iterator[Rule]:
     yield Rule("cluster", "ingress", "cluster", None, None, why)
     yield Rule("cluster", "egress", "cluster", None, None, why)
     out = "packages, models and services of AWS"
-    yield Rule("cluster", "egress", _EVERYWHERE, None, None, out)
-    yield Rule("coordination", "egress", _EVERYWHERE, None, None, out)
+    yield Rule("cluster", "egress", EVERYWHERE, None, None, out)
+    yield Rule("coordination", "egress", EVERYWHERE, None, None, out)
 
 
 def _to_head(plan: Plan) -> Iterator[Rule]:

@@ -13,6 +13,8 @@ from typing import Final
 from planning.values import Node
 from settings.aws import AwsTarget
 
+EVERYWHERE: Final = "0.0.0.0/0"
+
 ENDPOINTS: Final = ("ec2", "ec2messages", "ssm", "ssmmessages")
 """Interface endpoints of `egress: endpoints`, by the last part of their service name. S3's is a gateway."""
 

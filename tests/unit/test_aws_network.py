@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 from planning import plan
-from planning.aws.capacity import ON_DEMAND, Capacity, capacity, delete_first, own_group
+from planning.aws.capacity import ON_DEMAND, Capacity, capacity, own_group
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.aws.groups import GROUPS, Rule, groups_of, rules
 from planning.aws.interfaces import Interface, efa, interfaces
@@ -234,38 +234,34 @@ def test_nobody_from_outside_means_no_public_address() -> None:
 
 
 BOUGHT = [
-    ({}, Capacity(None, None, grouped=True), True, False),
-    ({"purchase": "spot"}, Capacity("spot", None, grouped=True), True, False),
-    ({"purchase": "spot", "placementGroup": "theirs"}, Capacity("spot", None, grouped=True), False, False),
+    ({}, Capacity(None, None, grouped=True), True),
+    ({"purchase": "spot"}, Capacity("spot", None, grouped=True), True),
+    ({"purchase": "spot", "placementGroup": "theirs"}, Capacity("spot", None, grouped=True), False),
     (
         {"purchase": {"option": "capacity-block", "reservationId": "cr-01234567"}},
         Capacity("capacity-block", "cr-01234567", grouped=False),
         False,
-        True,
     ),
     (
         {"purchase": {"option": "reservation", "reservationId": "cr-01234567"}},
         Capacity(None, "cr-01234567", grouped=False),
         False,
-        True,
     ),
     (
         {"purchase": {"option": "reservation", "reservationId": "cr-01234567"}, "placementGroup": "its"},
         Capacity(None, "cr-01234567", grouped=True),
         False,
-        True,
     ),
 ]
 
 
-@pytest.mark.parametrize(("given", "bought", "own", "first"), BOUGHT)
+@pytest.mark.parametrize(("given", "bought", "own"), BOUGHT)
 def test_capacity_and_placement_group_are_those_of_the_purchase_option(
-    given: dict[str, Any], bought: Capacity, own: bool, first: bool
+    given: dict[str, Any], bought: Capacity, own: bool
 ) -> None:
     of = target(**given)
     assert capacity(of, WORKER) == bought
     assert own_group(of) == own
-    assert delete_first(of) == first
     assert capacity(of, HEAD) == ON_DEMAND
 
 

@@ -11,7 +11,7 @@ import pytest
 from pulumi_policy.proxy import UNKNOWN_STRING_VALUE, unknown_checking_proxy
 
 from planning import ports
-from planning.aws.state import ROLE_TAG, STATE_TAG
+from planning.aws.state import PROJECT_TAG, ROLE_TAG, STACK_TAG, STATE_TAG
 from policy import openings, tags
 from policy.machines import PUBLIC_ROLES
 from policy.pack import plain, policy
@@ -349,7 +349,7 @@ def test_the_rules_know_the_ports_and_tags_of_the_program() -> None:
     """They import nothing of it, so that one slip cannot be in both."""
     known = {ports.NATS, ports.NATS_MONITORING, ports.ETCD, ports.ETCD_PEER}
     assert set(openings.COORDINATION) == known
-    assert STATE_TAG in tags.REQUIRED
+    assert {PROJECT_TAG, STACK_TAG, STATE_TAG} < set(tags.REQUIRED)
     assert tags.ROLE == ROLE_TAG
     assert PUBLIC_ROLES == ("head", "nat")
 
