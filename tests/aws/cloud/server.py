@@ -14,14 +14,12 @@ from moto.moto_api._internal.models import moto_api_backend
 from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.ssm.models import Parameter, ssm_backends
 
+from planning.aws.images import PARAMETER as IMAGE_PARAMETER
 from tests.aws.cloud import actions
 from tests.aws.cloud.actions import Machines, NoMachines, current
 from tests.aws.cloud.state import State
 
 REGION: Final = "us-east-1"
-IMAGE_PARAMETER: Final = (
-    "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
-)
 CREDENTIALS: Final = {"AWS_ACCESS_KEY_ID": "testing", "AWS_SECRET_ACCESS_KEY": "testing"}
 
 

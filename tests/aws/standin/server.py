@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from importlib.metadata import version
 from typing import Any, Final, NoReturn, TypeVar
 
 import grpc  # type: ignore[import-untyped]
@@ -22,7 +23,7 @@ from plugins.command.protocol import plugin_pb2, provider_pb2, provider_pb2_grpc
 from tests.aws.standin.kinds import Account, Kind, Properties
 from tests.aws.standin.table import KINDS
 
-VERSION: Final = "7.51.1"
+VERSION: Final = version("pulumi-aws")
 """Version of pulumi-aws that this provider stands in for."""
 
 DEFAULTS: Final = "__defaults"
