@@ -105,7 +105,7 @@ class Preview:
         Of all resources, or of those of one package.
         """
         found: dict[str, str] = {}
-        for kind, name, step in self._steps():
+        for kind, name, step in self.all_steps():
             if kind.startswith(package):
                 short = f"{kind.rpartition(':')[2]}:{name}"
                 found[short] = "replace" if step in REPLACING else step
@@ -113,14 +113,15 @@ class Preview:
 
     def types(self) -> set[str]:
         """Return the types of all resources that it met."""
-        return {kind for kind, _, _ in self._steps()}
+        return {kind for kind, _, _ in self.all_steps()}
 
     def said(self) -> str:
         """Return what the program said."""
         diagnostics = [event.get("diagnosticEvent", {}) for event in self.events]
         return "\n".join(entry["message"] for entry in diagnostics if entry.get("severity") == "info")
 
-    def _steps(self) -> Iterator[tuple[str, str, str]]:
+    def all_steps(self) -> Iterator[tuple[str, str, str]]:
+        """Yield type, name and step of every resource, as the engine says them, those that stay as well."""
         for event in self.events:
             if "resourcePreEvent" in event:
                 step: Mapping[str, Any] = event["resourcePreEvent"]["metadata"]
