@@ -22,6 +22,7 @@ import pytest
 from scripts.toolchain import provider, pulumi, release
 from scripts.toolchain.common import PROJECT, ToolchainError
 from scripts.toolchain.release import Site
+from tests.engine.deployment.checkout import Checkout
 
 HOSTILE = 'it\'s a "folder" $(touch pwned) `touch pwned` ;& #é%20 ?'
 ARCHIVE = f"pulumi-v{pulumi.VERSION}-linux-x64.tar.gz"
@@ -221,6 +222,17 @@ def test_bootstraps_at_once_agree_and_change_nothing() -> None:
             printed.splitlines()[-1],
         )
     assert tools() == before
+
+
+def test_a_new_environment_holds_the_bytecode_of_what_runs_load(tmp_path: Path) -> None:
+    checkout = Checkout.make(tmp_path)
+    (tmp_path / ".venv").unlink()
+    environ = {**os.environ, "PYTHONDONTWRITEBYTECODE": "1"}
+    subprocess.run(["scripts/bootstrap"], cwd=checkout.path, env=environ, capture_output=True, check=True)
+    [packages] = (tmp_path / ".venv/lib").glob("python3.*/site-packages")
+    for module in ("pulumi_aws/ec2/_inputs", "pulumi_aws/iam/role", "pulumi_policy/policy", "boto3/session"):
+        folder, name = (packages / module).parent, Path(module).name
+        assert list((folder / "__pycache__").glob(f"{name}.*.pyc")), module
 
 
 def test_the_pins_name_the_versions_of_the_sdks() -> None:
