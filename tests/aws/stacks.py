@@ -34,11 +34,12 @@ class AwsStacks:
 
     @classmethod
     def make(cls, path: Path, cloud: Cloud, *, nodes: bool = True) -> "AwsStacks":
-        """Make a checkout; without `nodes`, no command of it runs on any."""
+        """Make a checkout; without `nodes` no command runs on any, and no policy pack, to save time."""
         made = cls(Checkout.make(path), cloud)
         env = made.checkout.env
         base = Path(env.get("PULUMI_HOME") or Path.home() / ".pulumi")
-        env["PULUMI_OPTION_POLICY_PACK"] = str(path / "policy")
+        if nodes:
+            env["PULUMI_OPTION_POLICY_PACK"] = str(path / "policy")
         home = add_standin(path / ".toolchain/aws-home", base, nodes=nodes)
         env |= {**cloud.environment, "PULUMI_HOME": str(home)}
         return made

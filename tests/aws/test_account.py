@@ -1,6 +1,8 @@
 """A preview says what the account says of the plan, and nothing is created that a live answer refuses."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,16 +11,37 @@ from tests.aws.cloud.server import Cloud
 from tests.aws.stacks import AwsStacks
 
 STACK = "asked"
+UP = ("up", "--yes", "--skip-preview")
 RESERVATION = "cr-0123456789abcdef0"
+P5 = "p5.48xlarge"
+ZONE, OTHER_ZONE = "us-east-1a", "us-east-1b"
+DAY = 86400.0
 
 
 @pytest.fixture(scope="module")
 def asked(cloud: Cloud, tmp_path_factory: pytest.TempPathFactory) -> AwsStacks:
-    """Give a checkout with a stack that was never brought up: no instance is launched, no host is needed."""
-    made = AwsStacks.make(tmp_path_factory.mktemp("asked"), cloud)
+    """Give a checkout with a stack that was never brought up."""
+    made = AwsStacks.make(tmp_path_factory.mktemp("asked"), cloud, nodes=False)
     made.write(STACK, "disagg")
     made.create(STACK)
     return made
+
+
+@pytest.fixture
+def account(asked: AwsStacks) -> Iterator[Cloud]:
+    """Give the account to a test that changes what it reserved and allows."""
+    yield asked.cloud
+    asked.cloud.forget()
+
+
+@pytest.fixture
+def addresses(asked: AwsStacks) -> Iterator[int]:
+    """Have others take addresses; give how many."""
+    ec2 = asked.cloud.client("ec2")
+    taken = [ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(4)]
+    yield len(taken)
+    for each in taken:
+        ec2.release_address(AllocationId=each)
 
 
 def target(**keys: Any) -> Callable[[dict[str, Any]], None]:
@@ -28,14 +51,28 @@ def target(**keys: Any) -> Callable[[dict[str, Any]], None]:
     return change
 
 
-def refusal(asked: AwsStacks, command: tuple[str, ...], **keys: Any) -> str:
-    """Return what the program says that refuses a changed stack file."""
+def refusal(asked: AwsStacks, command: tuple[str, ...] = UP, **keys: Any) -> str:
+    """Return what the program says that refuses a changed stack file, before anything is created."""
     asked.write(STACK, "disagg", target(**keys))
     before = asked.cloud.inventory()
     done = asked.checkout.run("pulumi", *command, "--stack", STACK, check=False)
     assert done.returncode != 0
     assert asked.cloud.inventory() == before
-    return done.stdout + done.stderr
+    said = done.stdout + done.stderr
+    assert "nothing was created" in said
+    return said
+
+
+def reserve(account: Cloud, count: int = 2, **keys: Any) -> str:
+    """Have the account reserve instances of the stack's type; return the reservation's id."""
+    wanted = {"InstanceType": P5, "AvailabilityZone": ZONE, "InstancePlatform": "Linux/UNIX", **keys}
+    made = account.client("ec2").create_capacity_reservation(InstanceCount=count, **wanted)
+    return str(made["CapacityReservation"]["CapacityReservationId"])
+
+
+def from_reservation(name: str, option: str = "reservation") -> dict[str, Any]:
+    """Return the keys of a target whose instances are in a reservation."""
+    return {"purchase": {"option": option, "reservationId": name}, "zone": ZONE}
 
 
 def test_a_preview_says_what_the_account_says(asked: AwsStacks) -> None:
@@ -56,8 +93,91 @@ def test_a_zone_without_the_type_is_refused_with_those_that_have_it(
     assert "nothing was created" in said
 
 
+def test_a_type_that_the_region_has_not_is_refused(asked: AwsStacks) -> None:
+    said = refusal(asked, instanceType="p5e.48xlarge")
+    assert "target.instanceType: p5e.48xlarge" in said
+    assert "is not offered in us-east-1; take another type, or another `aws:region`" in said
+
+
+@pytest.mark.parametrize(
+    ("option", "name", "code"),
+    [
+        ("on-demand", "Running On-Demand P instances", "L-417A185B"),
+        ("spot", "All P5 Spot Instance Requests", "L-C4BD4855"),
+    ],
+)
+def test_a_quota_of_vcpus_that_is_too_small_is_refused_as_the_instances_are_bought(
+    asked: AwsStacks, account: Cloud, option: Any, name: str, code: str
+) -> None:
+    account.state.quotas["p", option] = 383
+    said = refusal(asked, purchase=option)
+    assert f"target.instanceType: {P5}" in said
+    assert f"2 instances need 384 vCPUs: the quota `{name}` in us-east-1 is 383, 0 are in use" in said
+    assert "ask for more (https://us-east-1.console.aws.amazon.com/servicequotas/" in said
+    assert f"quotas/{code})" in said
+
+
+def test_elastic_ips_that_others_hold_are_counted(asked: AwsStacks, addresses: int) -> None:
+    said = refusal(asked)
+    assert "target.network: 10.79.0.0/24" in said
+    assert f"needs 2 Elastic IPs: the quota in us-east-1 is 5, {addresses} are in use by others" in said
+    assert "release some, or ask for more (https://us-east-1.console.aws.amazon.com/servicequotas/" in said
+
+
 def test_a_reservation_that_the_account_has_not_is_refused(asked: AwsStacks) -> None:
-    purchase = {"option": "reservation", "reservationId": RESERVATION}
-    said = refusal(asked, ("preview",), purchase=purchase, zone="us-east-1a")
+    said = refusal(asked, ("preview",), **from_reservation(RESERVATION))
     assert f"target.purchase.reservationId: {RESERVATION}" in said
     assert "is not in this account and us-east-1" in said
+
+
+def test_a_reservation_that_is_full_is_refused(asked: AwsStacks, account: Cloud) -> None:
+    full = reserve(account, 2)
+    account.state.reservations[full].held.add("i-of-another")
+    said = refusal(asked, **from_reservation(full))
+    assert f"target.purchase.reservationId: {full}" in said
+    assert "has room for 1 of 2 instances, the plan needs 2; enlarge it, wait some minutes" in said
+
+
+def test_a_reservation_elsewhere_is_refused(asked: AwsStacks, account: Cloud) -> None:
+    elsewhere = reserve(account, AvailabilityZone=OTHER_ZONE)
+    said = refusal(asked, **from_reservation(elsewhere))
+    assert f"target.purchase.reservationId: {elsewhere}" in said
+    assert f"is in {OTHER_ZONE}, the stack would be in {ZONE}; write `target.zone: {OTHER_ZONE}`" in said
+
+
+@pytest.mark.parametrize(
+    ("start", "end", "expected"),
+    [(DAY, 2 * DAY, "; run `up` then"), (-2 * DAY, -DAY, "; take another")],
+    ids=["not yet", "no longer"],
+)
+def test_a_capacity_block_outside_its_dates_is_refused(
+    asked: AwsStacks, account: Cloud, start: float, end: float, expected: str
+) -> None:
+    block = account.state.reservations[reserve(account)]
+    now = time.time()
+    block.kind, block.start, block.end = "capacity-block", now + start, now + end
+    said = refusal(asked, **from_reservation(block.id, "capacity-block"))
+    assert f"target.purchase.reservationId: {block.id}" in said
+    assert f"{'starts' if start > 0 else 'ended'} at " in said
+    assert expected in said
+
+
+def test_what_the_account_does_not_say_refuses_nothing(asked: AwsStacks, account: Cloud) -> None:
+    """The quota is too small, and whoever asks may not know it."""
+    account.state.quotas["p", "on-demand"], account.state.tells_quotas = 0, False
+    asked.write(STACK, "disagg")
+    said = asked.preview(STACK).said()
+    assert "the account did not say quotas: denied, allow servicequotas:GetServiceQuota" in said
+
+
+def test_a_second_fleet_of_the_same_name_is_refused(asked: AwsStacks, account: Cloud, tmp_path: Path) -> None:
+    """Somebody else's clone, whose state is there alone, has brought the stack up."""
+    others = AwsStacks.make(tmp_path, account, nodes=False)
+    others.write(STACK, "disagg")
+    others.create(STACK)
+    others.up(STACK)
+    said = refusal(asked)
+    assert f"stack: {STACK}" in said
+    assert "already runs in this account from another state (dynamo-multinode:state: " in said
+    assert "node-1 i-" in said
+    assert "`pulumi login` to the backend that it was made with, or give this stack another name" in said

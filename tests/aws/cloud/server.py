@@ -15,7 +15,7 @@ from moto.moto_server.threaded_moto_server import ThreadedMotoServer
 from moto.ssm.models import Parameter, ssm_backends
 
 from planning.aws.images import PARAMETER as IMAGE_PARAMETER
-from tests.aws.cloud import actions
+from tests.aws.cloud import actions, prices, quotas
 from tests.aws.cloud.actions import Machines, NoMachines, current
 from tests.aws.cloud.state import State
 
@@ -31,8 +31,10 @@ class Cloud:
         os.environ["MOTO_IAM_LOAD_MANAGED_POLICIES"] = "true"
         logging.getLogger("werkzeug").setLevel(logging.WARNING)  # a line a request hides what failed
         actions.install()
+        quotas.install()
         self._server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
         self._server.start()
+        prices.add(self._server)
         self.reset()
 
     @property
@@ -69,8 +71,13 @@ class Cloud:
     def reset(self, machines: Machines | None = None) -> None:
         """Forget everything; from now on instances have `machines`, or are entries in books."""
         moto_api_backend.reset()
-        current.state, current.machines = State(), machines or NoMachines()
+        self.forget()
+        current.machines = machines or NoMachines()
         self.publish_image("ubuntu-1")
+
+    def forget(self) -> None:
+        """Forget what moto does not know: placement groups, reservations, quotas."""
+        current.state = State()
 
     def publish_image(self, name: str) -> str:
         """Register an image and make it the newest Deep Learning AMI; return its id."""

@@ -61,6 +61,8 @@ class State:
     """How often an instance was asked for that is sold out."""
     quotas: dict[tuple[str, Option], int] = field(default_factory=dict)
     """vCPUs by family of instance types (`p`, `g`, …) and purchase option; no limit where none is given."""
+    tells_quotas: bool = True
+    """Whether who asks may ask for quotas."""
     launched: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By instance: the request that it was launched with, its launch template filled in."""
     launches: Counter[str] = field(default_factory=Counter)
