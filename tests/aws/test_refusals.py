@@ -1,6 +1,6 @@
 """What EC2 refuses and moto alone accepts is refused here, too, with EC2's error codes."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -13,10 +13,9 @@ ZONE = "us-east-1a"
 
 
 class Account:
-    """A small network in an account, and what can be launched in it."""
+    """A small network of its own in the account, and what can be launched in it."""
 
     def __init__(self, cloud: Cloud) -> None:
-        cloud.reset()
         self.cloud = cloud
         self.ec2 = cloud.client("ec2")
         self.vpc = self.ec2.create_vpc(CidrBlock="10.79.0.0/24")["Vpc"]["VpcId"]
@@ -69,8 +68,17 @@ BLOCK: dict[str, Any] = {"InstanceMarketOptions": {"MarketType": "capacity-block
 
 
 @pytest.fixture
-def account(server: Cloud) -> Account:
-    return Account(server)
+def account(cloud: Cloud) -> Iterator[Account]:
+    """Give a network that no other test has; what counts for the whole account is gone afterwards."""
+    made = Account(cloud)
+    yield made
+    if running := [one.id for one in cloud.ec2.all_running_instances()]:
+        made.ec2.terminate_instances(InstanceIds=running)
+    for address in made.ec2.describe_addresses()["Addresses"]:
+        if "AssociationId" in address:
+            made.ec2.disassociate_address(AssociationId=address["AssociationId"])
+        made.ec2.release_address(AllocationId=address["AllocationId"])
+    cloud.forget()
 
 
 def code(refused: pytest.ExceptionInfo[ClientError]) -> str:
