@@ -18,6 +18,7 @@ VERBS: Final[Mapping[str, str]] = {
     "proof": "show that a deployment does what it should",
     "probe": "show that this node reaches every port that it needs",
     "wait": "wait for what a service needs, then become it (for the supervisor)",
+    "attach": "run a service that registers in etcd, and end it when that is lost (for the supervisor)",
     "gang": "run one rank of an engine that spans nodes (for the supervisor)",
     "watch": "end this node when it idles, drain it when it is taken away (for systemd)",
     "restore": "put back at boot what an instance store lost (for systemd)",

@@ -1,11 +1,12 @@
-"""A service under a runner of nodectl (`gang`, `gate`): it ends with its runner, however that ends."""
+"""A service under a runner of nodectl (`attach`, `gang`, `gate`): it ends with that, however that ends."""
 
 import contextlib
 import ctypes
 import os
 import signal
 import subprocess
-from typing import Final
+import sys
+from typing import Any, Final
 
 import psutil
 
@@ -16,6 +17,12 @@ from nodectl.layout import Layout
 _SET_PARENT_DEATH_SIGNAL: Final = 1  # prctl(2)
 _SET_CHILD_SUBREAPER: Final = 36
 _LIBC: Final = ctypes.CDLL(None)
+
+
+def stop(*_: Any) -> None:
+    """Handle SIGTERM in a runner: it ends, and so does its service. Told once is enough."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    sys.exit(0)
 
 
 def start(started: Launch, layout: Layout) -> "subprocess.Popen[bytes]":
@@ -29,10 +36,10 @@ def start(started: Launch, layout: Layout) -> "subprocess.Popen[bytes]":
     )
 
 
-def end(service: "subprocess.Popen[bytes]", patience: float | None, kill_seconds: float) -> None:
+def end(service: "subprocess.Popen[bytes]", patience: float, kill_seconds: float) -> None:
     """End the service gracefully, then whatever it leaves: as their subreaper, this process has all of them.
 
-    None as `patience` (seconds) leaves it to the supervisor to lose it.
+    It may take `patience` seconds; where the supervisor asked for the end, its own patience counts as well.
     """
     service.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):

@@ -11,7 +11,6 @@ import argparse
 import signal
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -36,7 +35,7 @@ def main(argv: Sequence[str]) -> int:
     parser.add_argument("--root", type=Path, required=True, help="the node's folder")
     parser.add_argument("--service", required=True)
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    signal.signal(signal.SIGTERM, child.stop)
     layout = Layout.at(options.root)
     started = launch.read(layout, options.service)
     gang = Gang.model_validate(started.gang)
@@ -86,7 +85,7 @@ def _obstacle(gang: Gang, meeting: Meeting, epoch: int) -> str:
 def _run(started: Launch, layout: Layout, meeting: Meeting, epoch: int) -> None:
     """Run the rank; return when nothing of it is left. Whatever ends this process ends the rank."""
     rank = child.start(started, layout)
-    patience = None  # told to stop, the rank may take all the time that the supervisor gives
+    patience: float = started.stop_seconds  # when the supervisor says to stop
     try:
         print(f"nodectl: {_watch(rank, meeting, epoch)}", flush=True)
         patience = _BREAK_UP_SECONDS

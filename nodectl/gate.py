@@ -9,7 +9,6 @@ host are all alike. There is no state to put back: the gate of the next start an
 import argparse
 import json
 import signal
-import sys
 import threading
 import time
 from collections.abc import Sequence
@@ -24,6 +23,7 @@ from urllib.request import ProxyHandler, build_opener
 from nodectl import child, container, launch
 from nodectl.layout import Layout
 from nodectl.manifest import Gate
+from nodectl.origin import Origin, end_when_lost
 
 _HEARD_SECONDS: Final = 3.0
 """How long a balancer may take to ask: it does every 0.5 s, and may itself be away."""
@@ -110,25 +110,27 @@ class Gatekeeper:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a frontend until it ends or SIGTERM says to stop; it gets no request that it would refuse."""
+    """Run a frontend as `attach` does; it gets no request that it would refuse."""
     parser = argparse.ArgumentParser(prog="nodectl gate", description=main.__doc__)
     parser.add_argument("--root", type=Path, required=True, help="the node's folder")
     parser.add_argument("--service", required=True)
     options = parser.parse_args(argv)
-    signal.signal(signal.SIGTERM, _stop)
+    signal.signal(signal.SIGTERM, child.stop)
     layout = Layout.at(options.root)
     started = launch.read(layout, options.service)
     gate = Gate.model_validate(started.gate)
     keeper = Gatekeeper(gate.frontend)
     server = _server(gate, keeper)
+    origin = Origin(started.env[launch.STORE])
     frontend = child.start(started, layout)
     try:
         threading.Thread(target=server.serve_forever, daemon=True).start()
+        end_when_lost(origin)
         print(f"nodectl: the frontend ended with {frontend.wait()}", flush=True)
     finally:
         if frontend.poll() is None:
             _drain(keeper)
-        child.end(frontend, None, _KILL_SECONDS)
+        child.end(frontend, started.stop_seconds, _KILL_SECONDS)
         container.remove([started.container])
     return 0
 
@@ -139,11 +141,6 @@ def _drain(keeper: Gatekeeper) -> None:
         print("nodectl: the balancer sends no more requests; the frontend ends", flush=True)
     else:
         print("nodectl: no balancer asks; the frontend ends", flush=True)
-
-
-def _stop(*_: Any) -> None:
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)  # told once is enough
-    sys.exit(0)
 
 
 def _server(gate: Gate, keeper: Gatekeeper) -> ThreadingHTTPServer:

@@ -1,5 +1,7 @@
 """Where the ranks of a gang agree: a few keys in etcd (`nodectl.gang` says what they are for)."""
 
+import time
+
 from nodectl import etcd
 from nodectl.manifest import Gang
 
@@ -12,13 +14,17 @@ class Meeting:
         self._folder = f"/dynamo-multinode/gangs/{gang.id}"
 
     def epoch(self) -> int:
-        """Return the gang's epoch; where etcd knows none, at first or after it lost its data, 1 begins."""
+        """Return the gang's epoch.
+
+        Where etcd knows none, at first or after it lost its data, one begins that was not there before: what
+        the engine registered is lost as well, and it has to start anew.
+        """
         with etcd.away():
             epoch = self._number("epoch")
             if epoch is None:
-                self._etcd.create(f"{self._folder}/epoch", "1")
+                self._etcd.create(f"{self._folder}/epoch", str(int(time.time())))
                 epoch = self._number("epoch")
-            return epoch or 1
+            return epoch or 0
 
     def raise_epoch(self, epoch: int) -> None:
         """Begin the epoch after `epoch`, unless another rank did."""

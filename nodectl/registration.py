@@ -67,6 +67,21 @@ def get(store: str, key: str) -> str | None:
     return base64.b64decode(found[0]["value"]).decode() if found else None
 
 
+def put_first(store: str, key: str, value: str) -> str:
+    """Write a key of the etcd at `store` unless it is there; return what it says. Raises likewise."""
+    name = _encoded(key)
+    look = {"requestRange": {"key": name}}
+    done = _ask(
+        store,
+        "kv/txn",
+        compare=[{"key": name, "target": "CREATE", "createRevision": "0"}],
+        success=[{"requestPut": {"key": name, "value": _encoded(value)}}, look],
+        failure=[look],
+    )
+    found = done["responses"][-1]["response_range"]["kvs"]
+    return base64.b64decode(found[0]["value"]).decode()
+
+
 def _entry(entry: Mapping[str, str]) -> Registered:
     body = json.loads(base64.b64decode(entry["value"]))
     address = str(body.get("transport", {}).get("tcp", "")).partition("/")[0]
@@ -74,11 +89,15 @@ def _entry(entry: Mapping[str, str]) -> Registered:
     return Registered(key, address, str(body.get("component")), entry.get("lease"))
 
 
-def _ask(store: str, call: str, **body: str) -> dict[str, Any]:
+def _ask(store: str, call: str, **body: Any) -> dict[str, Any]:
+    """Return what etcd answers; an answer that it cannot give is no empty one."""
     connection = http.client.HTTPConnection(store, timeout=_SECONDS)
     try:
         connection.request("POST", f"/v3/{call}", json.dumps(body))
-        answer: dict[str, Any] = json.load(connection.getresponse())
+        reply = connection.getresponse()
+        answer: dict[str, Any] = json.load(reply)
+        if reply.status != http.client.OK:
+            raise http.client.HTTPException(f"etcd answers {call} with {reply.status}: {answer.get('error')}")
     finally:
         connection.close()
     return answer

@@ -1,4 +1,4 @@
-"""`nodectl wait`: started for a service, it waits for what the service needs and then becomes it.
+"""`nodectl wait`: started for a service, it waits for what that needs and then becomes it, or its runner.
 
 Standard library only, and quick: it runs before every start of every service.
 """
@@ -23,7 +23,7 @@ _TELL_EVERY: Final = 10.0
 
 
 def main(argv: Sequence[str]) -> int:
-    """Wait for the service's endpoints, then become the service: the process stays the same."""
+    """Wait for the service's endpoints, then become it or its runner: the process stays the same."""
     parser = argparse.ArgumentParser(prog="nodectl wait", description=main.__doc__)
     parser.add_argument("--root", type=Path, required=True, help="the node's folder")
     parser.add_argument("--service", required=True)
@@ -40,7 +40,8 @@ def main(argv: Sequence[str]) -> int:
     container.remove([started.container])  # a client that was killed left it running
     _deregister(started)
     launch.write_files(started, layout, options.service)
-    for runner, wanted in (("gang", started.gang), ("gate", started.gate)):
+    runners = {"gang": started.gang, "gate": started.gate, "attach": started.env.get(launch.STORE)}
+    for runner, wanted in runners.items():
         if wanted is not None:
             argv = [sys.executable, "-P", "-m", "nodectl", runner, "--root", str(layout.root)]
             os.execv(sys.executable, [*argv, "--service", options.service])  # noqa: S606 - no shell is the point

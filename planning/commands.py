@@ -132,7 +132,7 @@ def nats(address: str) -> Command:
 
 
 def etcd(address: str) -> Command:
-    """Return the command of a single etcd. Its data must outlive it: nothing registers twice by itself."""
+    """Return the command of a single etcd. Its data outlive it: without them all starts anew to register."""
     clients, peers = f"http://{address}:{ports.ETCD}", f"http://{address}:{ports.ETCD_PEER}"
     return Command(
         "etcd",

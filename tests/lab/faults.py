@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from nodectl.layout import HOST_ROOTS
 from scripts.hostlab.host import Host
 from scripts.hostlab.lab import Lab
 
@@ -83,6 +84,12 @@ def stopped(service: str, seconds: float) -> Fault:
             time.sleep(seconds)  # how long it lasts is the fault
 
     return stop
+
+
+def data_lost(site: Site) -> None:
+    """The head's etcd comes back empty, as on a head that was replaced."""
+    with site.stopped(HEAD, "etcd"):
+        site.lab.host(HEAD).exec(["rm", "-r", f"{HOST_ROOTS}/{site.stack}/{HEAD}/data/etcd"], check=True)
 
 
 def cut_off(host: str, seconds: float) -> Fault:

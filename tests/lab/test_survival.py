@@ -55,6 +55,7 @@ CASES: Final = {
     "worker host without power for 45 s": Case(faults.without_power(WORKER_HOST, 45), 75),
     "worker host cut off for 20 s": Case(faults.cut_off(WORKER_HOST, 20), 45),
     "etcd stopped for 10 s": Case(faults.stopped("etcd", 10), NEVER),
+    "etcd lost its data": Case(faults.data_lost, 30),
     "head rebooted": Case(faults.rebooted(HEAD), 60),
     "everything without power for 5 s": Case(faults.all_without_power(5), 90),
 }

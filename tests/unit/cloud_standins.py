@@ -42,6 +42,8 @@ class Etcd:
     """The part of etcd's JSON gateway that is used: keys and values, both as base64."""
 
     keys: dict[str, str] = field(default_factory=dict)
+    fails: bool = False
+    """Whether it answers, and has no answer."""
     address: str = ""
 
 
@@ -87,6 +89,15 @@ def etcd() -> Iterator[Etcd]:
     class Handler(_Handler):
         def do_POST(self) -> None:
             asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if found.fails:
+                self.reply(503, json.dumps({"error": "etcdserver: no leader", "code": 14}))
+                return
+            if self.path == "/v3/kv/txn":  # puts what is not there, as this is all that is asked of it
+                put = asked["success"][0]["requestPut"]
+                found.keys.setdefault(put["key"], put["value"])
+                kvs = [{"key": put["key"], "value": found.keys[put["key"]]}]
+                self.reply(200, json.dumps({"responses": [{"response_range": {"kvs": kvs}}]}))
+                return
             key, answer = asked["key"], {}
             if self.path == "/v3/kv/put":
                 found.keys[key] = asked["value"]

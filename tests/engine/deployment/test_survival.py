@@ -3,6 +3,7 @@
 import contextlib
 import json
 import os
+import shutil
 import signal
 import time
 from collections.abc import Iterator
@@ -10,6 +11,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
+from nodectl.layout import Layout
+from nodectl.supervisord import Supervisord
 from tests.engine.deployment.checkout import Checkout, answers, eventually, listed
 
 
@@ -46,6 +49,43 @@ def test_any_service_killed_comes_back_without_help(checkout: Checkout, deployed
         )
         eventually(lambda: answers(outputs), seconds=60, what=f"requests succeed after {service} was killed")
     checkout.run("scripts/prove", deployed)
+
+
+def stop_etcd(checkout: Checkout, stack: str, *, seconds: float = 0, losing_data: bool = False) -> None:
+    """Stop the head's etcd for so long, and start it again, without its data perhaps."""
+    head = Layout.at(checkout.roots(stack)[0])
+    supervisor = Supervisord(head)
+    supervisor.stop(["etcd"])
+    time.sleep(seconds)  # how long it lasts is the fault
+    if losing_data:
+        shutil.rmtree(head.data / "etcd")
+    supervisor.start(["etcd"])
+
+
+def test_an_etcd_that_lost_its_data_is_registered_with_again_long_before_leases_end(
+    checkout: Checkout, deployed: str
+) -> None:
+    """As after the head was replaced: services of other nodes still hold leases of the etcd that is gone."""
+    outputs, before = checkout.outputs(deployed), checkout.pids(deployed)
+    stop_etcd(checkout, deployed, losing_data=True)
+    registering = {name for name in before if not name.endswith(("etcd", "nats"))}
+
+    def again() -> bool:
+        now = checkout.pids(deployed)
+        restarted = {name for name in registering if now[name] not in (None, before[name])}
+        return restarted == registering and len(listed(outputs)) == 3 and answers(outputs)
+
+    eventually(again, seconds=30, what="all workers are registered again, and requests succeed")
+    checkout.run("scripts/prove", deployed)
+
+
+def test_an_etcd_that_comes_back_with_its_data_restarts_nothing(checkout: Checkout, deployed: str) -> None:
+    outputs, before = checkout.outputs(deployed), checkout.pids(deployed)
+    stop_etcd(checkout, deployed, seconds=6)
+    eventually(lambda: len(listed(outputs)) == 3, seconds=30, what="the frontend lists all workers")
+    assert answers(outputs)
+    changed = {name for name, pid in checkout.pids(deployed).items() if pid != before[name]}
+    assert changed == {"node-1/etcd"}
 
 
 def test_up_converges_after_everything_was_killed(checkout: Checkout, deployed: str) -> None:

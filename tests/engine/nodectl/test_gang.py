@@ -1,6 +1,7 @@
 """Two nodes, one engine: real etcd, real supervisors, a rank on each node; they start and end together."""
 
 import os
+import shutil
 import signal
 import socket
 from collections.abc import Iterator
@@ -165,3 +166,14 @@ def test_a_rank_that_dies_while_etcd_is_away_brings_both_round_once_it_is_back(
     assert alive(running[0])
     supervisor.start(["etcd"])
     engine.anew(running)
+
+
+def test_an_etcd_that_lost_its_data_brings_both_ranks_round(engine: Engine, running: tuple[int, int]) -> None:
+    """What rank 0 had registered is lost as well, and an engine registers only when it starts."""
+    head = engine.nodes[0].layout
+    supervisor = Supervisord(head)
+    supervisor.stop(["etcd"])
+    shutil.rmtree(head.data / "etcd")
+    supervisor.start(["etcd"])
+    assert engine.anew(running)
+    assert [engine.starts(number) for number in (0, 1)] == [2, 2]
