@@ -20,7 +20,10 @@ def main(argv: Sequence[str]) -> int:
     """Prove what the spec on standard input wants proved, and print the result as JSON."""
     parser = argparse.ArgumentParser(prog="nodectl proof", description=main.__doc__)
     parser.add_argument(
-        "--retire", action="store_true", help="first take workers that left the plan out of the registry"
+        "--retire",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="first take workers that left the plan out of the registry",
     )
     parser.add_argument("--human", action="store_true", help="print a table instead")
     options = parser.parse_args(argv)
