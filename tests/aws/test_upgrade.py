@@ -1,10 +1,11 @@
 """A stack that an earlier release brought up is upgraded: the present program makes and loses nothing of it.
 
-`tests/aws/states` holds, for each release, a stack file and the state that `up` of it left. With
-`WRITE_AWS_STATE=1` the present release's are written, from a stack of this program in the tests' account: to
-be done when `version` in pyproject.toml changes. What depends on the machine is left out: times, where in the
-sources a resource was made, and which backend the tags are of. Secrets stay encrypted with the tests'
-passphrase; the keys among them open nothing, since no machine was ever made with them.
+`tests/aws/states` holds for each release, of a stack on AWS and one on existing machines, the stack file and
+the state that `up` of it left. With `WRITE_AWS_STATE=1` the present release's are written, from stacks of
+this program in the tests' account: to be done when `version` in pyproject.toml changes. What depends on the
+machine is left out: times, where in the sources a resource was made, and which backend the tags are of.
+Secrets stay encrypted with the tests' passphrase; the keys among them open nothing, as no machine was made
+with them.
 """
 
 import json
@@ -20,13 +21,14 @@ from planning.aws.state import state_digest
 from tests.aws.stacks import AwsStacks, Preview
 from tests.engine.deployment.checkout import PROJECT
 
-STACK: Final = "disagg"
+AWS: Final = "disagg"
+HOSTS: Final = "lab-disagg"
 STATES: Final = Path(__file__).parent / "states"
 WRITE: Final = "WRITE_AWS_STATE"
 """Environment variable: set, the state of the present release is written, to be committed."""
 
 VERSION: Final = tomllib.loads((PROJECT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
-RELEASES: Final = sorted({VERSION, *(path.stem for path in STATES.glob("*.json"))})
+RELEASES: Final = sorted({VERSION, *(path.name for path in STATES.glob("*"))})
 
 OF_THE_MACHINE: Final = ("created", "modified", "sourcePosition", "stackTrace")
 OWNER: Final = "the backend's digest"
@@ -39,44 +41,51 @@ DROPPED: Final = ("members",)
 
 @pytest.fixture(scope="module")
 def stacks(books: AwsStacks) -> AwsStacks:
-    """Give a checkout, after the present release's state was recorded if that is asked for."""
+    """Give a checkout, after the present release's states were recorded if that is asked for."""
     if os.environ.get(WRITE):
-        record(books, VERSION)
-    assert (STATES / f"{VERSION}.json").exists(), f"no state of {VERSION}: run with {WRITE}=1"
+        for stack in (AWS, HOSTS):
+            record(books, stack)
+    assert (STATES / VERSION).exists(), f"no states of {VERSION}: run with {WRITE}=1"
     return books
 
 
-def backend_digest(stacks: AwsStacks) -> str:
-    return state_digest(stacks.checkout.env["PULUMI_BACKEND_URL"], "organization", "dynamo", STACK)
+def owner(stacks: AwsStacks, stack: str) -> str:
+    """Return what the tags have of this checkout's backend."""
+    return state_digest(stacks.checkout.env["PULUMI_BACKEND_URL"], "organization", "dynamo", stack)
 
 
-def record(stacks: AwsStacks, release: str) -> None:
-    """Bring the shipped stack up and write down its file and its state."""
-    file = stacks.write(STACK, STACK)
-    stacks.create(STACK)
-    stacks.up(STACK)
-    state = json.loads(stacks.checkout.run("pulumi", "stack", "export", "--stack", STACK).stdout)
+def record(stacks: AwsStacks, stack: str) -> None:
+    """Bring a shipped stack up and write down its file and its state."""
+    file = stacks.checkout.path / f"stacks/Pulumi.{stack}.yaml"
+    if stack == AWS:
+        stacks.write(stack, stack)
+    stacks.create(stack)
+    stacks.up(stack)
+    state = json.loads(stacks.checkout.run("pulumi", "stack", "export", "--stack", stack).stdout)
     for resource in state["deployment"]["resources"]:
         for key in OF_THE_MACHINE:
             resource.pop(key, None)
-    text = json.dumps(state, indent=1).replace(backend_digest(stacks), OWNER)
+    text = json.dumps(state, indent=1).replace(owner(stacks, stack), OWNER)
     assert str(stacks.checkout.path) not in text
     assert str(Path.home()) not in text
-    (STATES / f"{release}.json").write_text(f"{text}\n", encoding="utf-8")
-    (STATES / f"{release}.yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
-    stacks.destroy(STACK)
+    recorded = STATES / VERSION / f"{stack}.json"
+    recorded.parent.mkdir(parents=True, exist_ok=True)
+    recorded.write_text(f"{text}\n", encoding="utf-8")
+    recorded.with_suffix(".yaml").write_text(file.read_text(encoding="utf-8"), encoding="utf-8")
+    stacks.destroy(stack)
 
 
-def upgraded(stacks: AwsStacks, release: str) -> Preview:
-    """Return what `up` would do to the stack of a release."""
-    state = (STATES / f"{release}.json").read_text(encoding="utf-8")
+def upgraded(stacks: AwsStacks, release: str, stack: str = AWS) -> Preview:
+    """Return what `up` would do to a stack of a release."""
+    recorded = STATES / release / f"{stack}.json"
     imported = stacks.checkout.path / "state.json"
-    imported.write_text(state.replace(OWNER, backend_digest(stacks)), encoding="utf-8")
-    file = stacks.checkout.path / f"stacks/Pulumi.{STACK}.yaml"
-    file.write_text((STATES / f"{release}.yaml").read_text(encoding="utf-8"), encoding="utf-8")
-    stacks.create(STACK)
-    stacks.checkout.run("pulumi", "stack", "import", "--stack", STACK, "--file", str(imported))
-    return stacks.preview(STACK)
+    state = recorded.read_text(encoding="utf-8").replace(OWNER, owner(stacks, stack))
+    imported.write_text(state, encoding="utf-8")
+    file = stacks.checkout.path / f"stacks/Pulumi.{stack}.yaml"
+    file.write_text(recorded.with_suffix(".yaml").read_text(encoding="utf-8"), encoding="utf-8")
+    stacks.create(stack)
+    stacks.checkout.run("pulumi", "stack", "import", "--stack", stack, "--file", str(imported))
+    return stacks.preview(stack)
 
 
 def lost_and_made(preview: Preview) -> list[str]:
@@ -92,10 +101,20 @@ def lost_and_made(preview: Preview) -> list[str]:
     )
 
 
+@pytest.mark.parametrize(
+    ("stack", "some"),
+    [
+        (AWS, {"dynamo:aws:Machine", "aws:ec2/instance:Instance", "command:local:Command"}),
+        (HOSTS, {"dynamo:node:Services", "command:local:Command"}),
+    ],
+    ids=["on AWS", "on existing machines"],
+)
 @pytest.mark.parametrize("release", RELEASES)
-def test_a_stack_of_a_release_keeps_every_resource(stacks: AwsStacks, release: str) -> None:
-    preview = upgraded(stacks, release)
-    assert {"dynamo:aws:Machine", "aws:ec2/instance:Instance", "command:local:Command"} <= preview.types()
+def test_a_stack_of_a_release_keeps_every_resource(
+    stacks: AwsStacks, release: str, stack: str, some: set[str]
+) -> None:
+    preview = upgraded(stacks, release, stack)
+    assert some <= preview.types()
     assert lost_and_made(preview) == [], "a renamed component needs `aliases`: see components/__init__.py"
 
 
