@@ -1,4 +1,4 @@
-"""What a node needs before services can start: nodectl's environment and the model."""
+"""What a node needs before services can start: nodectl's environment and, where engines run, the model."""
 
 import json
 from collections.abc import Mapping
@@ -33,7 +33,8 @@ class NodeRuntime(pulumi.ComponentResource):
 
 def _stdin(args: NodeRuntimeArgs) -> pulumi.Input[str]:
     """Return the spec; with secrets, which hide it in previews, only where a model is downloaded."""
-    if args.runtime.model.kind != "hub" or not args.secrets:
+    model = args.runtime.model
+    if model is None or model.kind != "hub" or not args.secrets:
         return args.runtime.model_dump_json()
     spec = args.runtime.model_dump(mode="json") | {"secrets": dict(args.secrets)}
     return pulumi.Output.secret(json.dumps(spec))

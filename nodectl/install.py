@@ -45,7 +45,7 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
 
     A gated hub model needs `secrets: {HF_TOKEN: ...}` beside the spec's own keys.
 
-    Returns `python` (nodectl's own) and `model` (a folder), `variant`, and whether all of it was `cached`.
+    Returns `python` (nodectl's own) and `model` (a folder, or none), `variant`, and whether all was `cached`.
     Raises `BadInputError` for a spec that cannot be, `TimedOutError` after `LIMIT_SECONDS`, and
     `NodectlError`, with the last lines of its log, for a step that failed.
     """
@@ -71,12 +71,7 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     elif engine["kind"] == "container":
         cached.append(container.ensure(engine, spec["variant"], cache.folder() / "images", deadline))
     cached.append(stores.ensure(spec.get("stores") or {}, cache.stores(), deadline))
-    downloader = cache.python(own)
-    if spec["model"]["kind"] == "s3":
-        packages = spec.get("packages") or {}
-        cached.append(environments.ensure(S3, cache.environment(S3), packages, deadline))
-        downloader = cache.python(S3)
-    model, there = models.ensure(spec["model"], cache.models(), downloader, spec.get("secrets", {}), deadline)
+    model, there = _model(spec, own, deadline)
     if _on_host():
         for needed in _read_by_services(own, engine, model):
             _check_open(needed)
@@ -88,17 +83,30 @@ def install(spec: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
+def _model(spec: Mapping[str, Any], own: str, deadline: float) -> tuple[str | None, bool]:
+    """Provide the model, if any is wanted; return its folder and whether nothing had to be done."""
+    if spec["model"] is None:
+        return None, True
+    python, there = cache.python(own), True
+    if spec["model"]["kind"] == "s3":
+        there = environments.ensure(S3, cache.environment(S3), spec.get("packages") or {}, deadline)
+        python = cache.python(S3)
+    model, found = models.ensure(spec["model"], cache.models(), python, spec.get("secrets", {}), deadline)
+    return model, there and found
+
+
 def _on_host() -> bool:
     """Return whether this installs for a host, whose services run as a user of their own."""
     return cache.folder() == HOST_CACHE
 
 
-def _read_by_services(own: str, engine: Mapping[str, Any], model: str) -> list[Path]:
+def _read_by_services(own: str, engine: Mapping[str, Any], model: str | None) -> list[Path]:
     """Return one file of each folder that services of a host need; root runs what is in containers."""
     if engine["kind"] == "container":
         return [cache.python(own)]
     golden = [preinstalled.python_path(engine["path"])] if engine["kind"] == "preinstalled" else []
-    return [cache.python(own), *golden, Path(model, "config.json")]
+    files = [] if model is None else [Path(model, "config.json")]
+    return [cache.python(own), *golden, *files]
 
 
 def _check_open(path: Path) -> None:
@@ -135,7 +143,8 @@ def _check(spec: Mapping[str, Any]) -> None:
         raise BadInputError(
             f"engine: expected {{kind}}, one of venv, preinstalled, container, got {engine!r}"
         )
-    models.check(spec.get("model"))
+    if "model" not in spec or spec["model"] is not None:  # that none is wanted must be said
+        models.check(spec.get("model"))
     if sys.version_info[:2] not in cache.PYTHONS:
         known = ", ".join(f"{major}.{minor}" for major, minor in cache.PYTHONS)
         raise BadInputError(

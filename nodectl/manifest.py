@@ -187,7 +187,9 @@ class RuntimeSpec(Wire):
     programs: list[MachineProgram | Literal["nft"]] = Field(
         default_factory=list, description="programs that the machine itself must have"
     )
-    model: ModelSource
+    model: ModelSource | None = Field(
+        description="null where no engine runs: frontends fetch what they need of it from workers"
+    )
     engine: EngineSource = VenvEngine()
     packages: Packages = Packages()
     stores: Stores | None = Field(default=Stores(), description="null where neither NATS nor etcd runs")

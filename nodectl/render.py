@@ -15,6 +15,7 @@ from nodectl.manifest import (
     MACHINE_PROGRAMS,
     ContainerEngine,
     Manifest,
+    ModelSource,
     PreinstalledEngine,
     RuntimeSpec,
     Service,
@@ -88,8 +89,8 @@ def _env(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
 
 def _contained_env(service: Service, runtime: RuntimeSpec, layout: Layout) -> dict[str, str]:
     """Return the environment within a container: its GPUs are all that it sees, the model is a mount."""
-    hub = models.hub_cache(runtime.model.model_dump(), cache.models())
-    downloaded = {} if hub is None else {"HF_HUB_CACHE": str(hub)}
+    hub = runtime.model and models.hub_cache(runtime.model.model_dump(), cache.models())
+    downloaded = {"HF_HUB_CACHE": str(hub)} if hub else {}
     return {MARKER: str(layout.root)} | downloaded | _values(service)
 
 
@@ -113,14 +114,14 @@ def _container(
 
 def _mounts(runtime: RuntimeSpec, layout: Layout) -> Iterator[Mount]:
     yield Mount(layout.data, writable=True)
-    match runtime.model.kind:
-        case "generated":
+    match runtime.model:
+        case ModelSource(kind="generated"):
             yield Mount(models.generated(cache.models()))
-        case "path":
-            yield Mount(Path(runtime.model.name))
-        case "s3":
-            yield Mount(models.synced(cache.s3_models(), runtime.model.name))
-        case "hub":
-            hub = models.hub_cache(runtime.model.model_dump(), cache.models())
+        case ModelSource(kind="path", name=folder):
+            yield Mount(Path(folder))
+        case ModelSource(kind="s3", name=uri):
+            yield Mount(models.synced(cache.s3_models(), uri))
+        case ModelSource(kind="hub") as model:
+            hub = models.hub_cache(model.model_dump(), cache.models())
             if hub is not None:
                 yield Mount(hub)

@@ -79,6 +79,7 @@ ENV: Final[Mapping[str, str]] = {
             "CUDA_VISIBLE_DEVICES",
             "DYNAMO_MULTINODE_NODE",  # what the processes of a node are found by
             "DYN_EVENT_PLANE",
+            "DYN_SELF_HOST_METADATA",  # how frontends get tokenizer and configuration
             "DYN_SYSTEM_USE_ENDPOINT_HEALTH_STATUS",
             "ETCD_LEASE_TTL",
         ),

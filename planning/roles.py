@@ -27,7 +27,7 @@ def engine_kind(settings: Settings) -> EngineKind:
 
 
 def model_source(settings: Settings) -> ModelSource:
-    """Return where every node takes the model from."""
+    """Return where nodes take the model from."""
     model = settings.model
     return ModelSource(kind=model.source, name=model.uri or model.path or model.name, revision=model.revision)
 

@@ -43,10 +43,13 @@ def runtime(settings: Settings) -> RuntimeSpec:
 
 
 def runtime_of(spec: RuntimeSpec, node: Node) -> RuntimeSpec:
-    """Return what is installed on one node: stores on the head, what GPUs work with where those are."""
+    """Return what is installed on one node: stores on the head, and what engines work with where GPUs are.
+
+    A model is part of that: a frontend gets tokenizer and configuration from the workers' system ports.
+    """
     unneeded: dict[str, object] = {} if node.head else {"stores": None}
     if not node.gpus:
-        unneeded |= {"libraries": [], "cache": None}
+        unneeded |= {"model": None, "libraries": [], "cache": None}
     return spec.model_copy(update=unneeded)
 
 

@@ -27,10 +27,10 @@ def managed_policy(target: AwsTarget) -> str | None:
 
 def model_policy(plan: Plan, target: AwsTarget) -> dict[str, Any] | None:
     """Return the policy that lets a node read the model, and nothing beside it; None unless it is on S3."""
-    name = plan.runtime.model.name
-    if not name.startswith(_BUCKET):
+    model = plan.runtime.model
+    if model is None or not model.name.startswith(_BUCKET):
         return None
-    bucket, _, folder = name.removeprefix(_BUCKET).partition("/")
+    bucket, _, folder = model.name.removeprefix(_BUCKET).partition("/")
     whole = f"arn:{_partition(target)}:s3:::{bucket}"
     below = {"StringLike": {"s3:prefix": [folder, f"{folder}/*"]}}
     return {

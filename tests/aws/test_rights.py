@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from nodectl.manifest import ModelSource
 from tests.aws.test_components_graph import planned, recorded
 
 
@@ -13,7 +14,7 @@ def test_a_model_on_s3_may_be_read_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     of = planned()
-    model = of.runtime.model.model_copy(update={"name": "s3://models/llama"})
+    model = ModelSource(kind="s3", name="s3://models/llama")
     of = replace(of, runtime=of.runtime.model_copy(update={"model": model}))
     program = recorded(tmp_path, monkeypatch, of)
     [written] = program.of("RolePolicy")

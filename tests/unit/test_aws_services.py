@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from nodectl.manifest import Manifest, RuntimeSpec, Service
+from nodectl.manifest import Manifest, ModelSource, RuntimeSpec, Service
 from planning import installed, manifests, plan
 from settings import Settings
 from tests.unit.plan_examples import addresses, agg, disagg, real, services
@@ -123,11 +123,7 @@ def test_a_model_from_s3_is_served_by_its_path_below_its_own_name() -> None:
     flags = worker(of).flags
     assert flags["model"] == "${s3}/my-models/llama/instruct"
     assert flags["served-model-name"] == "llama"
-    assert plan(of).runtime.model.model_dump() == {
-        "kind": "s3",
-        "name": "s3://my-models/llama/instruct",
-        "revision": None,
-    }
+    assert plan(of).runtime.model == ModelSource(kind="s3", name="s3://my-models/llama/instruct")
 
 
 def test_every_node_is_told_how_long_it_lives_and_restarts_nothing_for_it() -> None:

@@ -155,6 +155,14 @@ def test_a_bad_spec_is_refused_by_key_and_value(machine: Machine, spec: object, 
     assert not machine.cache.exists()
 
 
+def test_a_machine_without_engines_gets_no_model_where_that_is_said(machine: Machine) -> None:
+    code, out, said = machine.install(SPEC | {"model": None})
+    assert (code, out["model"]) == (0, None), said
+    assert not (machine.cache / "models").exists()
+    code, out, _ = machine.install(SPEC | {"model": None})
+    assert out["cached"]
+
+
 def test_a_failed_install_shows_its_last_lines_and_is_made_anew(machine: Machine) -> None:
     (machine.folder / "broken").touch()
     code, out, said = machine.install()

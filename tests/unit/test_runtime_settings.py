@@ -1,6 +1,7 @@
 """From `runtime` in a stack file to what is installed, refused, restarted and noted."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -14,6 +15,7 @@ from settings import Settings
 from settings.problems import StackFileError
 from settings.reading import from_config
 from tests.unit.plan_examples import addresses, agg, real
+from tests.unit.plan_examples import settings as shaped
 
 CONTAINER = {"kind": "container", "image": "registry.example.org/dynamo:9"}
 PREINSTALLED = {"kind": "preinstalled", "path": "/opt/dynamo"}
@@ -68,6 +70,20 @@ def test_only_the_head_gets_nats_and_etcd() -> None:
     assert head.stores is not None
     assert set(head.stores.releases) == {"nats-server", "etcd"}
     assert other.stores is None
+
+
+@pytest.mark.parametrize("settings", [agg, gpu])
+def test_a_head_without_engines_is_given_no_model(settings: Callable[..., Settings]) -> None:
+    assert spec(settings(head="dedicated"), "head").model is None
+    model = spec(settings(head="dedicated"), "node-1").model
+    assert model is not None
+    assert model == spec(settings(head="colocated"), "node-1").model == plan(settings()).runtime.model
+
+
+def test_where_frontends_get_a_models_files_from_is_no_choice_of_a_role() -> None:
+    roles = {"aggregated": {"replicas": 2, "env": {"DYN_SELF_HOST_METADATA": "false"}}}
+    with pytest.raises(StackFileError, match=r"aggregated.env.DYN_SELF_HOST_METADATA"):
+        plan(shaped("agg", roles))
 
 
 def test_a_mirror_takes_the_place_of_a_pinned_release() -> None:
