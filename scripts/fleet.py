@@ -68,7 +68,7 @@ def wake(found: Mapping[str, Kept], where: Login) -> list[str]:
     """
     power = Power.of(where, lambda line: _say("resuming", line))
     started = power.start([each.id for each in found.values()])
-    return [each.node for each in found.values() if each.id in started]
+    return sorted(each.node for each in found.values() if each.id in started)
 
 
 def gone(found: Mapping[str, Kept], where: Login) -> list[Kept]:

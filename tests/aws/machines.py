@@ -8,7 +8,7 @@ behind EC2's translation.
 import os
 import shutil
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -127,9 +127,15 @@ class LabMachines:
                 machine.host.kill()
                 shutil.rmtree(machine.host.folder, ignore_errors=True)
 
-    def stop(self, instance: Any) -> None:
-        """Press the host's power button."""
-        self._machines[instance.id].host.stop()
+    def stop(self, instance: Any, off: Callable[[], None]) -> None:
+        """Press the host's power button; another thread waits for it, as EC2 lets callers go."""
+
+        def power_off(machine: Machine) -> None:
+            machine.ready.clear()
+            machine.host.stop()
+            off()
+
+        self._begin(power_off, self._machines[instance.id])
 
     def start(self, instance: Any) -> None:
         """Boot the host again, with its disk."""
@@ -254,7 +260,7 @@ def _translate(machine: Machine, before: Sequence[str]) -> None:
     for address in sorted(set(before) - set(machine.public)):
         host.exec(["ip", "address", "delete", f"{address}/32", "dev", INTERFACE], check=True)
     for address in sorted(set(machine.public) - set(before)):
-        host.exec(["ip", "address", "add", f"{address}/32", "dev", INTERFACE], check=True)
+        host.exec(["ip", "address", "replace", f"{address}/32", "dev", INTERFACE], check=True)
     if machine.public:
         rules = TRANSLATION.format(public=", ".join(machine.public), private=host.address)
         host.exec(["nft", "-f", "-"], stdin=rules, check=True)

@@ -104,6 +104,12 @@ def test_waking_starts_what_is_stopped_and_says_which_nodes_those_are(account: s
     assert wake(found, Login(REGION)) == []
 
 
+def test_nodes_that_were_woken_are_told_in_their_order_whatever_that_of_the_state(account: str) -> None:
+    found = kept_of(*launch(2))
+    client("ec2").stop_instances(InstanceIds=[each.id for each in found.values()])
+    assert wake(dict(reversed(found.items())), Login(REGION)) == ["node-1", "node-2"]
+
+
 def test_instances_that_ended_behind_our_back_are_missed(account: str) -> None:
     found = kept_of(*launch(2), "i-0123456789abcdef0")
     client("ec2").terminate_instances(InstanceIds=[found["node-1"].id])

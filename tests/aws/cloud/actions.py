@@ -8,6 +8,7 @@ import secrets
 import time
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Final, Protocol
 
 from moto.core.responses import ActionResult, EmptyResult
@@ -32,8 +33,8 @@ class Machines(Protocol):
     def terminate(self, instance: Any) -> None:
         """Take its machine and disk away."""
 
-    def stop(self, instance: Any) -> None:
-        """Power its machine off."""
+    def stop(self, instance: Any, off: Callable[[], None]) -> None:
+        """Press its machine's power button; returns at once, and `off` is called when the machine is off."""
 
     def start(self, instance: Any) -> None:
         """Boot its machine again."""
@@ -55,7 +56,8 @@ class NoMachines:
 
     def terminate(self, instance: Any) -> None: ...
 
-    def stop(self, instance: Any) -> None: ...
+    def stop(self, instance: Any, off: Callable[[], None]) -> None:
+        off()
 
     def start(self, instance: Any) -> None: ...
 
@@ -146,7 +148,8 @@ class Actions(EC2Response):
             refusals.stop(current.state.launched.get(instance.id, {}), instance)
         answer: ActionResult = _moto["stop_instances"](self)
         for instance in instances:
-            current.machines.stop(instance)
+            instance._state.name, instance._state.code = "stopping", 64
+            current.machines.stop(instance, partial(_off, instance))
         return answer
 
     def start_instances(self) -> ActionResult:
@@ -304,6 +307,11 @@ class Actions(EC2Response):
     def cancel_capacity_reservation(self) -> ActionResult:
         current.state.reservations[self._get_param("CapacityReservationId")].state = "cancelled"
         return ActionResult({"Return": True})
+
+
+def _off(instance: Any) -> None:
+    if instance._state.name == "stopping":
+        instance._state.name, instance._state.code = "stopped", 80
 
 
 def _launch(action: Any, request: Mapping[str, Any]) -> Any:
