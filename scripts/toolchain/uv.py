@@ -18,14 +18,17 @@ LOADED = (
     "boto3",
     "components.aws.nodes",
     "components.program",
+    "nodectl.apply",
+    "nodectl.proof",
     "pip._internal.commands.list",
     "policy.pack",
     "pulumi.run.plugin",
     "pulumi_aws.iam.role",
     "pulumi_aws.ssm.get_parameter",
     "pulumi_aws.vpc.security_group_ingress_rule",
+    "reach.__main__",
 )
-"""What runs load: the program, the modules that Pulumi's AWS SDK loads late, and what Pulumi itself runs."""
+"""What runs load: the program, what it runs, modules that Pulumi's AWS SDK loads late, what Pulumi runs."""
 
 
 def ensure(cache: Path, path: str) -> Tool:
