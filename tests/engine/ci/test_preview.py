@@ -19,7 +19,7 @@ def checkout(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Checkout]:
 
 def test_two_stacks_are_two_sections_of_one_comment(checkout: Checkout) -> None:
     printed = checkout.run("scripts/ci-preview", "local", "local-disagg").stdout
-    assert printed.startswith("<!-- dynamo-multinode preview -->\n### `local`: 6 to create\n")
+    assert printed.startswith("<!-- dynamo-multinode preview -->\n### `local`: 5 to create\n")
     assert "### `local-disagg`: " in printed
     assert "node-1  nats 4222 · etcd 2379 · frontend 8000 · aggregated-0" in printed
     assert "| create | `node-1-apply` | `Command` |  |" in printed
@@ -34,7 +34,7 @@ def test_a_wrong_stack_file_is_said_with_its_own_status(checkout: Checkout) -> N
     assert done.returncode == 2
     assert "### `wrong`: the stack file is wrong" in done.stdout
     assert "pattern" in done.stdout
-    assert "### `local`: 6 to create" in done.stdout
+    assert "### `local`: 5 to create" in done.stdout
 
 
 def test_a_preview_that_fails_says_why(checkout: Checkout) -> None:

@@ -175,5 +175,7 @@ def test_an_etcd_that_lost_its_data_brings_both_ranks_round(engine: Engine, runn
     supervisor.stop(["etcd"])
     shutil.rmtree(head.data / "etcd")
     supervisor.start(["etcd"])
-    assert engine.anew(running)
-    assert [engine.starts(number) for number in (0, 1)] == [2, 2]
+    engine.anew(running)
+    eventually(
+        lambda: [engine.starts(number) for number in (0, 1)] == [2, 2], what="the logs have both starts"
+    )
