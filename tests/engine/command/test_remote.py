@@ -50,7 +50,7 @@ command("life", create=note("create"), update=note("update"), delete=note(f"dele
     environment={"GREETING": str(phase)})
 command("replaced", create=note(f"replaced create {phase}"), delete=note(f"replaced delete {phase}"),
     triggers=[phase])
-command("given", create='cat; printf %s "$GREETING"; echo both-err >&2', stdin="typed\n",
+command("given", create='cat; echo "$GREETING"; echo both-err >&2', stdin="typed\n",
     environment={"GREETING": "hello  there"})
 command("previous", create='echo "[$PULUMI_COMMAND_STDOUT]"', stdin=str(phase))
 command("many-lines", create="seq 3000", logging="none")
