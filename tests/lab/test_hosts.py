@@ -78,8 +78,10 @@ def test_names_and_values_that_a_shell_would_run_are_only_values(stacks: LabStac
     assert "FAIL" not in stacks.up("on-odd")
     outputs = stacks.checkout.outputs("on-odd")
     assert complete(outputs)["model"] == HOSTILE
-    pid = stacks.services("on-odd", "lab-2")["aggregated-1"]["pid"]
-    environment = stacks.lab.host("lab-2").exec(["cat", f"/proc/{pid}/environ"], check=True).stdout
+    runner = stacks.services("on-odd", "lab-2")["aggregated-1"]["pid"]
+    children = stacks.lab.host("lab-2").exec(["cat", f"/proc/{runner}/task/{runner}/children"], check=True)
+    worker = children.stdout.split()[0]
+    environment = stacks.lab.host("lab-2").exec(["cat", f"/proc/{worker}/environ"], check=True).stdout
     assert f"SAID={HOSTILE} ${{HOME}} %n \\" in environment.split("\0")
     stacks.down("on-odd")
     for host in stacks.lab.hosts:
