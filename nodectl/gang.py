@@ -7,16 +7,14 @@ again, and so all ranks meet in the new epoch: rank 0 first, once its port is fr
 etcd is away, running ranks keep running.
 """
 
-import argparse
 import signal
 import socket
 import subprocess
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final
 
-from nodectl import child, container, launch
+from nodectl import child, container, launch, options
 from nodectl.etcd import AwayError
 from nodectl.launch import Launch
 from nodectl.layout import Layout
@@ -31,13 +29,9 @@ _BREAK_UP_SECONDS: Final = 10.0
 
 def main(argv: Sequence[str]) -> int:
     """Run a service's rank until it ends, its gang starts anew, or SIGTERM says to stop."""
-    parser = argparse.ArgumentParser(prog="nodectl gang", description=main.__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
-    parser.add_argument("--service", required=True)
-    options = parser.parse_args(argv)
+    layout, service = options.service("gang", main.__doc__, argv)
     signal.signal(signal.SIGTERM, child.stop)
-    layout = Layout.at(options.root)
-    started = launch.read(layout, options.service)
+    started = launch.read(layout, service)
     gang = Gang.model_validate(started.gang)
     meeting = Meeting(gang)
     epoch = _join(gang, meeting)

@@ -6,7 +6,6 @@ requests", and passes SIGTERM on when that was heard. A stop by `apply`, by hand
 host are all alike. There is no state to put back: the gate of the next start answers as the new frontend is.
 """
 
-import argparse
 import json
 import signal
 import threading
@@ -16,12 +15,10 @@ from enum import Enum
 from http import HTTPStatus
 from http.client import HTTPException
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from typing import Any, Final
 from urllib.request import ProxyHandler, build_opener
 
-from nodectl import child, container, launch
-from nodectl.layout import Layout
+from nodectl import child, container, launch, options, registration
 from nodectl.manifest import Gate
 from nodectl.origin import Origin, end_when_lost
 
@@ -111,17 +108,13 @@ class Gatekeeper:
 
 def main(argv: Sequence[str]) -> int:
     """Run a frontend as `attach` does; it gets no request that it would refuse."""
-    parser = argparse.ArgumentParser(prog="nodectl gate", description=main.__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
-    parser.add_argument("--service", required=True)
-    options = parser.parse_args(argv)
+    layout, service = options.service("gate", main.__doc__, argv)
     signal.signal(signal.SIGTERM, child.stop)
-    layout = Layout.at(options.root)
-    started = launch.read(layout, options.service)
+    started = launch.read(layout, service)
     gate = Gate.model_validate(started.gate)
     keeper = Gatekeeper(gate.frontend)
     server = _server(gate, keeper)
-    origin = Origin(started.env[launch.STORE])
+    origin = Origin(started.env[registration.STORE])
     frontend = child.start(started, layout)
     try:
         threading.Thread(target=server.serve_forever, daemon=True).start()

@@ -9,15 +9,12 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from nodectl import container
 from nodectl.errors import NodectlError
 from nodectl.files import read_if_there, write_atomically
 from nodectl.layout import Layout
-
-STORE: Final = "ETCD_ENDPOINTS"
-"""Environment name by which Dynamo finds the etcd that it registers in, as `host:port`."""
 
 
 @dataclass(frozen=True)

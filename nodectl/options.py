@@ -27,6 +27,14 @@ def parser(verb: str, description: str | None) -> argparse.ArgumentParser:
     return made
 
 
+def service(verb: str, description: str | None, argv: Sequence[str]) -> tuple[Layout, str]:
+    """Read the command line of a verb that the supervisor starts for one service: its node and its name."""
+    made = parser(verb, description)
+    made.add_argument("--service", required=True)
+    options = made.parse_args(argv)
+    return Layout.at(options.root), options.service
+
+
 def undoing(verb: str, description: str | None, argv: Sequence[str]) -> Undoing:
     """Read the command line of a verb that undoes what another did."""
     made = parser(verb, description)

@@ -12,7 +12,6 @@ import secrets
 import signal
 import threading
 import time
-from http.client import HTTPException
 from typing import Final
 
 from nodectl import registration
@@ -22,9 +21,6 @@ _KEY: Final = "/dynamo-multinode/origin"
 _LOOK_SECONDS: Final = (2.0, 4.0)
 """How often, at random: services that started together do not ask, or restart, in step."""
 
-_OFF: Final = (OSError, HTTPException, ValueError, KeyError)
-"""What calls to etcd fail with; none of them says anything about its data."""
-
 
 class Origin:
     """The data of the etcd at `store` (`host:port`) that a service is about to register in."""
@@ -32,7 +28,7 @@ class Origin:
     def __init__(self, store: str) -> None:
         self._store = store
         self._mark: str | None = None
-        with contextlib.suppress(*_OFF):
+        with contextlib.suppress(*registration.TROUBLES):
             self._mark = self._marked()
 
     def lost(self) -> bool:
@@ -41,7 +37,7 @@ class Origin:
             if self._mark is None:  # etcd did not answer before
                 self._mark = self._marked()
             return registration.get(self._store, _KEY) != self._mark
-        except _OFF:
+        except registration.TROUBLES:  # none of them says anything about the data
             return False
 
     def _marked(self) -> str:

@@ -12,6 +12,12 @@ from typing import Any, Final, NamedTuple
 COMPONENTS: Final = ("backend", "prefill")
 """What workers register as in Dynamo 1.6."""
 
+STORE: Final = "ETCD_ENDPOINTS"
+"""Environment name by which Dynamo finds the etcd that it registers in, as `host:port`."""
+
+TROUBLES: Final = (OSError, http.client.HTTPException, ValueError, KeyError)
+"""What calls to etcd fail with where it does not answer, or not as it should."""
+
 _INSTANCES: Final = "v1/instances/"
 _AFTER_INSTANCES: Final = "v1/instances0"  # the first key that does not begin so: 0 follows /
 _SECONDS: Final = 5.0
@@ -24,7 +30,7 @@ def revoke_predecessors(env: Mapping[str, str]) -> int:
     service that does not register. Raises OSError, HTTPException or ValueError
     where etcd does not answer as it should.
     """
-    store, host, port = (env.get(name) for name in ("ETCD_ENDPOINTS", "DYN_TCP_RPC_HOST", "DYN_TCP_RPC_PORT"))
+    store, host, port = (env.get(name) for name in (STORE, "DYN_TCP_RPC_HOST", "DYN_TCP_RPC_PORT"))
     if not (store and host and port):
         return 0
     leases = {one.lease for one in registered(store) if one.address == f"{host}:{port}" and one.lease}

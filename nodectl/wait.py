@@ -3,18 +3,16 @@
 Standard library only, and quick: it runs before every start of every service.
 """
 
-import argparse
 import os
 import socket
 import sys
 import time
 from collections.abc import Sequence
-from http.client import HTTPException
 from pathlib import Path
 from typing import Final
 
-from nodectl import container, launch, registration
-from nodectl.layout import MARKER, Layout
+from nodectl import container, launch, options, registration
+from nodectl.layout import MARKER
 from nodectl.leftovers import end_leftovers
 
 _FIRST_PAUSE: Final = 0.05
@@ -24,14 +22,10 @@ _TELL_EVERY: Final = 10.0
 
 def main(argv: Sequence[str]) -> int:
     """Wait for the service's endpoints, then become it or its runner: the process stays the same."""
-    parser = argparse.ArgumentParser(prog="nodectl wait", description=main.__doc__)
-    parser.add_argument("--root", type=Path, required=True, help="the node's folder")
-    parser.add_argument("--service", required=True)
-    options = parser.parse_args(argv)
-    layout = Layout.at(options.root)
-    started = launch.read(layout, options.service)
+    layout, service = options.service("wait", main.__doc__, argv)
+    started = launch.read(layout, service)
     if layout.starts.is_dir():  # systemd counts itself
-        _count(layout.started(options.service))
+        _count(layout.started(service))
     if os.environ.get(MARKER) == str(layout.root):  # not where a user tries it in a shell's session
         for pid in end_leftovers(os.getsid(0)):
             print(f"nodectl: ended process {pid}, left by a service that died", flush=True)
@@ -39,12 +33,12 @@ def main(argv: Sequence[str]) -> int:
         wait_for(endpoint)
     container.remove([started.container])  # a client that was killed left it running
     _deregister(started)
-    launch.write_files(started, layout, options.service)
-    runners = {"gang": started.gang, "gate": started.gate, "attach": started.env.get(launch.STORE)}
+    launch.write_files(started, layout, service)
+    runners = {"gang": started.gang, "gate": started.gate, "attach": started.env.get(registration.STORE)}
     for runner, wanted in runners.items():
         if wanted is not None:
             argv = [sys.executable, "-P", "-m", "nodectl", runner, "--root", str(layout.root)]
-            os.execv(sys.executable, [*argv, "--service", options.service])  # noqa: S606 - no shell is the point
+            os.execv(sys.executable, [*argv, "--service", service])  # noqa: S606 - no shell is the point
     env = launch.environment(started, layout, os.environ)
     os.chdir(layout.data)
     command = launch.command(started)
@@ -56,7 +50,7 @@ def _deregister(started: launch.Launch) -> None:
     try:
         if gone := registration.revoke_predecessors(started.env):
             print(f"nodectl: took {gone} dead predecessors out of the registry", flush=True)
-    except (OSError, HTTPException, ValueError, KeyError) as error:
+    except registration.TROUBLES as error:
         print(f"nodectl: dead predecessors may stay registered until their lease ends: {error}", flush=True)
 
 

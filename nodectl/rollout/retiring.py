@@ -6,7 +6,6 @@ of the registry has ended the requests that it had: nothing is lost when it is s
 
 import time
 from collections.abc import Collection
-from http.client import HTTPException
 from typing import Final
 
 from nodectl import registration
@@ -51,6 +50,6 @@ def _registered(store: str, deadline: float) -> list[Registered]:
     while time.monotonic() < deadline:
         try:
             return registration.registered(store)
-        except (OSError, HTTPException, ValueError, KeyError):
+        except registration.TROUBLES:
             time.sleep(_POLL)
     return []
