@@ -1,10 +1,11 @@
-"""What the AWS account says: offerings, quotas, reservations, prices, what runs; asked and judged apart.
+"""Questions to the AWS account (offerings, quotas, reservations, prices, instances), and judging the answers.
 
 An answer is live or a snapshot, and only a live one refuses. No answer refuses nothing: it is said in a line.
 """
 
 from account.check import Report, check
 from account.fleet import Fleet
-from account.login import Login
+from account.identity import identity
+from account.login import Login, LoginError
 
-__all__ = ["Fleet", "Login", "Report", "check"]
+__all__ = ["Fleet", "Login", "LoginError", "Report", "check", "identity"]

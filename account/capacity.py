@@ -10,10 +10,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from account.answers import Answer, Reply
-from account.asking import Question, offerings, reply
-from account.login import Login, bounded
-from account.wanted import Wanted
+from account.login import Login, LoginError
+from account.queries import Question, offerings, reply
+from account.requirements import Wanted
+from account.responses import Answer, NoAnswer, Reply
 
 _INSTANCE: Final = "aws:ec2/instance:Instance"
 """Type of the resource, as URNs have it."""
@@ -77,10 +77,11 @@ def explain(
 def zones_of(wanted: Wanted, login: Login) -> Reply[Mapping[str, Sequence[str]]]:
     """Ask which zones offer the types; no answer where nobody can be asked."""
 
-    def ask() -> Mapping[str, Sequence[str]]:
-        return offerings(login.session().client("ec2", config=bounded()), wanted.types)
-
-    return reply(Question.OFFERINGS, ask)
+    try:
+        ec2 = login.open().client("ec2")
+    except LoginError as error:
+        return NoAnswer(Question.OFFERINGS.what, str(error))
+    return reply(Question.OFFERINGS, lambda: offerings(ec2, wanted.types))
 
 
 def _failure(line: str) -> Iterator[Failure]:

@@ -3,14 +3,14 @@
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from account.answers import Answer, Answers, NoAnswer
-from account.asking import ask
+from account.checks import clock, judge
 from account.fleet import Fleet
-from account.judging import clock, judge
 from account.login import Login
-from account.saying import lines, nobody
-from account.wanted import Wanted, wanted
-from planning.cost import Cost, cost
+from account.queries import ask
+from account.report import lines, nobody
+from account.requirements import Wanted, wanted
+from account.responses import Answer, Answers, NoAnswer
+from planning.sizing.cost import Cost, cost
 from planning.values import Plan
 from settings.problems import Problem
 
@@ -24,7 +24,7 @@ class Report:
     problems: tuple[Problem, ...]
     """What only live answers said; where there is one, nothing may be created."""
     cost: Cost | None
-    """At live prices; None where they are not known: `planning.cost` has a snapshot."""
+    """At live prices; None where they are not known: `planning.sizing.cost` has a snapshot."""
     answers: Answers | None
     """None where there are no credentials: then nothing was asked."""
 

@@ -1,13 +1,18 @@
 """Whose an instance is: the project, stack and state that its tags name."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 from planning.aws.state import PROJECT_TAG, STACK_TAG, STATE_TAG
 
 PROJECT: Final = "dynamo"
 """Name of the Pulumi project, as Pulumi.yaml says."""
+
+
+def tags_in(said: Iterable[Any]) -> dict[str, str]:
+    """Return tags as EC2 lists them."""
+    return {tag["Key"]: tag["Value"] for tag in said}
 
 
 @dataclass(frozen=True)

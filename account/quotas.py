@@ -13,6 +13,9 @@ from typing import Final, Literal
 SERVICE: Final = "ec2"
 ELASTIC_IPS: Final = "L-0263D0A3"
 """`EC2-VPC Elastic IPs`: 5 in a new account."""
+VPCS: Final = "L-F678F1CE"
+"""`VPCs per Region`: 5 in a new account."""
+_VPC_SERVICE: Final = "vpc"
 
 Group = Literal["P", "G and VT", "Standard"]
 Counted = Literal["on-demand", "spot"]
@@ -51,6 +54,12 @@ def counts(instance_type: str, bought: Counted, code: str) -> bool:
     return found is not None and code in found.codes[bought]
 
 
+def service(code: str) -> str:
+    """Return the service whose quota it is."""
+    return _VPC_SERVICE if code == VPCS else SERVICE
+
+
 def page(code: str, region: str) -> str:
     """Return where more is asked for."""
-    return f"https://{region}.console.aws.amazon.com/servicequotas/home/services/{SERVICE}/quotas/{code}"
+    home = f"https://{region}.console.aws.amazon.com/servicequotas/home/services"
+    return f"{home}/{service(code)}/quotas/{code}"

@@ -6,7 +6,6 @@ and models are in place. Needs root, for the lab. Run in the shell that `scripts
 Ratios of one run count: all cases take turns on one machine, which the hosts share with who brings them up.
 """
 
-import argparse
 import os
 import resource
 import statistics
@@ -23,8 +22,9 @@ from benchmarks import by_hand, left, playbook
 from benchmarks.empty import UP, EmptyProgram
 from benchmarks.left import Left
 from benchmarks.timing import seconds
-from scripts.hostlab.lab import USER, Lab
+from nodectl.common.commandline import CommandLine
 from tests.lab.stacks import LabStacks
+from tools.hostlab.lab import USER, Lab
 
 NETWORK: Final = os.environ.get("LAB_NETWORK") or "10.86.0.0/24"
 STACK: Final = "speed"
@@ -152,7 +152,7 @@ def table(count: int, costs: Mapping[str, Sequence[Cost]]) -> str:
 
 def main() -> None:
     """Measure and print."""
-    parser = argparse.ArgumentParser(description="Times from booted hosts to proof.")
+    parser = CommandLine(prog="python -m benchmarks.hosts", description="Times from booted hosts to proof.")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("counts", type=int, nargs="*", default=[2, 4, 8], metavar="COUNT")
     options = parser.parse_args()

@@ -1,4 +1,4 @@
-"""What our `up` leaves on hosts, taken from them, so that its rivals start the very same units."""
+"""The units that our `up` leaves on hosts, taken from them, so that its rivals start the very same ones."""
 
 import json
 import subprocess
@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from scripts.hostlab.host import Host
 from tests.lab.stacks import LabStacks
+from tools.hostlab.host import Host
 
 NODES: Final = Path("/var/lib/dynamo-multinode")
 RELEASES: Final = Path("/opt/dynamo-multinode")

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from benchmarks.left import UNITS, Left
-from scripts.toolchain.common import PROJECT
+from tools.toolchain.common import PROJECT
 
 PLAYBOOK: Final = Path(__file__).with_name("ansible") / "playbook.yml"
 ANSIBLE: Final = "ansible-core==2.19.14"

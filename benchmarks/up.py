@@ -5,13 +5,13 @@ Run in the shell that `scripts/env` sets up, with everything cached and the stac
 """
 
 import statistics
-import sys
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.empty import PROJECT, UP, EmptyProgram
 from benchmarks.timing import seconds
+from nodectl.common.commandline import CommandLine
 
 
 def main(rounds: int) -> None:
@@ -36,4 +36,6 @@ def main(rounds: int) -> None:
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]) if len(sys.argv) > 1 else 3)
+    parser = CommandLine(prog="python -m benchmarks.up", description=__doc__)
+    parser.add_argument("rounds", nargs="?", type=int, default=3, metavar="ROUNDS")
+    main(parser.parse_args().rounds)

@@ -12,7 +12,7 @@ from components.reachability import NodeReach, NodeReachArgs
 from components.runtime import NodeRuntime, NodeRuntimeArgs
 from components.secrets import NodeSecrets, NodeSecretsArgs
 from components.services import NodeServices, NodeServicesArgs
-from nodectl.manifest import Manifest, Rollout
+from nodectl.contract.manifest import Manifest, Rollout, Watch
 from planning.values import Plan
 
 
@@ -108,11 +108,20 @@ def _identified(
 
 
 def _of(node: Node, manifest: Manifest) -> pulumi.Output[Manifest]:
-    return pulumi.Output.from_input(node.identity).apply(
-        lambda identity: manifest.model_copy(
-            update={"identity": identity, "rollout": _of_this_stack(manifest.rollout)}
+    known = pulumi.Output.all(identity=node.identity, ends=node.ends)
+    return known.apply(
+        lambda known: manifest.model_copy(
+            update={
+                "identity": known["identity"],
+                "rollout": _of_this_stack(manifest.rollout),
+                "watch": _until(manifest.watch, known["ends"]),
+            }
         )
     )
+
+
+def _until(watch: Watch | None, ends: str | None) -> Watch | None:
+    return watch and watch.model_copy(update={"ends": ends or None})
 
 
 def _of_this_stack(rollout: Rollout | None) -> Rollout | None:

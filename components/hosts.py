@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pulumi
 
+import planning
 from components.node import Node
 from components.nodectl import PYTHON
 from planning.values import Plan
@@ -61,7 +62,7 @@ def _host(target: HostsTarget, entry: HostEntry) -> Host:
 def _node(host: Host, address: str, plan: Plan) -> Node:
     # -S: it needs no packages, and looking for them is half of its start
     reach = (PYTHON, "-S", "-m", "reach", *host.arguments())
-    variant = plan.runtime.environment
+    variant = planning.installed(plan, host.name).environment
     return Node(
         host.name,
         address,

@@ -8,8 +8,8 @@ import pulumi
 from components.loopback import addresses, first_address, keep
 from components.node import Node
 from components.nodectl import PYTHON
-from nodectl.identity import local_identity
-from planning import ports
+from nodectl.supervisors.identity import local_identity
+from planning.network import listeners
 from planning.values import Plan
 
 RUN = Path(".run")
@@ -19,8 +19,7 @@ RUN = Path(".run")
 def local_addresses(plan: Plan) -> dict[str, str]:
     """Return loopback addresses for the plan's nodes that are free, or were this stack's before."""
     run = RUN / pulumi.get_stack()
-    probes = ports.local_probes(plan.settings.roles.frontend.replicas)
-    first = first_address(Path.cwd(), pulumi.get_stack(), run, probes)
+    first = first_address(Path.cwd(), pulumi.get_stack(), run, listeners.numbers(plan))
     return addresses(first, [node.name for node in plan.nodes])
 
 
@@ -34,5 +33,5 @@ def local_nodes(plan: Plan, found: Mapping[str, str]) -> list[Node]:
 
 def _node(root: Path, address: str) -> Node:
     identity = local_identity(root)
-    nodectl = (PYTHON, "-m", "nodectl")
+    nodectl = (PYTHON, "-I", "nodectl/start.py")
     return Node(root.name, address, nodectl, nodectl, identity, root=str(root), here=True)

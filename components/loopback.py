@@ -10,7 +10,7 @@ import socket
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
-from nodectl.files import write_atomically
+from nodectl.common.files import write_atomically
 
 FIRST_HOST = 11
 LAST_HOST = 250

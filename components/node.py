@@ -26,3 +26,5 @@ class Node(NamedTuple):
     """Whether the node is this machine."""
     public: pulumi.Input[str] | None = None
     """Address that clients ask it at, where that is another."""
+    ends: pulumi.Input[str] | None = None
+    """When the machine's capacity block ends (`nodectl.contract.manifest.Watch`); empty where not known."""

@@ -1,4 +1,4 @@
-"""What must be there before anything is created on AWS, said in one line: state, region, login, plugin."""
+"""Conditions that hold before anything is created on AWS: state, region, login, plugin; one line each."""
 
 import os
 import shutil
@@ -8,16 +8,16 @@ from pathlib import Path
 from typing import Final
 
 import pulumi
+from pulumi.runtime.config import get_config_env
 
+import account
 from components.backend import UnknownBackendError, backend
 from planning.aws.state import kept_on_this_machine, local_state
 from planning.values import Plan
-from settings.aws import AwsTarget
-from settings.reading import REGION_KEY
+from settings.aws.target import AwsTarget
+from settings.configuration import REGION_KEY
 
 PROVIDER: Final = "pulumi-resource-aws"
-_GIVEN_OTHERWISE: Final = ("accessKey", "assumeRoleWithWebIdentity", "sharedCredentialsFiles")
-"""Keys below `aws:` that bring credentials along."""
 
 
 class NotReadyError(RuntimeError):
@@ -36,7 +36,8 @@ def check(target: AwsTarget) -> None:
 
     State on this machine is refused by an update; a preview creates nothing, and only warns.
     """
-    problems = [*_state(target), *_region(target), *_login(), *_plugin()]
+    problems = [*_state(target), *_region(target), *_login(target), *_plugin()]
+    _sessions(target)
     if problems:
         raise NotReadyError(f"missing for AWS: {'; '.join(problems)}. Nothing was created.")
 
@@ -66,24 +67,24 @@ def _region(target: AwsTarget) -> Iterator[str]:
         yield f"one region: `{REGION_KEY}` is {given} and `target.region` {target.region}; remove the latter"
 
 
-def _login() -> Iterator[str]:
+def _login(target: AwsTarget) -> Iterator[str]:
     """Yield that nobody is logged in, as the provider would find out at its first resource."""
-    config = pulumi.Config("aws")
-    if any(config.get(key) for key in _GIVEN_OTHERWISE):
-        return
-    from botocore.exceptions import BotoCoreError  # noqa: PLC0415 - half a second, for target aws alone
-    from botocore.session import Session  # noqa: PLC0415
-
+    asks = account.identity(get_config_env())
+    if asks.unlike is not None:
+        return  # the look-ups say that they cannot be made
     try:
-        session = Session(profile=config.get("profile"))
-        # the provider does not ask the machine's own role either, unless told to
-        session.get_component("credential_provider").remove("iam-role")
-        found = session.get_credentials() is not None
-    except BotoCoreError as error:
+        account.Login(target.region or "", asks).open()
+    except account.LoginError as error:
         yield f"credentials ({error})"
-        return
-    if not found:
-        yield "credentials (`aws sso login`, `aws configure`, or AWS_PROFILE)"
+
+
+def _sessions(target: AwsTarget) -> None:
+    """Warn where nodes are reached by somebody else than who makes them."""
+    if target.access == "ssm" and not account.identity(get_config_env()).by_the_cli:
+        pulumi.log.warn(
+            "`access: ssm`: sessions are opened by the AWS CLI, which knows `aws:profile` and its "
+            "environment alone; have those lead to the account that the other `aws:` keys name"
+        )
 
 
 def _plugin() -> Iterator[str]:

@@ -1,7 +1,8 @@
 """How the program meets its stack: the configuration, and what is said before anything is created."""
 
+import os
 from collections.abc import Callable, Mapping, Sequence
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pulumi
 from pulumi.runtime.config import get_config_env, get_config_secret_keys_env
@@ -13,12 +14,12 @@ from components.loopback import PortsTakenError
 from components.node import Node
 from components.prerequisites import NotReadyError, aws_target, check
 from planning.aws.network import addresses as aws_addresses
-from planning.change import change, exported
+from planning.sizing.cost_change import change, exported
 from planning.values import Plan
 from reach.known import UnknownHostsError
 from settings import Settings
+from settings.loader import exposed_secrets, from_config, stack_file
 from settings.problems import StackFileError
-from settings.reading import from_config
 
 
 def _aws_addresses(plan: Plan) -> Mapping[str, str]:
@@ -30,10 +31,14 @@ def _aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
     # what follows takes long to load, and Pulumi's AWS SDK seconds
     from components.account import ask_account  # noqa: PLC0415
 
-    ask_account(plan)
+    ends = ask_account(plan)
     from components.aws.nodes import aws_nodes  # noqa: PLC0415
 
-    return aws_nodes(plan, addresses)
+    return aws_nodes(plan, addresses, ends)
+
+
+_AROUND_PROXY: Final = "DYNAMO_MULTINODE_AROUND_PROXY"
+"""What `tools/toolchain/loopback.py` marks that it had to do: without it, no program would get this far."""
 
 
 class Source(NamedTuple):
@@ -53,10 +58,32 @@ NODE_SOURCES: Mapping[str, Source] = {
 
 def read_settings() -> Settings:
     """Return the running stack's settings; what is wrong with them ends the program without a stack trace."""
+    if leading := os.environ.get(_AROUND_PROXY):
+        pulumi.log.warn(
+            f"{leading} is set and NO_PROXY leaves out no loopback: this run goes around the proxy to its "
+            'engine; for what else you start here, `eval "$(scripts/env)"` sets NO_PROXY'
+        )
     try:
-        return from_config(get_config_env(), get_config_secret_keys_env())
+        settings = from_config(get_config_env(), get_config_secret_keys_env(), stack_file(pulumi.get_stack()))
     except StackFileError as error:
         raise _refusal(error) from None
+    _check_exposure(settings)
+    return settings
+
+
+def _check_exposure(settings: Settings) -> None:
+    """End the program where everybody could read the stack's secrets.
+
+    A preview creates none, and only warns of those that an update would.
+    """
+    try:
+        problems = exposed_secrets(stack_file(pulumi.get_stack()), settings)
+    except StackFileError:
+        return  # the configuration came from another file
+    if problems and pulumi.runtime.is_dry_run() and settings.hugging_face_token is None:
+        pulumi.log.warn(f"up is refused: {StackFileError(problems).of(pulumi.get_stack())}")
+    elif problems:
+        raise _refusal(StackFileError(problems))
 
 
 def make_plan(settings: Settings) -> Plan:
@@ -122,4 +149,4 @@ def _nothing(error: Exception) -> pulumi.RunError:
 
 
 def _refusal(error: StackFileError) -> pulumi.RunError:
-    return pulumi.RunError(f"stacks/Pulumi.{pulumi.get_stack()}.yaml\n{error}")
+    return pulumi.RunError(error.of(pulumi.get_stack()))

@@ -7,7 +7,7 @@ import pulumi
 
 from components.node import Node
 from components.nodectl import nodectl
-from nodectl.manifest import ProofSpec
+from nodectl.contract.manifest import ProofSpec
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a node can connect to: closed ways between machines are told by name."""
+"""Check which connections a node can make: closed ways between machines are told by name."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ import pulumi
 
 from components.node import Node
 from components.nodectl import nodectl
-from nodectl.probespec import ProbeSpec
+from nodectl.contract.probe import ProbeSpec
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""What a node needs before services can start: nodectl's environment and, where engines run, the model."""
+"""The runtime of a node, before services start: nodectl's environment and, for engines, the model."""
 
 import json
 from collections.abc import Mapping
@@ -8,7 +8,7 @@ import pulumi
 
 from components.node import Node
 from components.nodectl import nodectl
-from nodectl.manifest import RuntimeSpec
+from nodectl.contract.manifest import RuntimeSpec
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ import pulumi
 
 from components.node import Node
 from components.nodectl import nodectl
-from nodectl.manifest import Manifest
+from nodectl.contract.manifest import Manifest
 
 
 @dataclass(frozen=True)

@@ -1,1 +1,1 @@
-"""What runs on a node: installs a runtime and converges the node to its manifest. No Pulumi."""
+"""The program that runs on a node: installs a runtime, converges the node to its manifest. No Pulumi."""

@@ -1,6 +1,6 @@
 """`python3 -P -S -m nodectl.enter VARIANT VERB ARGUMENTS…`: runs a verb on a host, by the Python that it has.
 
-Standard library only. `install`, which makes the variant's environment, what undoes a node and `probe` run as
+`install`, which makes the variant's environment, what undoes a node and `probe` run as
 they are; any other verb runs in that environment.
 """
 
@@ -10,11 +10,12 @@ from collections.abc import Sequence
 from typing import Final
 
 from nodectl import __main__ as nodectl
-from nodectl import cache
-from nodectl.errors import NodectlError
+from nodectl.common import isolated, surroundings
+from nodectl.common.errors import NodectlError
+from nodectl.runtime import cache
 from nodectl.versions import VARIANTS
 
-_BARE: Final = ("install", "remove", "forget", "restore", "watch", "probe")
+BARE: Final = ("install", "remove", "forget", "restore", "watch", "probe")
 """Verbs that need the standard library alone: quicker so, or for a host whose environment was lost."""
 
 
@@ -27,15 +28,16 @@ def main(argv: Sequence[str]) -> int:  # noqa: RET503 - exec does not come back
         )
         return 2
     variant, verb, *rest = argv
-    if verb in _BARE:
+    if verb in BARE:
         return nodectl.main([verb, *rest])
     try:
         python = str(cache.installed_python(variant))
     except NodectlError as error:
         print(f"nodectl {verb}: {error}", file=sys.stderr)
         return error.code
-    os.execv(python, [python, "-P", "-m", "nodectl", verb, *rest])  # noqa: S606 - no shell is the point
+    os.execv(python, isolated.module(python, "nodectl", verb, *rest))  # noqa: S606 - no shell is the point
 
 
 if __name__ == "__main__":
+    surroundings.settle(umask=0o022)
     sys.exit(main(sys.argv[1:]))

@@ -1,15 +1,15 @@
 """Who runs what where, and why: plain functions on frozen values, no Pulumi, no I/O."""
 
-from planning.before_up import before_up
-from planning.commands import endpoint
-from planning.cost import cost
+from planning.changes.topology import restarts, topology
+from planning.commands.arguments import endpoint
 from planning.describe import describe
+from planning.nodes.manifests import installed, manifests
+from planning.nodes.probes import probe_spec
+from planning.nodes.proofs import proof_spec
+from planning.nodes.rollout import followers
 from planning.planner import plan
-from planning.probes import probe_spec
-from planning.proofs import proof_spec
-from planning.rollout import followers
-from planning.services import installed, manifests
-from planning.topology import restarts, topology
+from planning.preconditions import before_up
+from planning.sizing.cost import cost
 
 __all__ = [
     "before_up",

@@ -1,22 +1,24 @@
-"""What cannot be planned, each with the arithmetic and the remedy."""
+"""Refuse what cannot be planned, with the arithmetic and the remedy."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
-from planning import fit, owned
+from nodectl.common.redaction import shown
+from planning.aws import capability, efa_nvme
 from planning.aws import checks as aws_checks
-from planning.commands import FRONTEND, PAIRING_FLAGS, WORKER
-from planning.fit import attention_heads
-from planning.flags import problems as flag_problems
-from planning.machines import Machine
-from planning.placement import Demand, fits
-from planning.ports import MAX_GPUS_PER_NODE
+from planning.commands import combinations, role_settings
+from planning.commands.arguments import PAIRING_FLAGS
+from planning.network import ports
+from planning.nodes.runtimes import problems as runtime_problems
+from planning.placement.assignment import Demand, fits
+from planning.placement.machines import Machine
 from planning.roles import engine_kind, gpus_of, worker_roles
-from planning.runtimes import problems as runtime_problems
+from planning.sizing import fit
+from planning.sizing.fit import attention_heads
+from planning.text import counted
 from planning.values import Node
-from planning.words import counted
-from settings.aws import AwsTarget
-from settings.messages import shown
-from settings.models import FrontendSettings, RoleSettings, Settings
+from settings.aws.target import AwsTarget
+from settings.models import Settings
+from settings.numbers import as_pulumi_writes, text_only
 from settings.problems import Problem
 from settings.targets import HostsTarget, LocalTarget
 
@@ -31,7 +33,9 @@ def before_placement(settings: Settings, machine: Machine | None) -> list[Proble
         *_machine(settings),
         *sizes,
         *(fit.problems(settings, machine) if machine and not sizes else ()),
-        *_passed_on(settings),
+        *_ports(settings, machine),
+        *role_settings.problems(settings),
+        *combinations.problems(settings),
         *_pairs(settings),
         *runtime_problems(settings),
     ]
@@ -56,6 +60,12 @@ def no_room(
     total = sum(demand.replicas * demand.gpus for demand in demands)
     enough = sum(demand.nodes(machine.gpus) for demand in demands)
     hosts = isinstance(target, HostsTarget)
+    if isinstance(target, HostsTarget) and nodes < len(target.inventory):
+        return Problem(
+            "target.inventory",
+            f"{counted(len(target.inventory), 'machine')}, one is the head; list {enough + 1}, or lower "
+            f"`replicas`: {_wanted(demands)} need {counted(enough, 'worker')}",
+        )
     remedy = f"list {enough} machines" if hosts else f"write {enough}"
     return Problem(
         "target.inventory" if hosts else "target.nodes",
@@ -81,17 +91,21 @@ def after_placement(settings: Settings, nodes: Sequence[Node]) -> Iterator[Probl
         yield Problem(
             "head.node",
             "does not go with `placement: dedicated`, a node of its own; remove it",
-            str(head.node),
+            shown(head.node),
+        )
+    elif not workers:
+        yield Problem(
+            "head", f"leaves no worker: {counted(len(nodes), 'machine')}; list 2, or remove it", "dedicated"
         )
     elif head.node > workers:
         yield Problem(
-            "head.node", f"expected 1 to {workers}: the plan has {workers} worker nodes", str(head.node)
+            "head.node", f"expected 1 to {workers}: the plan has {workers} worker nodes", shown(head.node)
         )
     if frontends > len(nodes):
         yield Problem(
             "roles.frontend.replicas",
             f"expected at most {len(nodes)}: one a node, and the plan has {len(nodes)}",
-            str(frontends),
+            shown(frontends),
         )
 
 
@@ -99,15 +113,24 @@ def _machine(settings: Settings) -> Iterator[Problem]:
     target = settings.target
     if isinstance(target, AwsTarget):
         yield from aws_checks.instance_types(settings, target)
+        yield from efa_nvme.problems(settings)
+        yield from capability.problems(settings)
         yield from aws_checks.reachability(settings, target)
-    elif target.gpus_per_node > MAX_GPUS_PER_NODE:
+    elif target.gpus_per_node > ports.MAX_GPUS_PER_NODE:
         yield Problem(
             "target.gpusPerNode",
-            f"expected at most {MAX_GPUS_PER_NODE}: every GPU may need ports of its own; use more `nodes`",
-            str(target.gpus_per_node),
+            f"expected at most {ports.MAX_GPUS_PER_NODE}: every GPU may need ports of its own; "
+            "use more `nodes`",
+            shown(target.gpus_per_node),
         )
     elif isinstance(target, LocalTarget) and (target.nodes or 1) > MAX_NODES:
-        yield Problem("target.nodes", f"expected at most {MAX_NODES}", str(target.nodes))
+        yield Problem("target.nodes", f"expected at most {MAX_NODES}", shown(target.nodes))
+
+
+def _ports(settings: Settings, machine: Machine | None) -> Iterator[Problem]:
+    if machine and machine.gpus <= ports.MAX_GPUS_PER_NODE:
+        local = settings.target.kind == "local" and engine_kind(settings) == "vllm"
+        yield from ports.problems(settings.ports, machine.gpus, local_ranks=local)
 
 
 def _sizes(settings: Settings, machine: Machine) -> Iterator[Problem]:
@@ -127,7 +150,7 @@ def _sizes(settings: Settings, machine: Machine) -> Iterator[Problem]:
         yield Problem(
             f"roles.{name}.parallelism.tensor",
             f"cannot be placed{asked}: {has}; use {_good_sizes(machine.gpus, pipeline, heads)}",
-            str(tensor),
+            shown(tensor),
         )
 
 
@@ -140,27 +163,6 @@ def _good_sizes(per_node: int, pipeline: int, heads: int | None) -> str:
     sizes = range(1, (heads or 2 * per_node) + 1)
     good = [size for size in sizes if fits(size * pipeline, per_node) and _divides(heads, size)]
     return ", ".join(map(str, good)) or "a smaller `pipeline`"
-
-
-def _passed_on(settings: Settings) -> Iterator[Problem]:
-    """Find flags and environment names that planning owns, and flags that the module does not have."""
-    yield from _role_passes_on("frontend", FRONTEND, settings.roles.frontend)
-    for name, role in worker_roles(settings):
-        yield from _role_passes_on(name, WORKER[engine_kind(settings)], role)
-
-
-def _role_passes_on(name: str, module: str, role: RoleSettings | FrontendSettings) -> Iterator[Problem]:
-    yield from _owned(f"roles.{name}.flags", role.flags, owned.FLAGS[module])
-    yield from _owned(f"roles.{name}.env", role.env, owned.ENV)
-    free = {flag: value for flag, value in role.flags.items() if flag not in owned.FLAGS[module]}
-    for message in flag_problems(module, free):
-        yield Problem(f"roles.{name}.flags", message)
-
-
-def _owned(key: str, given: Mapping[str, object], owners: Mapping[str, str]) -> Iterator[Problem]:
-    for name, value in given.items():
-        if name in owners:
-            yield Problem(f"{key}.{name}", owners[name], shown(value))
 
 
 def _pairs(settings: Settings) -> Iterator[Problem]:
@@ -177,3 +179,28 @@ def _pairs(settings: Settings) -> Iterator[Problem]:
                 "equals; give both roles the same",
                 shown(ours) or "none",
             )
+
+
+def notes(settings: Settings) -> Iterator[str]:
+    """Say which numbers' texts Pulumi does not keep, as soon as it writes the stack file anew."""
+    flags = {"frontend": settings.roles.frontend.flags}
+    flags |= {role: of.flags for role, of in worker_roles(settings)}
+    for role, given in flags.items():
+        for name, value in given.items():
+            whole = isinstance(value, dict | list)
+            remedy = "write all of it as one text, in quotes" if whole else "put it in quotes"
+            for number in _numbers(value):
+                if text := text_only(number):
+                    yield (
+                        f"roles.{role}.flags.{name}: {text} is passed on as written; {remedy}, since "
+                        f"`pulumi config set` rewrites it as {as_pulumi_writes(number)}"
+                    )
+
+
+def _numbers(value: object) -> Iterator[object]:
+    """Yield a number, or those within a structure."""
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _numbers(item)
+    else:
+        yield value

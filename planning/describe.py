@@ -1,23 +1,22 @@
 """The plan in words: what scripts/plan and every preview print first."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Final
 
-from nodectl.manifest import ContainerEngine, PreinstalledEngine, RuntimeSpec
-from planning import ports
+from nodectl.common.redaction import shown
+from nodectl.contract.manifest import ContainerEngine, PreinstalledEngine, RuntimeSpec
 from planning.aws import capacity
 from planning.aws.groups import SSH, rules
 from planning.aws.network import addresses as planned_addresses
 from planning.aws.network import network
-from planning.commands import router_mode, served_model
-from planning.cost import Cost
-from planning.cost import cost as cost_of
-from planning.fit import Fit, fit_by_role, summary
+from planning.commands.arguments import router_mode, served_model
+from planning.network import ports
 from planning.roles import worker_roles
+from planning.sizing.cost import Cost
+from planning.sizing.cost import cost as cost_of
+from planning.sizing.fit import Fit, fit_by_role, summary
 from planning.values import Flow, Node, Plan, PlannedService
-from settings.aws import AwsTarget
-
-_LISTENS: Final = {"nats": ports.NATS, "etcd": ports.ETCD, "balancer": ports.FRONTEND}
+from settings.aws.target import AwsTarget
+from settings.models import Settings
 
 
 def describe(plan: Plan, addresses: Mapping[str, str] | None = None, cost: Cost | None = None) -> str:
@@ -103,8 +102,8 @@ def _cost(plan: Plan, cost: Cost) -> str:
 
 def _limit(cost: Cost, limit: float) -> str:
     if cost.hourly is None or not cost.certain:
-        return f"limit {limit:g}, which this price cannot be held against"
-    return f"limit {limit:g}"
+        return f"limit {shown(limit)}, which this price cannot be held against"
+    return f"limit {shown(limit)}"
 
 
 def _outside(plan: Plan, target: AwsTarget) -> str:
@@ -137,8 +136,7 @@ def _node(plan: Plan, node: Node, addresses: Mapping[str, str]) -> tuple[str, st
 
 def _service(plan: Plan, service: PlannedService) -> str:
     if service.engine is None:
-        frontend = ports.frontend(plan.settings.roles.frontend.replicas)
-        return f"{service.name} {_LISTENS.get(service.name, frontend)}"
+        return f"{service.name} {_listens(plan.settings)[service.name]}"
     parallel = dict(worker_roles(plan.settings))[service.engine.role].parallelism
     size = len(service.engine.ranks)
     parts = [
@@ -149,6 +147,17 @@ def _service(plan: Plan, service: PlannedService) -> str:
         _gpus(service.engine.ranks[service.rank].gpus) if plan.machine.gpus > 1 else "",
     ]
     return " ".join(filter(None, parts))
+
+
+def _listens(settings: Settings) -> Mapping[str, int]:
+    numbers = settings.ports
+    frontend = ports.frontend(numbers, settings.roles.frontend.replicas)
+    return {
+        "nats": numbers.nats,
+        "etcd": numbers.etcd,
+        "balancer": numbers.frontend,
+        "frontend": frontend,
+    }
 
 
 def _gpus(gpus: Sequence[int]) -> str:

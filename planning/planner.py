@@ -3,15 +3,16 @@
 from collections.abc import Iterator, Sequence
 
 from planning import checks
+from planning.aws import capability, efa_nvme
 from planning.aws.checks import notes as aws_notes
-from planning.flows import flows
-from planning.generation import generation
-from planning.machines import Machine, machine
-from planning.placement import Demand, NoRoomError, place
+from planning.commands.generation import generation
+from planning.network.flows import flows
+from planning.nodes.manifests import planned_services
+from planning.nodes.runtimes import notes as runtime_notes
+from planning.nodes.runtimes import runtime
+from planning.placement.assignment import Demand, NoRoomError, node_names, place
+from planning.placement.machines import Machine, machine
 from planning.roles import engine_kind, gpus_of, worker_roles
-from planning.runtimes import notes as runtime_notes
-from planning.runtimes import runtime
-from planning.services import planned_services
 from planning.values import Engine, Node, Plan
 from settings.models import Settings
 from settings.problems import StackFileError
@@ -40,9 +41,11 @@ def plan(settings: Settings) -> Plan:
         services=tuple(planned_services(settings, nodes, engines)),
         flows=flows(
             engines,
+            settings.ports,
             frontends=settings.roles.frontend.replicas,
             vllm=engine_kind(settings) == "vllm",
             local=settings.target.kind == "local",
+            libfabric=efa_nvme.uses_libfabric(settings),
         ),
         notes=tuple(_notes(settings)),
     )
@@ -66,7 +69,7 @@ def _given_workers(settings: Settings) -> list[str] | None:
         names = [entry.name for entry in target.inventory]
         return names if settings.head.placement == "colocated" else names[1:]
     count = target.nodes if isinstance(target, LocalTarget) else None
-    return [f"node-{number}" for number in range(1, count + 1)] if count else None
+    return node_names(count) if count else None
 
 
 def _nodes(settings: Settings, each: Machine, engines: Sequence[Engine]) -> Iterator[Node]:
@@ -78,8 +81,8 @@ def _nodes(settings: Settings, each: Machine, engines: Sequence[Engine]) -> Iter
         yield Node(name, gpus=0, head=True)
     workers = _given_workers(settings)
     if workers is None:
-        used = max(int(rank.node.split("-")[1]) for engine in engines for rank in engine.ranks)
-        workers = [f"node-{number}" for number in range(1, used + 1)]
+        taken = {rank.node for engine in engines for rank in engine.ranks}
+        workers = [name for name in node_names(sum(len(engine.ranks) for engine in engines)) if name in taken]
     for number, name in enumerate(workers, 1):
         yield Node(name, each.gpus, head=colocated and number == settings.head.node)
 
@@ -87,6 +90,9 @@ def _nodes(settings: Settings, each: Machine, engines: Sequence[Engine]) -> Iter
 def _notes(settings: Settings) -> Iterator[str]:
     yield from runtime_notes(settings)
     yield from aws_notes(settings)
+    yield from efa_nvme.notes(settings)
+    yield from capability.notes(settings)
+    yield from checks.notes(settings)
     for name, role in worker_roles(settings):
         if role.replicas == 1:
             yield f"{name} has one worker: a change of it interrupts serving"

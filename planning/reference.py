@@ -6,11 +6,13 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Final
 
+from nodectl.common.commandline import CommandLine
 from planning.describe import describe, opens
+from planning.network.ports import of_slot
 from planning.planner import plan
-from planning.ports import of_slot
 from settings import Settings
-from settings.reading import read_stack_file
+from settings.loader import read_stack_file
+from settings.ports import PortSettings
 
 PAGE: Final = Path("docs/ports.md")
 STACKS: Final = tuple(Path(f"stacks/Pulumi.{name}.yaml") for name in ("disagg", "large"))
@@ -52,7 +54,7 @@ def _balanced(settings: Settings) -> Settings:
 
 
 def _slots(slots: Sequence[int]) -> Iterator[list[str]]:
-    ports = [asdict(of_slot(slot)) for slot in slots]
+    ports = [asdict(of_slot(PortSettings(), slot)) for slot in slots]
     for name in ports[0]:
         yield [name.replace("_", " "), *(str(of[name]) for of in ports)]
 
@@ -63,6 +65,7 @@ def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:
 
 
 if __name__ == "__main__":
+    CommandLine(prog="python -m planning.reference", description=__doc__).parse_args()
     PAGE.write_text(with_tables(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     PLAN_PAGE.write_text(with_plan(PLAN_PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     print(f"wrote {PAGE} and {PLAN_PAGE}", file=sys.stderr)

@@ -2,9 +2,9 @@
 
 from typing import Any
 
-from planning import flags as known_flags
-from planning import owned
-from planning.commands import WORKER, served_model
+from planning.commands import flags as known_flags
+from planning.commands import reserved
+from planning.commands.arguments import WORKER, served_model
 from planning.planner import plan
 from planning.roles import worker_roles
 from settings import Settings
@@ -31,12 +31,12 @@ def rehearsal(settings: Settings) -> dict[str, Any]:
     model = {"name": MODEL, "source": "generated", "servedName": served_model(settings.model)}
     document |= {"target": target, "engine": "mocker", "model": model}
     for name, role in worker_roles(settings):
-        document["roles"][name]["flags"] = {
-            flag: value for flag, value in role.flags.items() if _simulated(flag, value)
-        }
+        document["roles"][name]["flags"] = known_flags.as_written(
+            WORKER["mocker"], {flag: value for flag, value in role.flags.items() if _simulated(flag, value)}
+        )
     return {f"dynamo:{key}": value for key, value in document.items()}
 
 
 def _simulated(flag: str, value: Any) -> bool:
     module = WORKER["mocker"]
-    return flag not in owned.FLAGS[module] and not known_flags.problems(module, {flag: value})
+    return flag not in reserved.FLAGS[module] and not known_flags.problems(module, {flag: value})

@@ -1,8 +1,16 @@
 """The worker roles of a stack file, and what follows from the file as a whole."""
 
-from nodectl.manifest import ModelSource, Variant
+from collections.abc import Mapping
+from typing import Final, Literal
+
+from nodectl.contract.manifest import ModelSource, Variant
 from planning.values import WorkerRole
 from settings.models import EngineKind, RoleSettings, Settings
+
+StoreSource = Literal["bundled", "distribution", "release"]
+
+START_SECONDS: Final[Mapping[Variant, int]] = {"mocker": 60, "cpu": 600, "gpu": 1800}
+"""How long a worker may take to start: simulated, a small model on few cores, 141 GB of weights from disk."""
 
 
 def worker_roles(settings: Settings) -> list[tuple[WorkerRole, RoleSettings]]:
@@ -29,7 +37,12 @@ def engine_kind(settings: Settings) -> EngineKind:
 def model_source(settings: Settings) -> ModelSource:
     """Return where nodes take the model from."""
     model = settings.model
-    return ModelSource(kind=model.source, name=model.uri or model.path or model.name, revision=model.revision)
+    return ModelSource(
+        kind=model.source,
+        name=model.uri or model.path or model.name,
+        revision=model.revision,
+        endpoint=model.endpoint,
+    )
 
 
 def variant(settings: Settings) -> Variant:
@@ -38,3 +51,14 @@ def variant(settings: Settings) -> Variant:
         return "mocker"
     target = settings.target
     return "cpu" if target.kind != "aws" and target.device == "cpu" else "gpu"
+
+
+def store_source(settings: Settings) -> StoreSource:
+    """Return where NATS and etcd come from: by default official releases, on this machine the bundled ones.
+
+    The etcd of the package index may lose data in a crash.
+    """
+    given = settings.runtime.stores
+    downloads = given.nats is not None or given.etcd is not None
+    local = settings.target.kind == "local"
+    return given.source or ("bundled" if local and not downloads else "release")

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from nodectl.manifest import RuntimeSpec
-from planning.machines import Machine
+from nodectl.contract.manifest import RuntimeSpec
+from planning.placement.machines import Machine
 from settings.models import EngineKind, Role, Settings
 
 WorkerRole = Literal["aggregated", "prefill", "decode"]
@@ -31,7 +31,7 @@ class Rank:
 
     @property
     def slot(self) -> int:
-        """What picks its ports (`planning.ports.of_slot`)."""
+        """What picks its ports (`planning.network.ports.of_slot`)."""
         return self.gpus[0]
 
 
@@ -45,7 +45,16 @@ class Engine:
 
     @property
     def name(self) -> str:
-        return f"{self.role}-{self.index}"
+        return self.service(0)
+
+    def service(self, rank: int) -> str:
+        """Return the name of the service that is a rank of this engine."""
+        return service_name(self.role, self.index, rank)
+
+
+def service_name(role: str, index: int, rank: int) -> str:
+    """Return the name of a worker's service: `decode-0`, and `decode-0-rank-1` for a headless rank of it."""
+    return f"{role}-{index}-rank-{rank}" if rank else f"{role}-{index}"
 
 
 @dataclass(frozen=True)
@@ -69,6 +78,8 @@ class Flow:
     first: int
     last: int
     why: str
+    port: str
+    """What the ports are called, whatever their numbers are: `etcd`, `system-4`."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +109,10 @@ class Plan:
     def head(self) -> str:
         """Name of the node with NATS, etcd and the first frontend."""
         return next(node.name for node in self.nodes if node.head)
+
+    def node(self, name: str) -> Node:
+        """Return the node of that name."""
+        return next(node for node in self.nodes if node.name == name)
 
     def services_on(self, node: str) -> list[PlannedService]:
         """Return the services of one node, in the order in which they are shown."""

@@ -1,4 +1,4 @@
-"""What roles may do, and who may take them on."""
+"""Rights of roles, and who may take them on."""
 
 import json
 from collections.abc import Iterator, Mapping

@@ -1,4 +1,4 @@
-"""What security groups let in: standalone rules, rules inside of groups, and those of older programs."""
+"""Openings of security groups: standalone rules, rules inside of groups, and those of older programs."""
 
 import ipaddress
 from collections.abc import Iterator, Mapping, Sequence

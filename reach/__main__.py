@@ -4,12 +4,14 @@ Exit codes are nodectl's, and 1 where the host cannot be reached. With `--gone-i
 something: a host that cannot be reached is left as it is, and said.
 """
 
-import argparse
 import signal
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
+from nodectl.common.commandline import CommandLine
+from nodectl.common.redaction import without_known_secrets
 from reach.errors import ReachError
 from reach.host import Host
 from reach.run import nodectl
@@ -35,7 +37,7 @@ def main(argv: Sequence[str]) -> int:
         if options.gone_is_fine and error.gone:
             print(f"{error}. What this stack put there stays there.", file=sys.stderr)
             return 0
-        print(error, file=sys.stderr)
+        print(without_known_secrets(str(error)), file=sys.stderr)
         return 1
     sys.stdout.buffer.write(done.stdout)
     return done.code
@@ -48,8 +50,8 @@ def _on_aws(host: Host, folder: Path) -> Host:
     return host._replace(bastion=way.bastion, known_hosts=way.known_hosts, way=way)
 
 
-def _parsed(argv: Sequence[str]) -> tuple[argparse.Namespace, list[str]]:
-    parser = argparse.ArgumentParser(prog="reach", description=main.__doc__)
+def _parsed(argv: Sequence[str]) -> tuple[Any, list[str]]:
+    parser = CommandLine(prog="reach", description=main.__doc__)
     parser.add_argument("--name", required=True, help="the node's name, for messages")
     parser.add_argument("--host", required=True, help="what SSH connects to")
     parser.add_argument("--user", help="default: what the SSH configuration says")

@@ -1,8 +1,9 @@
-"""What went wrong between here and a host, in one line that names the host and the key to change."""
+"""Tell why a host cannot be reached, in one line that names the host and the key to change."""
 
 import os
 import re
 import socket
+import subprocess
 from collections.abc import Sequence
 from typing import Final
 
@@ -50,6 +51,8 @@ _CAUSES: Final = (
         ),
     ),
 )
+
+_SECONDS: Final = 15.0
 
 _PASSING: Final = re.compile(
     r"Connection refused|kex_exchange_identification|Connection reset|Connection closed|closed by remote host"
@@ -103,6 +106,11 @@ def unreachable(host: Host, said: Sequence[str]) -> str:
     last = next((line for line in reversed(said) if line.strip()), "it said nothing").strip()
     if host.way is not None:
         return instances.unreachable(host, host.way, said, last)
+    if "stdio forwarding failed" in text and _forbidden(host):
+        return (
+            f"{host.place} is not reached, since bastion {host.bastion} forbids it: set "
+            "`AllowTcpForwarding yes`, and no `PermitOpen` without the host, in its sshd_config"
+        )
     if "stdio forwarding failed" in text:
         return (
             f"{host.place} does not answer bastion {host.bastion}: start it, let SSH through its firewall, "
@@ -123,6 +131,21 @@ def unreachable(host: Host, said: Sequence[str]) -> str:
                 last=last,
             )
     return f"{host.place} cannot be reached: {last}"
+
+
+def _forbidden(host: Host) -> bool:
+    """Ask the bastion once more: at the level of other connections, ssh does not say why it fails."""
+    try:
+        asked = subprocess.run(
+            host.through_bastion(),
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            timeout=_SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return False
+    return b"administratively prohibited" in asked.stderr
 
 
 def _dead_agent() -> str:

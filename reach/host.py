@@ -1,10 +1,15 @@
 """A machine as SSH reaches it, and the options that every connection to it is made with."""
 
 import os
+import re
 import shlex
-from collections.abc import Iterator, Sequence
+import subprocess
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
+
+from reach.place import place
 
 if TYPE_CHECKING:
     from reach.access import Way
@@ -13,6 +18,9 @@ KEY_FILE: Final = "DYNAMO_MULTINODE_SSH_KEY"
 """Environment name: a private key file of the operator's; otherwise the agent and ~/.ssh are asked."""
 
 CONNECT_SECONDS: Final = 10
+_SESSION_OPTIONS: Final = (8, 7)
+"""The OpenSSH that came with the options that say what a session is."""
+
 ALIVE_SECONDS: Final = 5
 ALIVE_COUNT: Final = 6
 """A host that says nothing for 30 s, in the middle of a command too, counts as lost."""
@@ -29,7 +37,7 @@ class Host(NamedTuple):
     user: str | None = None
     port: int | None = None
     bastion: str | None = None
-    """`[user@]host[:port]`."""
+    """`[user@]host[:port]`, an IPv6 address in brackets."""
     host_key: str | None = None
     """Type and key; None: recorded in `known_hosts` at the first connection."""
     known_hosts: Path | None = None
@@ -83,7 +91,7 @@ class Host(NamedTuple):
     @property
     def bastion_host(self) -> str:
         """Return the bastion without user and port; nothing where there is none."""
-        return _parts(self.bastion or "")[1]
+        return place(self.bastion).host if self.bastion else ""
 
     def _options(self, given_keys: Path | None = None) -> Iterator[str]:
         """Yield what every connection on the way to the host is made with."""
@@ -101,15 +109,46 @@ class Host(NamedTuple):
             return self.way.session
         if self.bastion is None or self._is_bastion:
             return None
-        user, host, port = _parts(self.bastion)
+        bastion = shlex.quote(self.bastion_host).replace("%", "%%")
+        text = shlex.join(self._to_bastion()).replace("%", "%%")
+        return f"{text} -W '[%h]:%p' -- {bastion}"
+
+    def through_bastion(self) -> list[str]:
+        """Return the command that opens the way through the bastion alone, and says what it meets."""
+        informed = ["-oLogLevel=INFO", "-W", f"[{self.host}]:{self.port or 22}"]
+        ssh, *options = self._to_bastion()
+        return [ssh, *informed, *options, "--", self.bastion_host]
+
+    def _to_bastion(self) -> list[str]:
+        user, _, port = place(self.bastion or "")
         command = ["ssh", *self._options()]
         command += ["-l", user] if user else []
         command += ["-p", port] if port else []
-        text = shlex.join(command).replace("%", "%%")
-        return f"{text} -W '[%h]:%p' -- {shlex.quote(host).replace('%', '%%')}"
+        return command
+
+
+@cache
+def _openssh() -> tuple[int, int]:
+    """Return the version of `ssh` here; (0, 0) where it does not say."""
+    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
+    found = re.match(r"OpenSSH_(\d+)\.(\d+)", said.stderr)
+    return (int(found[1]), int(found[2])) if found else (0, 0)
+
+
+def _own() -> Iterator[str]:
+    """Yield what keeps a connection apart from what the operator's configuration does with a session.
+
+    A master of the operator's may be stale, and hang for ever; a command of theirs runs in place of ours, or
+    prints in between.
+    """
+    yield from ("-oControlMaster=no", "-oControlPath=none", "-oPermitLocalCommand=no", "-oRemoteCommand=none")
+    yield from ("-oForwardX11=no", "-oTunnel=no")
+    if _openssh() >= _SESSION_OPTIONS:
+        yield from ("-oSessionType=default", "-oStdinNull=no", "-oForkAfterAuthentication=no")
 
 
 def _options(known_hosts: Path | None, *, strict: bool, key: Path | None = None) -> Iterator[str]:
+    yield from _own()
     yield from ("-oBatchMode=yes", f"-oConnectTimeout={CONNECT_SECONDS}", "-oConnectionAttempts=1")
     yield from (f"-oServerAliveInterval={ALIVE_SECONDS}", f"-oServerAliveCountMax={ALIVE_COUNT}")
     yield from ("-oLogLevel=ERROR", "-oRequestTTY=no", "-oForwardAgent=no", "-oClearAllForwardings=yes")
@@ -121,9 +160,3 @@ def _options(known_hosts: Path | None, *, strict: bool, key: Path | None = None)
         yield from ("-oIdentitiesOnly=yes", "-i", str(key))
     elif own := os.environ.get(KEY_FILE):
         yield from ("-i", own)
-
-
-def _parts(bastion: str) -> Sequence[str]:
-    user, _, place = bastion.rpartition("@")
-    host, _, port = place.partition(":")
-    return user, host, port

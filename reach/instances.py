@@ -1,4 +1,4 @@
-"""What went wrong between here and an instance of a stack on AWS, in one line that says what to do."""
+"""Tell why an instance of a stack on AWS cannot be reached, in one line that says what to do."""
 
 import re
 from collections.abc import Sequence

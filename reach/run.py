@@ -10,13 +10,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from nodectl.common.waiting import Moment, NotYetError, Progress, Wait
 from reach import diagnosis, release
 from reach.errors import ReachError
 from reach.host import Host
 from reach.quoting import remote
 
 BEGUN: Final = "dynamo-multinode: begun"
-"""Line on standard error by which the host says that SSH's own part is over."""
+"""Line by which the host says, on both outputs, that the part of SSH and of the login shell is over."""
 
 READY: Final = "dynamo-multinode: ready"
 LACKING: Final = "dynamo-multinode: lacking"
@@ -33,6 +34,9 @@ _REFUSALS: Final = (NO_RELEASE, NO_RIGHTS, WRONG_SYSTEM, NOT_BROUGHT)
 RETRY_SECONDS: Final = 20.0
 """How long a host may refuse connections: one that boots, or an sshd with too many logins at once."""
 
+BEGIN_SECONDS: Final = 60.0
+"""How long a host that lets one in may take until the command asks for its input."""
+
 _PAUSE: Final = 1.0
 _TELL_SECONDS: Final = 30.0
 """How often it is said that a host that boots is still waited for."""
@@ -40,11 +44,12 @@ _TELL_SECONDS: Final = 30.0
 _LAST_LINES: Final = 12
 
 _BECOME_ROOT: Final = f"""\
-echo '{BEGUN}' >&2
+printf '\\n%s\\n' '{BEGUN}'
+printf '\\n%s\\n' '{BEGUN}' >&2
 as=
 if [ "$(id -u)" != 0 ]; then
     as='sudo -n'
-    sudo -n true </dev/null 2>/dev/null || exit {NO_RIGHTS}
+    sudo -n true </dev/null >/dev/null || exit {NO_RIGHTS}
 fi
 """
 
@@ -87,7 +92,10 @@ class Done(NamedTuple):
 
     code: int
     stdout: bytes
+    """What the command printed, without what a login shell did before it."""
     errors: list[str]
+    silent: bool = False
+    """Whether it was ended, since it did not begin in time."""
 
 
 def nodectl(host: Host, arguments: Sequence[str], stdin: bytes) -> Done:
@@ -109,7 +117,7 @@ def _refused(host: Host, done: Done) -> str:
     """Return why a host that lets one in did not run nodectl."""
     last = done.errors[-1].strip() if done.errors else f"exit code {done.code}"
     if done.code == NO_RIGHTS:
-        return _no_rights(host)
+        return _no_rights(host, last)
     if done.code == WRONG_SYSTEM:
         return f"{host.place} runs {last}, expected Linux on x86_64: take it out of `target.inventory`"
     if done.code == NO_RELEASE:
@@ -124,16 +132,21 @@ def greet(host: Host) -> None:
     with tempfile.TemporaryDirectory() as folder:
         done = _connected(host, [*host.ssh(Path(folder, "unused")), remote(_BECOME_ROOT, "greet", [])], b"")
     if done.code == NO_RIGHTS:
-        raise ReachError(_no_rights(host))
+        raise ReachError(_refused(host, done))
 
 
 def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
     """Run one `ssh` command, again while the host only does not take connections yet."""
     began = time.monotonic()
-    told = began
-    while True:
+
+    def ran() -> Done:
         started = time.monotonic()
         done, begun = _once(host, command, stdin)
+        if done.silent:
+            raise ReachError(
+                f"{host.place} lets you in, and runs nothing within {BEGIN_SECONDS:.0f} s: see what its "
+                "login shell, PAM or sudo waits for there"
+            )
         if done.code != SSH_FAILED and begun:
             return done
         if done.code != SSH_FAILED:
@@ -143,11 +156,14 @@ def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
             raise ReachError(diagnosis.lost(host, time.monotonic() - started))
         if not _passes(host, done.errors, time.monotonic() - began):
             raise ReachError(diagnosis.unreachable(host, done.errors), gone=diagnosis.gone(done.errors))
-        if time.monotonic() - told > _TELL_SECONDS:
-            told = time.monotonic()
-            waiting = f"{host.name}: waits for SSH, {told - began:.0f} s: {done.errors[-1]}"
-            print(waiting, file=sys.stderr, flush=True)
-        time.sleep(_PAUSE)
+        raise NotYetError(done.errors[-1])
+
+    def tell(moment: Moment) -> None:
+        line = f"{host.name}: waits for SSH, {moment.waited:.0f} s: {moment.seen}"
+        print(line, file=sys.stderr, flush=True)
+
+    progress = Progress(tell, after=_TELL_SECONDS, every=_TELL_SECONDS)
+    return Wait(f"SSH of {host.name}", interval=_PAUSE, progress=progress).attempt(ran)
 
 
 def _passes(host: Host, said: Sequence[str], waited: float) -> bool:
@@ -162,7 +178,7 @@ def _once(host: Host, command: Sequence[str], stdin: bytes) -> tuple[Done, bool]
     """Run `ssh` once; return how it ended and whether the host's own part began."""
     errors: list[str] = []
     said: set[str] = set()
-    asked = threading.Event()
+    asked, silent = threading.Event(), threading.Event()
 
     def hand_on() -> None:
         for raw in process.stderr or ():
@@ -180,14 +196,13 @@ def _once(host: Host, command: Sequence[str], stdin: bytes) -> tuple[Done, bool]
         asked.set()  # it ended
 
     def feed() -> None:
-        asked.wait()
+        if not asked.wait(BEGIN_SECONDS):
+            silent.set()
+            process.kill()
+            return
         # one that ends without reading says why by its exit code
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # type: ignore[union-attr]
-            if LACKING in said:
-                print(f"{host.name}: bringing nodectl there", file=sys.stderr, flush=True)
-                archive = release.archive()
-                pipe.write(f"{len(archive)}\n".encode() + archive)
-            pipe.write(stdin)
+            pipe.write(_brought(host) + stdin if LACKING in said else stdin)
 
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -199,13 +214,26 @@ def _once(host: Host, command: Sequence[str], stdin: bytes) -> tuple[Done, bool]
         code = process.wait()
         for thread in threads:
             thread.join()
-    return Done(code, stdout, errors), BEGUN in said
+    return Done(code, _after_login(stdout), errors, silent.is_set()), BEGUN in said
 
 
-def _no_rights(host: Host) -> str:
-    who = f"user {host.user}" if host.user else "the user who logs in"
+def _brought(host: Host) -> bytes:
+    """Return what comes before the input where the host lacks the release."""
+    print(f"{host.name}: bringing nodectl there", file=sys.stderr, flush=True)
+    archive = release.archive()
+    return f"{len(archive)}\n".encode() + archive
+
+
+def _after_login(stdout: bytes) -> bytes:
+    """Return what the command printed: all of it where it did not begin."""
+    before, mark, own = stdout.partition(f"\n{BEGUN}\n".encode())
+    return own if mark else before
+
+
+def _no_rights(host: Host, said: str) -> str:
+    who, user = (f"user {host.user}", host.user) if host.user else ("the user who logs in", "USER")
     return (
-        f"{host.place}: {who} may not use sudo without a password: add a line such as "
-        f"`{host.user or 'USER'} ALL=(ALL) NOPASSWD: ALL` to /etc/sudoers.d there, or correct `user` in "
-        "`target.inventory`"
+        f"{host.place}: {who} may not use sudo without a password and a terminal ({said}): add lines such as "
+        f"`{user} ALL=(ALL) NOPASSWD: ALL` and `Defaults:{user} !requiretty` to /etc/sudoers.d there, or "
+        "correct `user` in `target.inventory`"
     )

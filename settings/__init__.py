@@ -1,4 +1,4 @@
-"""What a user may say in a stack file: strict models, no Pulumi."""
+"""The stack file as strict models, no Pulumi."""
 
 from settings.models import Settings
 

@@ -1,6 +1,5 @@
 """From pydantic's errors to problems that name key, value, what was expected, and what to do."""
 
-import json
 import re
 from collections.abc import Collection, Iterable, Mapping
 from difflib import get_close_matches
@@ -9,16 +8,15 @@ from typing import Any, Final
 from pydantic.alias_generators import to_camel
 from pydantic_core import ErrorDetails
 
-from settings.plain import PlainValueError, scalar
+from nodectl.common.redaction import quoted, redacted, shown
+from settings.numbers import WrittenInt
 from settings.problems import Problem
 from settings.schema import at, example, expected, properties
+from settings.yaml_values import PlainValueError, scalar
 
 Path = tuple[str | int, ...]
 
 _PLAIN_KEY: Final = re.compile(r"[\w.:/@-]{1,60}", re.ASCII)
-_LOGIN: Final = re.compile(r"(?<=://)[^/]+@")
-_SHOWN: Final = 60
-"""A value is shown up to this many characters."""
 
 
 def problem_of(error: ErrorDetails, tree: Mapping[str, Any]) -> Problem:
@@ -29,7 +27,7 @@ def problem_of(error: ErrorDetails, tree: Mapping[str, Any]) -> Problem:
         return Problem(key_text(_written(location, tree)), error["msg"], value)
     if kind.startswith("union_tag"):
         location = (*location, "kind")
-        kind, given = ("missing", None) if kind == "union_tag_not_found" else ("enum", error["ctx"]["tag"])
+        kind, given = ("missing", None) if kind == "union_tag_not_found" else ("enum", given["kind"])
     key = key_text(_written(location, tree))
     name = str(location[-1])
     if kind == "extra_forbidden":
@@ -60,25 +58,13 @@ def is_misspelt(key: str, given: Iterable[str], known: Collection[str]) -> bool:
 
 def key_text(path: Path) -> str:
     """Return a path as users write it: `roles.decode.flags.kv-transfer-config`, odd keys quoted."""
-    return ".".join(
-        str(part) if isinstance(part, int) or _PLAIN_KEY.fullmatch(part) else shown(part) for part in path
-    )
+    return ".".join(_part(part) for part in path)
 
 
-def shown(value: object) -> str:
-    """Return a value for an error: short, on one line, printable; of a structure not the content.
-
-    Nor who logs in to a URL, and with what password.
-    """
-    if isinstance(value, Mapping):
-        return "{…}" if value else "{}"
-    if isinstance(value, list):
-        return "[…]" if value else "[]"
-    if value is None:
-        return ""
-    plain = _LOGIN.sub("…@", value) if isinstance(value, str) else value
-    text = json.dumps(plain, ensure_ascii=not str(value).isprintable())
-    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}… ({len(text)} characters)"
+def _part(part: str | int) -> str:
+    if isinstance(part, int):
+        return str(part)
+    return redacted(part) if _PLAIN_KEY.fullmatch(part) else quoted(part)
 
 
 def _written(location: Path, tree: Any) -> Path:
@@ -109,9 +95,9 @@ def _remedy(given: object, wanted: str, sample: str) -> str:
     if wanted == "a mapping":
         return sample
     if wanted.startswith("text") and isinstance(given, bool | int | float):
-        return f'; write "{json.dumps(given)}" in quotes'
+        return f'; write "{shown(given)}" in quotes'
     if isinstance(given, str) and _quotes_hide(given, wanted):
-        return f"; write {given} without quotes"
+        return f"; write {redacted(given)} without quotes"
     return ""
 
 
@@ -120,5 +106,5 @@ def _quotes_hide(text: str, wanted: str) -> bool:
         plain = scalar(text)
     except PlainValueError:
         return False
-    kind = {int: "a whole number", bool: "true or false"}.get(type(plain))
+    kind = {WrittenInt: "a whole number", bool: "true or false"}.get(type(plain))
     return kind is not None and wanted.startswith(kind)

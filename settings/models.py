@@ -1,7 +1,7 @@
 """The stack file as models: every key a user may write below `dynamo:`, with its meaning.
 
 The JSON schema for editors, the reference page and what an error expects are made from these descriptions.
-Rules between sections are in `settings.rules`; whoever needs them all goes through `settings.reading`.
+Rules between sections are in `settings.cross_checks`; whoever needs them all goes through `settings.loader`.
 """
 
 import re
@@ -17,11 +17,13 @@ from pydantic import (
     field_validator,
 )
 
-from nodectl.manifest import FlagValue
-from settings.aws import AwsTarget
-from settings.runtime import Runtime, VenvRuntime
-from settings.section import Argument, Count, Folder, Section, wrong
-from settings.shape import ModelShape
+from nodectl.common.redaction import redacted
+from settings.aws.target import AwsTarget
+from settings.model_shape import ModelShape
+from settings.ports import PortSettings
+from settings.proxy import ProxySettings
+from settings.runtime import Runtime, Url, VenvRuntime
+from settings.section import AS_WRITTEN, Argument, Count, Folder, Passed, Section, wrong
 from settings.targets import HostsTarget, LocalTarget
 
 Role = Literal["frontend", "aggregated", "prefill", "decode"]
@@ -31,8 +33,13 @@ Placement = Literal["colocated", "dedicated"]
 ModelOrigin = Literal["hub", "s3", "path", "generated"]
 
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_FLAG_NAME: Final = re.compile(r"[a-z0-9]+(-[a-z0-9]+)*")
-_HUB_ID: Final = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*", re.ASCII)
+_FLAG_NAME: Final = re.compile(r"-*[A-Za-z0-9]+([-_]+[A-Za-z0-9]+)*([= ][A-Za-z0-9.]*)?")
+"""What may be a flag in any spelling; `planning.commands.role_settings` says how it is written here."""
+
+_HUB_ID: Final = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*(:\w[\w.-]*)?", re.ASCII)
+"""Of GGUF weights with one of the quantisations of the repository: `organisation/model-GGUF:Q4_K_M`."""
+
+_REVISION: Final = re.compile(r"(?!.*\.\.)[\w.+@/-]*", re.ASCII)
 _FOLDER_NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
 _S3_URI: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=@+-]+)+", re.ASCII)
 
@@ -47,10 +54,8 @@ def _env_name(name: str) -> str:
 
 
 def _flag_name(name: str) -> str:
-    if not _FLAG_NAME.fullmatch(name):
-        plain = re.sub(r"[^a-z0-9]+", "-", name.split("=", maxsplit=1)[0].lower()).strip("-")
-        example = f"; write `{plain}`" if plain else ""
-        raise wrong(f"expected a flag name of a-z, 0-9 and -, without leading dashes{example}")
+    if not _FLAG_NAME.fullmatch(name) or redacted(name) != name:
+        raise wrong("expected a flag name of a-z, 0-9 and -, without leading dashes")
     return name
 
 
@@ -61,6 +66,12 @@ def _s3_uri(uri: str) -> str:
             "expected s3://bucket/folder, of letters, digits and . _ = @ + - such as s3://models/llama"
         )
     return plain
+
+
+def _revision(name: str) -> str:
+    if not _REVISION.fullmatch(name) or {"", "."} & set(name.split("/")) or name.endswith(".lock"):
+        raise wrong("expected a branch, a tag or a commit of the model's repository, such as main")
+    return name
 
 
 def _no_data_parallelism(size: int) -> int:
@@ -76,7 +87,7 @@ def _no_expert_parallelism(wanted: bool) -> bool:
 
 
 Seconds = Annotated[int, Field(ge=1, le=86400)]
-Flags = dict[Annotated[str, AfterValidator(_flag_name)], FlagValue]
+Flags = dict[Annotated[str, AfterValidator(_flag_name)], Passed]
 Environment = dict[Annotated[str, AfterValidator(_env_name)], str]
 Secret = Annotated[
     SecretStr,
@@ -112,12 +123,13 @@ class RoleSettings(Section):
     parallelism: Parallelism = Field(default=Parallelism(), description="how each engine is split over GPUs")
     flags: Flags = Field(
         default_factory=dict,
-        description="flags of the Dynamo module, without dashes; those that planning sets are refused",
+        description="flags of the Dynamo module, without dashes; those that planning sets are refused. "
+        "`${data}`, `${models}` and `${s3}` in values are folders of the node, `$${data}` is text",
         examples=[{"enforce-eager": True, "max-model-len": 8192}],
     )
     env: Environment = Field(
         default_factory=dict,
-        description="environment of the role's processes; values are text",
+        description="environment of the role's processes; values are text, filled as those of flags",
         examples=[{"NCCL_DEBUG": "INFO"}],
     )
 
@@ -160,8 +172,13 @@ class ModelSettings(Section):
     served_name: Argument | None = Field(
         default=None, description="name in requests; default: the name itself"
     )
-    revision: Argument | None = Field(
+    revision: Annotated[Argument, AfterValidator(_revision)] | None = Field(
         default=None, description="hub revision, so that every node has the same"
+    )
+    endpoint: Url | None = Field(
+        default=None,
+        description="mirror of the hub, in place of https://huggingface.co",
+        examples=["https://hub.example.org"],
     )
     path: Folder | None = Field(
         default=None, validate_default=True, description="folder on every node, for `source: path`"
@@ -197,6 +214,13 @@ class ModelSettings(Section):
             raise wrong(f"a model of `source: {info.data['source']}` has no revision; remove it")
         return revision
 
+    @field_validator("endpoint")
+    @classmethod
+    def _only_the_hub_has_mirrors(cls, endpoint: str | None, info: ValidationInfo) -> str | None:
+        if endpoint is not None and info.data.get("source") in ("s3", "path", "generated"):
+            raise wrong(f"does not go with `source: {info.data['source']}`; remove it")
+        return None if endpoint is None else endpoint.rstrip("/")
+
     @field_validator("path", "uri")
     @classmethod
     def _its_place_and_source_go_together(cls, place: str | None, info: ValidationInfo) -> str | None:
@@ -214,7 +238,7 @@ Target = Annotated[LocalTarget | HostsTarget | AwsTarget, Field(discriminator="k
 class CostSettings(Section):
     """What the deployment may cost."""
 
-    max_hourly: Annotated[float, Field(gt=0)] | None = Field(
+    max_hourly: Annotated[float, Field(gt=0), AS_WRITTEN] | None = Field(
         default=None, description="most that everything may cost an hour, in US dollars; more is refused"
     )
 
@@ -275,11 +299,22 @@ class Settings(Section):
         description="where Dynamo, vLLM, NATS and etcd come from on the nodes; each kind has keys of its own",
         examples=[{"kind": "container"}],
     )
+    ports: PortSettings = Field(
+        default=PortSettings(),
+        description="TCP ports that services listen on",
+        examples=[{"frontend": 8080}],
+    )
+    proxy: ProxySettings | None = Field(
+        default=None,
+        description="what installs on the nodes go through to the outside; default: nothing, whatever the "
+        "shell and the hosts are set to",
+        examples=[{"https": "http://proxy.example.org:3128"}],
+    )
     cost: CostSettings = Field(default=CostSettings(), description="what the deployment may cost")
     proof_seconds: Seconds | None = Field(
         default=None, description="bound on the proof, in seconds; default by engine"
     )
     hugging_face_token: Secret | None = Field(
         default=None,
-        description="hub token for gated models: `pulumi config set --secret dynamo:huggingFaceToken`",
+        description="hub token for gated models: `scripts/secret STACK huggingFaceToken` asks for it",
     )

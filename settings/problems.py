@@ -2,6 +2,12 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Final
+
+from nodectl.common.redaction import redacted, without_known_secrets
+
+STACK: Final = "\N{OBJECT REPLACEMENT CHARACTER}"
+"""Stands in a message for the name of the stack, which only who shows it knows: commands are to be typed."""
 
 
 @dataclass(frozen=True, order=True)
@@ -18,8 +24,8 @@ class Problem:
 
     @property
     def subject(self) -> str:
-        """What the problem is about: the key, with the value that was given, if any."""
-        return f"{self.key}: {self.value}" if self.value else self.key
+        """What the problem is about: the key, with the value that was given, if any and if no secret."""
+        return f"{self.key}: {redacted(self.value)}" if self.value else self.key
 
 
 class StackFileError(ValueError):
@@ -30,12 +36,15 @@ class StackFileError(ValueError):
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(sorted(set(problems)))
+        super().__init__(self._text("STACK"))
+
+    def of(self, stack: str) -> str:
+        """Return the text below the name of the stack's file, as it is shown."""
+        return f"stacks/Pulumi.{redacted(stack)}.yaml\n{self._text(stack)}"
+
+    def _text(self, stack: str) -> str:
         width = max((len(problem.subject) for problem in self.problems), default=0)
         lines = [f"  {problem.subject:<{width}}  {problem.message}" for problem in self.problems]
         count = len(self.problems)
         lines.append(f"{count} problem{'s' if count != 1 else ''}, nothing was created")
-        super().__init__("\n".join(lines))
-
-    def of(self, stack: str) -> str:
-        """Return the text below the name of the stack's file, as it is shown."""
-        return f"stacks/Pulumi.{stack}.yaml\n{self}"
+        return without_known_secrets("\n".join(lines)).replace(STACK, redacted(stack))

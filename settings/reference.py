@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Final
 
+from nodectl.common.commandline import CommandLine
 from settings.schema import Schema, example, expected, properties, settings_schema, stack_file_schema
 
 ROOT: Final = Path(__file__).parent.parent
@@ -19,7 +20,16 @@ _HEAD: Final = f"""\
 
 `stacks/Pulumi.NAME.yaml` says what stack NAME is: below `config:`, the keys of the first table, each with
 the prefix `dynamo:`. Pulumi's own keys (`aws:region`, `encryptionsalt`, …) may stand beside them. Unknown
-keys are refused, and so are YAML aliases and tags.
+keys are refused, and so are YAML's tags. Anchors, aliases and merge keys (`<<`) are those of Pulumi.
+
+A number that is passed on as a flag arrives as it is written (`1.10`, `4.0`). Put it in quotes all the same:
+whenever `pulumi config set` or `pulumi stack init` writes the file, Pulumi writes `1.1` and `4` in its place,
+and merge keys out in full. (`scripts/up` and `scripts/init` only add Pulumi's own keys.)
+
+Secrets stand nowhere in it but in `huggingFaceToken`, encrypted. What is a token, a private key or a URL with
+a password is refused at every key, and so are environment variables and flags with the name of a secret
+(`HF_TOKEN`, `GH_PAT`, `DB_PASS`, `…_KEY`, `…_CREDENTIALS`). Tags and keys inside a flag may have any name
+(`budget-token`, `image_token`), unless the value looks like a secret. Errors show `…` for what may be one.
 
 ```yaml
 # yaml-language-server: $schema=stack.schema.json
@@ -92,5 +102,6 @@ def _default(schema: Schema) -> str:
 
 
 if __name__ == "__main__":
+    CommandLine(prog=COMMAND, description=__doc__).parse_args()
     for path, text in files().items():
         path.write_text(text)

@@ -1,4 +1,4 @@
-"""What the models expect, as data: the JSON schema, looked up by errors, editors and the reference page."""
+"""The models' JSON schema, as errors, editors and the reference page look it up."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -82,6 +82,8 @@ def expected(schema: Schema) -> str:
         return f"{words} above {schema['exclusiveMinimum']:g}"
     if "maxItems" in schema:
         return f"{words} of {schema['minItems']} to {schema['maxItems']} entries"
+    if "minItems" in schema:
+        return f"{words} of at least {schema['minItems']} entry"
     if "minLength" in schema:
         return f"{words} of {schema['minLength']} to {schema['maxLength']} characters"
     return words

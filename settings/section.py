@@ -1,14 +1,24 @@
-"""What every part of the stack file is built from: the base of sections, and values that several have."""
+"""The base class of the stack file's sections, and values that several of them have."""
 
-import ipaddress
 import re
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
 
+from nodectl.contract.manifest import FlagValue
+
 USER_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.@+-]{0,63}")
+
+_ODD_IN_PATHS: Final = re.compile(r"[:$\\]")
 
 
 def wrong(remedy: str) -> PydanticCustomError:
@@ -23,8 +33,15 @@ def _argument(text: str) -> str:
 
 
 def _folder(path: str) -> str:
-    if not path.startswith("/") or ".." in path.split("/"):
-        raise wrong("expected an absolute path without `..`, such as /models/llama")
+    parts = path.split("/")
+    if not path.startswith("/") or ".." in parts or "." in parts:
+        raise wrong("expected an absolute path without `..` and `~`, such as /models/llama")
+    if not any(parts):
+        raise wrong("expected a folder below /, such as /models/llama")
+    if "//" in path:
+        raise wrong("expected a path without doubled slashes, such as /models/llama")
+    if odd := _ODD_IN_PATHS.search(path):
+        raise wrong(f"expected a path without `{odd[0]}`: nothing is filled in, and a container takes none")
     return path
 
 
@@ -34,19 +51,21 @@ def _user_name(name: str) -> str:
     return name
 
 
-def _network(text: str) -> str:
-    try:
-        return str(ipaddress.ip_network(text))
-    except ValueError:
-        raise wrong("expected an address or range such as 203.0.113.7 or 203.0.113.0/24") from None
+def _validated(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    check(value)
+    return value
 
 
-Count = Annotated[int, Field(ge=1, le=1024)]
+AS_WRITTEN: Final = WrapValidator(_validated)
+"""Keeps a valid value as it is, since its numbers know how they were written (`settings.numbers`)."""
+
+Count = Annotated[int, Field(ge=1, le=1024), AS_WRITTEN]
+Passed = Annotated[FlagValue, AS_WRITTEN]
+"""The value of a flag that is passed on."""
+
 Argument = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_argument)]
 Folder = Annotated[Argument, AfterValidator(_folder)]
 UserName = Annotated[str, AfterValidator(_user_name)]
-NetworkRange = Annotated[str, AfterValidator(_network)]
-"""An address or range, written out in full as a range."""
 
 
 class Section(BaseModel):

@@ -1,19 +1,29 @@
-"""Where nodes come from: this machine, or machines of an inventory. `settings.aws` has instances on AWS."""
+"""Where nodes come from: this machine, or an inventory. `settings.aws.target` has instances on AWS."""
 
-import ipaddress
 import re
-from collections import Counter
+from collections.abc import Iterator
 from typing import Annotated, Any, Final, Literal
 
-from pydantic import AfterValidator, BeforeValidator, Field, field_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
-from settings.section import USER_NAME, Count, NetworkRange, Section, UserName, wrong
+from nodectl.common.redaction import redacted
+from settings.addresses import (
+    Bastion,
+    HostKey,
+    MachineAddress,
+    NetworkRange,
+    SshHost,
+    same_bastion,
+    same_host,
+)
+from settings.section import Count, Section, UserName, wrong
 
 FirewallMode = Literal["none", "manage"]
 
 _NODE_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
-_SSH_HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.:_-]{0,252}[A-Za-z0-9])?")
-_HOST_KEY: Final = re.compile(r"[a-z0-9@.-]+ [A-Za-z0-9+/]+={0,3}")
+
+
+_SSH: Final = 22
 
 
 def _node_name(name: str) -> str:
@@ -22,43 +32,7 @@ def _node_name(name: str) -> str:
     return name
 
 
-def _address(text: str) -> str:
-    try:
-        address = ipaddress.IPv4Address(text)
-    except ValueError:
-        raise wrong("expected the IPv4 address that the other nodes reach it at, such as 10.0.0.11") from None
-    if address.is_loopback or address.is_unspecified or address.is_multicast:
-        raise wrong("expected an address that the other nodes can reach")
-    return text
-
-
-def _ssh_host(text: str) -> str:
-    if not _SSH_HOST.fullmatch(text):
-        raise wrong("expected a host name or an address that SSH connects to, such as gpu-1.example.org")
-    return text
-
-
-def _host_key(text: str) -> str:
-    if not _HOST_KEY.fullmatch(text):
-        raise wrong(
-            "expected type and key, such as `ssh-ed25519 AAAAC3…`: the first two words of the host's "
-            "/etc/ssh/ssh_host_ed25519_key.pub"
-        )
-    return text
-
-
-def _bastion(text: str) -> str:
-    user, _, place = text.rpartition("@")
-    host, _, port = place.partition(":")
-    if (user and not USER_NAME.fullmatch(user)) or not _SSH_HOST.fullmatch(host):
-        raise wrong("expected `host`, `user@host` or `user@host:port`, such as ops@bastion.example.org")
-    if ":" in place and not (port.isdecimal() and 0 < int(port) < 65536):
-        raise wrong("expected a port from 1 to 65535 after the colon, such as ops@bastion.example.org:2222")
-    return text
-
-
 Port = Annotated[int, Field(ge=1, le=65535)]
-Bastion = Annotated[str, AfterValidator(_bastion)]
 
 
 class LocalTarget(Section):
@@ -76,16 +50,16 @@ class HostEntry(Section):
     name: Annotated[str, AfterValidator(_node_name)] = Field(
         description="what the node is called: a-z, 0-9 and -", examples=["gpu-1"]
     )
-    address: Annotated[str, AfterValidator(_address)] = Field(
+    address: MachineAddress = Field(
         description="IPv4 address that the other nodes reach it at", examples=["10.0.0.11"]
     )
-    host: Annotated[str, AfterValidator(_ssh_host)] | None = Field(
+    host: SshHost | None = Field(
         default=None, description="what SSH connects to, where that is not `address`"
     )
     user: UserName | None = Field(default=None, description="in place of the target's `user`")
     port: Port | None = Field(default=None, description="in place of the target's `port`")
     bastion: Bastion | None = Field(default=None, description="in place of the target's `bastion`")
-    host_key: Annotated[str, AfterValidator(_host_key)] | None = Field(
+    host_key: HostKey | None = Field(
         default=None,
         description="the host's public key, type and key; default: recorded at the first connection",
     )
@@ -109,6 +83,13 @@ class FirewallSettings(Section):
         description="more TCP ports that stay open to everybody, such as one that sshd is about to move to",
     )
 
+    @field_validator("clients", "open_ports")
+    @classmethod
+    def _only_a_managed_firewall_lets_in(cls, given: list[Any], info: ValidationInfo) -> list[Any]:
+        if info.data.get("mode") == "none":
+            raise wrong("opens nothing with `mode: none`; write `mode: manage` or remove it")
+        return given
+
 
 def _firewall(value: Any) -> Any:
     return {"mode": value} if isinstance(value, str) else value
@@ -118,10 +99,6 @@ class HostsTarget(Section):
     """Existing machines, reached over SSH by a user who is root or may use sudo without a password."""
 
     kind: Literal["hosts"] = Field(description="existing machines over SSH")
-    inventory: Annotated[list[HostEntry], Field(min_length=1, max_length=256)] = Field(
-        description="the machines, the head first; each is a node",
-        examples=[[{"name": "gpu-1", "address": "10.0.0.11"}]],
-    )
     user: UserName | None = Field(
         default=None, description="who logs in; default: what your SSH configuration says"
     )
@@ -131,6 +108,10 @@ class HostsTarget(Section):
     bastion: Bastion | None = Field(
         default=None, description="`user@host:port` that connections go through", examples=["ops@bastion"]
     )
+    inventory: Annotated[list[HostEntry], Field(min_length=1, max_length=256)] = Field(
+        description="the machines, the head first; each is a node",
+        examples=[[{"name": "gpu-1", "address": "10.0.0.11"}]],
+    )
     gpus_per_node: Count = Field(default=1, description="GPUs of each machine")
     device: Literal["cuda", "cpu"] = Field(default="cuda", description="what real vLLM runs on")
     firewall: Annotated[
@@ -139,12 +120,29 @@ class HostsTarget(Section):
 
     @field_validator("inventory")
     @classmethod
-    def _every_machine_is_listed_once(cls, inventory: list[HostEntry]) -> list[HostEntry]:
-        for what, values in (
-            ("name", [entry.name for entry in inventory]),
-            ("address", [entry.address for entry in inventory]),
-        ):
-            twice = [value for value, count in Counter(values).items() if count > 1]
-            if twice:
-                raise wrong(f"lists the {what} {twice[0]} twice; give each machine its own")
+    def _every_machine_is_listed_once(
+        cls, inventory: list[HostEntry], info: ValidationInfo
+    ) -> list[HostEntry]:
+        first: dict[tuple[object, ...], HostEntry] = {}
+        for entry in inventory:
+            port = entry.port or info.data.get("port") or _SSH
+            bastion = same_bastion(entry.bastion or info.data.get("bastion"))
+            for what, value in _identities(entry):
+                identity = (what, same_host(value), *((port, bastion) if what == "host" else ()))
+                other = first.setdefault(identity, entry)
+                if other is not entry:
+                    raise wrong(_twice(what, value, other, entry))
         return inventory
+
+
+def _identities(entry: HostEntry) -> Iterator[tuple[str, str]]:
+    """Yield what no two machines share: name, address, and what SSH connects to, which may be the name."""
+    yield "name", entry.name
+    yield "address", entry.address
+    yield "host", entry.host or entry.address
+    yield "host", entry.name
+
+
+def _twice(what: str, value: str, first: HostEntry, second: HostEntry) -> str:
+    both = f", as {first.name} and as {second.name}" if first.name != second.name else ""
+    return f"lists the {what} {redacted(value)} twice{both}; give each machine its own"

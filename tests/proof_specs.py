@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from nodectl.manifest import ProofInstance, ProofSpec
+from nodectl.contract.manifest import ProofInstance, ProofSpec
 
 NAMESPACE = "dynamo-g1"
 

@@ -1,4 +1,4 @@
-"""Ways to AWS's own services without a way out: for images that hold all else that a node needs."""
+"""Ways to AWS's own services that need no way out: S3 always, the others in place of a NAT gateway."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -25,7 +25,7 @@ class EndpointsArgs:
 
 
 class Endpoints(pulumi.ComponentResource):
-    """Endpoints of the services that a node asks, each at its planned address, and S3's gateway."""
+    """S3's gateway, which costs nothing, and planned endpoints of the services that a node asks."""
 
     all: list[pulumi.Resource]
 

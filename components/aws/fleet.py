@@ -8,20 +8,22 @@ from pulumi_aws import ec2
 
 from components.aws.endpoints import Endpoints, EndpointsArgs
 from components.aws.groups import SecurityGroups, SecurityGroupsArgs
-from components.aws.image import image
+from components.aws.image import image, root_device
 from components.aws.keys import StackKeys, StackKeysArgs
 from components.aws.labels import Labels, Role
 from components.aws.machine import Address, AddressArgs, Machine, MachineArgs
 from components.aws.network import Network, NetworkArgs, Place
 from components.aws.profile import Profile, ProfileArgs
-from components.aws.template import TemplateArgs, template_inputs
+from components.aws.template import TemplateArgs, inputs_beside, template_inputs
+from nodectl.contract.manifest import Lifetime
 from planning.aws.capacity import own_group
 from planning.aws.groups import ENDPOINT_GROUP, groups_of
 from planning.aws.launch import launch
 from planning.aws.network import network
 from planning.aws.userdata import user_data
+from planning.nodes.idle_stop import first_boot
 from planning.values import Node, Plan
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 
 @dataclass(frozen=True)
@@ -55,6 +57,7 @@ class Fleet(pulumi.ComponentResource):
         self.keys = StackKeys(name, StackKeysArgs(args.target.key_pair, args.labels), self._child)
         self._profile = self._instance_profile(name)
         self._image = image(args.target.ami, self._planned.region, self._child)
+        self._root_device = root_device(args.target.ami, self._child)
         self._close = self._placement_group(name)
         addresses = {node.name: self._address(node) for node in args.plan.nodes}
         self.machines = {node.name: self._machine(node, addresses[node.name]) for node in args.plan.nodes}
@@ -75,7 +78,7 @@ class Fleet(pulumi.ComponentResource):
         groups = SecurityGroups(name, SecurityGroupsArgs(args.plan, place.vpc, args.labels), self._child)
         self._groups = groups.ids
         self._ready += [*place.ways, *groups.rules]
-        if planned.endpoints:
+        if tables:
             group = groups.ids[ENDPOINT_GROUP]
             asked = EndpointsArgs(planned, place, group, tables, args.labels)
             self._ready += Endpoints(name, asked, self._child).all
@@ -115,25 +118,37 @@ class Fleet(pulumi.ComponentResource):
         )
 
     def _machine(self, node: Node, address: Address) -> Machine:
-        target = self._args.target
+        target, labels, role = self._args.target, self._args.labels, _role(node)
         template = TemplateArgs(
             target=target,
             launch=launch(target, node),
             image=self._image,
+            root_device=self._root_device,
             key_pair=self.keys.pair,
             profile=self._profile,
-            user_data=pulumi.Output.all(self.keys.host_private, self.keys.host_public).apply(
-                lambda pair: user_data(*pair)
-            ),
+            user_data=self._user_data(None),
+            first_boot=self._user_data(first_boot(self._args.plan.settings)),
+            tags=labels.of(node.name, role),
             placement_group=self._close,
             primary=address.interface,
             subnet=self._subnet(node),
             cluster=self._groups["cluster"],
         )
-        inputs, after = template_inputs(template), [*self._ready, *address.associated]
-        within = self._place.cluster_made if node.gpus else self._place.public_made
-        args = MachineArgs(inputs, _role(node), self._args.labels, after, within)
+        args = MachineArgs(
+            template=template_inputs(template),
+            more=inputs_beside(template),
+            placement_group=self._close if template.launch.capacity.grouped else None,
+            role=role,
+            labels=labels,
+            after=[*self._ready, *address.associated],
+            within=self._place.cluster_made if node.gpus else self._place.public_made,
+        )
         return Machine(node.name, args, self._child)
+
+    def _user_data(self, deadline: Lifetime | None) -> pulumi.Output[str]:
+        return pulumi.Output.all(self.keys.host_private, self.keys.host_public).apply(
+            lambda pair: user_data(*pair, deadline=deadline)
+        )
 
 
 def _role(node: Node) -> Role:

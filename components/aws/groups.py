@@ -56,8 +56,11 @@ class SecurityGroups(pulumi.ComponentResource):
             **self._peer(rule),
             description=rule.why,
             tags=self._args.labels.of(rule.name),
-            opts=self._child,
+            opts=pulumi.ResourceOptions(parent=self, aliases=self._former(rule)),
         )
+
+    def _former(self, rule: Rule) -> list[pulumi.Alias]:
+        return [pulumi.Alias(name=rule.former_name)] if rule.former_name != rule.name else []
 
     def _peer(self, rule: Rule) -> dict[str, pulumi.Input[str]]:
         """Return the argument that says who is on the other side."""

@@ -2,10 +2,22 @@
 
 import pulumi
 import pulumi_command as command
-from pulumi_aws import ssm
+from pulumi_aws import ec2, ssm
 
-from planning.aws.images import PARAMETER
-from settings.aws import AmiSettings
+from planning.aws.images import PARAMETER, ROOT_DEVICE
+from settings.aws.target import AmiSettings
+
+
+def root_device(settings: AmiSettings, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:
+    """Return what the image calls its root: a mapping under another name would only add a volume."""
+    if settings.id is None:
+        return ROOT_DEVICE
+    found = ec2.get_ami_output(
+        filters=[{"name": "image-id", "values": [settings.id]}],
+        include_deprecated=True,
+        opts=pulumi.InvokeOutputOptions(parent=opts.parent),
+    )
+    return found.root_device_name
 
 
 def image(settings: AmiSettings, region: str, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:

@@ -16,6 +16,16 @@ CREATE_MINUTES: Final = 15
 NEWEST: Final = "$Latest"
 """Of the node's own template. A number would be unknown in previews that only change the template's tags."""
 
+DECIDED_BY_THE_DIGEST: Final = ["launchTemplate.version", "placementGroup"]
+"""Whose change alone replaces nothing: the digest of the template's content does.
+
+A refresh writes the version that runs in place of NEWEST once the template has a newer one, such as one with
+other tags. And instances of earlier releases say no placement group themselves.
+"""
+
+WITH_THE_HOST_KEY: Final = ["userData", "userDataBase64"]
+"""Outputs that the provider fills with what EC2 has, in clear, also where the launch template gave it."""
+
 
 @dataclass(frozen=True)
 class AddressArgs:
@@ -76,6 +86,10 @@ class MachineArgs:
 
     template: Mapping[str, Any]
     """What decides what the instance is (`components.aws.template`)."""
+    more: Mapping[str, Any]
+    """What its launch template says beside that, and what replaces no machine when it changes."""
+    placement_group: pulumi.Input[str] | None
+    """Said on the instance, too: the provider sends a placement of its own beside a launch template."""
     role: Role
     labels: Labels
     after: Sequence[pulumi.Resource]
@@ -93,12 +107,13 @@ class Machine(pulumi.ComponentResource):
         super().__init__("dynamo:aws:Machine", name, None, opts)
         child, tags = pulumi.ResourceOptions(parent=self), args.labels.of(name, args.role)
         template = ec2.LaunchTemplate(
-            name, **args.template, update_default_version=True, tags=tags, opts=child
+            name, **{**args.template, **args.more}, update_default_version=True, tags=tags, opts=child
         )
         content = pulumi.Output.json_dumps(dict(args.template), sort_keys=True).apply(_digest)
         instance = ec2.Instance(
             name,
             launch_template={"id": template.id, "version": NEWEST},
+            placement_group=args.placement_group,
             tags=tags,
             volume_tags=tags,
             opts=pulumi.ResourceOptions(
@@ -107,6 +122,8 @@ class Machine(pulumi.ComponentResource):
                 # its address and its slot of a reservation are free only once the old one is gone
                 delete_before_replace=True,
                 replacement_trigger=pulumi.Output.unsecret(content),
+                ignore_changes=DECIDED_BY_THE_DIGEST,
+                additional_secret_outputs=WITH_THE_HOST_KEY,
                 replace_with=[args.within] if args.within else [],
                 custom_timeouts=pulumi.CustomTimeouts(create=f"{CREATE_MINUTES}m"),
             ),

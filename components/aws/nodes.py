@@ -4,7 +4,9 @@ from collections.abc import Awaitable, Mapping
 from typing import Any, cast
 
 import pulumi
+import pulumi_command as command
 
+import planning
 from components.aws.fleet import Fleet, FleetArgs
 from components.aws.labels import Labels
 from components.backend import backend
@@ -12,19 +14,39 @@ from components.hosts import ROOT
 from components.node import Node
 from components.nodectl import PYTHON
 from planning.aws.state import state_digest
+from planning.nodes.idle_stop import in_a_block
 from planning.values import Plan
 from reach import access, release
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 
-def aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
-    """Return the plan's nodes on instances of their own, behind addresses that planning chose."""
+def aws_nodes(plan: Plan, addresses: Mapping[str, str], ends: str | None = None) -> list[Node]:
+    """Return the plan's nodes on instances of their own, behind addresses that planning chose.
+
+    `ends` is when their capacity block ends; None where they are in none, or the account did not say.
+    """
     target = plan.settings.target
     if not isinstance(target, AwsTarget):
         raise TypeError(f"not aws: {target.kind}")
     fleet = Fleet(pulumi.get_stack(), FleetArgs(plan, target, addresses, _labels(target)))
     door = _Door(fleet, plan, target)
-    return [_node(node.name, addresses[node.name], door, plan, target) for node in plan.nodes]
+    nodes = [_node(node.name, addresses[node.name], door, plan, target) for node in plan.nodes]
+    leaving = [node.name for node in nodes if in_a_block(plan, node.name)]
+    end = _end(target, ends, fleet) if leaving else None
+    return [node._replace(ends=end) if node.name in leaving else node for node in nodes]
+
+
+def _end(target: AwsTarget, ends: str | None, fleet: Fleet) -> pulumi.Input[str]:
+    """Return when the capacity block ends: as the account says, or said last, which state remembers."""
+    opts = pulumi.ResourceOptions(parent=fleet, ignore_changes=[] if ends else ["stdin"])
+    kept = command.local.Command(
+        "capacity-end",
+        create="cat",
+        stdin=ends or "",
+        triggers=[target.purchase.reservation_id],
+        opts=opts,
+    )
+    return ends or kept.stdout
 
 
 def _labels(target: AwsTarget) -> Labels:
@@ -41,7 +63,7 @@ def _node(name: str, address: str, door: "_Door", plan: Plan, target: AwsTarget)
         address,
         nodectl=(
             *(PYTHON, "-S", "-m", "reach", *place),
-            *("--release", release.digest(), "--", plan.runtime.environment),
+            *("--release", release.digest(), "--", planning.installed(plan, name).environment),
         ),
         undo=None,
         identity=door.opened(name),

@@ -9,7 +9,7 @@ from pulumi_aws import iam
 from components.aws.labels import Labels
 from planning.aws.rights import TRUST, managed_policy, model_policy
 from planning.values import Plan
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 
 @dataclass(frozen=True)

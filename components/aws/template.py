@@ -1,15 +1,15 @@
-"""What an instance is launched with, all in its launch template: EFA interfaces can be nowhere else."""
+"""The launch template of an instance, with all that it starts with: EFA interfaces can be nowhere else."""
 
 import base64
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 import pulumi
 
 from planning.aws.capacity import Capacity
-from planning.aws.images import ROOT_DEVICE
 from planning.aws.launch import Launch
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 HOPS: Final = 2
 """Of the answers of the metadata service: what runs in a container is one hop further away."""
@@ -22,10 +22,16 @@ class TemplateArgs:
     target: AwsTarget
     launch: Launch
     image: pulumi.Input[str]
+    root_device: pulumi.Input[str]
+    """What the image calls its root volume."""
     key_pair: pulumi.Input[str]
     profile: pulumi.Input[str]
     user_data: pulumi.Output[str]
-    """A secret: the host key is in it."""
+    """Of a machine without a deadline; a secret: the host key is in it."""
+    first_boot: pulumi.Output[str]
+    """The user data that it boots with: with the deadline, which may change without another machine."""
+    tags: Mapping[str, str]
+    """Of the interfaces that the launch makes; those of the instance are its own."""
     placement_group: pulumi.Input[str] | None
     primary: pulumi.Input[str]
     """Id of the primary interface."""
@@ -51,7 +57,7 @@ def template_inputs(args: TemplateArgs) -> dict[str, Any]:
             "http_tokens": "required",
             "http_put_response_hop_limit": HOPS,
         },
-        "block_device_mappings": [_root(args.target)],
+        "block_device_mappings": [_root(args)],
         "network_interfaces": _interfaces(args),
         "instance_initiated_shutdown_behavior": args.target.lifetime.action,
         **_bought(args.launch.capacity),
@@ -61,7 +67,16 @@ def template_inputs(args: TemplateArgs) -> dict[str, Any]:
     return inputs
 
 
-def _root(target: AwsTarget) -> dict[str, Any]:
+def inputs_beside(args: TemplateArgs) -> dict[str, Any]:
+    """Return the arguments that go over those and replace no machine: they matter to the next one alone."""
+    inputs: dict[str, Any] = {"user_data": pulumi.Output.secret(args.first_boot.apply(_encoded))}
+    if len(args.launch.interfaces) > 1:
+        inputs["tag_specifications"] = [{"resource_type": "network-interface", "tags": dict(args.tags)}]
+    return inputs
+
+
+def _root(args: TemplateArgs) -> dict[str, Any]:
+    target = args.target
     disk = {
         "volume_type": "gp3",
         "volume_size": target.volume.size_gib,
@@ -72,7 +87,7 @@ def _root(target: AwsTarget) -> dict[str, Any]:
     }
     if target.kms_key_id is not None:
         disk["kms_key_id"] = target.kms_key_id
-    return {"device_name": ROOT_DEVICE, "ebs": disk}
+    return {"device_name": args.root_device, "ebs": disk}
 
 
 def _interfaces(args: TemplateArgs) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""What a proof asks of a deployment, one method a check: it returns what it saw, or raises UnmetError."""
+"""The checks of a proof, one method each: it returns what it saw, or raises CheckError."""
 
 import asyncio
 import secrets
@@ -11,16 +11,12 @@ from typing import Final
 
 import httpx
 
-from nodectl.manifest import ProofInstance, ProofSpec
+from nodectl.contract.manifest import ProofInstance, ProofSpec
+from nodectl.dynamo.calls import ANSWER_SECONDS, LOOK_SECONDS, CheckError, RefusedError, bounded
+from nodectl.dynamo.frontend import Answer, Frontend, Pin
+from nodectl.dynamo.registry import Registry, compare
 from nodectl.proof import stores
-from nodectl.proof.asking import RefusedError, UnmetError, asking
-from nodectl.proof.frontend import Answer, Frontend, Pin
-from nodectl.proof.registry import Registry, compare
 
-LOOK_SECONDS: Final = 5.0
-"""How long a service may take to say how it is."""
-ANSWER_SECONDS: Final = 30.0
-"""How long a completion may take: real vLLM on a busy machine needs many seconds for its first one."""
 SERVING_SECONDS: Final = 90.0
 """How long completions are tried once all workers are healthy: first NIXL handshakes fail on busy nodes."""
 PAUSES: Final = (0.0, 0.1, 0.3, 1.0, 2.0)
@@ -100,14 +96,15 @@ class Checks:
         count = f"{len(found) - len(troubles)} of {len(found)} healthy"
         if troubles:
             blame = [service for trouble in troubles for service in trouble.blame]
-            raise UnmetError(f"{count}; waiting for {', '.join(map(str, troubles))}", *blame)
+            raise CheckError(f"{count}; waiting for {', '.join(map(str, troubles))}", *blame)
         return count
 
     async def model(self) -> str:
         async with self._looking("frontend", FRONTEND):
             names = await self._first.models()
         if self.spec.model not in names:
-            raise UnmetError(f"listed: {', '.join(names) or 'none'}; expected {self.spec.model}", FRONTEND)
+            listed = ", ".join(names) or "none"
+            raise CheckError(f"listed: {listed}; expected {self.spec.model}", FRONTEND, *self._one_of_each())
         return f"{self.spec.model} is listed"
 
     async def pinned(self) -> str:
@@ -133,7 +130,7 @@ class Checks:
         answer = await self._complete(_prompt(PROBE_WORDS))
         if answer.prefill is None or answer.decode is None or answer.prefill == answer.decode:
             seen = f"prefill by {answer.prefill}, decode by {answer.decode}: expected two workers"
-            raise UnmetError(seen, *self._of("prefill"))
+            raise CheckError(seen, *self._of("prefill"))
         services = {id_: service for service, id_ in (await self._registry()).ids.items()}
         prefill, decode = (services.get(id_, "a leaving worker") for id_ in (answer.prefill, answer.decode))
         return f"prefill by {prefill}, decode by {decode}"
@@ -150,13 +147,13 @@ class Checks:
                 moved = (f"{count / 1024:,.0f} KiB to {service}" for service, count in new.items())
                 return f"KV cache by NIXL: {', '.join(moved)}"
         idle = [service for service, count in new.items() if not count]
-        raise UnmetError(f"no KV cache came by NIXL to {', '.join(idle)} ({TRANSFERRED})", *idle)
+        raise CheckError(f"no KV cache came by NIXL to {', '.join(idle)} ({TRANSFERRED})", *idle)
 
     async def routing(self) -> str:
         prompt = _prompt(self._long)
         cold = await self._complete(prompt)
         if cold.hit_rate is None:
-            raise UnmetError("answers name no hit rate: the frontend's router mode is not kv", FRONTEND)
+            raise CheckError("answers name no hit rate: the frontend's router mode is not kv", FRONTEND)
         known_to = {cold.prefill}
         for pause in PAUSES:
             await asyncio.sleep(pause)
@@ -164,13 +161,13 @@ class Checks:
             if again.hit_rate and again.prefill in known_to:
                 return self._hit(again)
             known_to.add(again.prefill)
-        raise UnmetError("same prompt twice: the router knows no worker that holds it (KV events?)", FRONTEND)
+        raise CheckError("same prompt twice: the router knows no worker that holds it (KV events?)", FRONTEND)
 
     def _hit(self, answer: Answer) -> str:
         if self._of("prefill"):  # cached_tokens is then what the decode worker had
             return f"same prompt twice: {answer.hit_rate:.0%} of it from cache, same prefill worker"
         if not answer.cached_tokens:
-            raise UnmetError("same prompt twice: same worker, but nothing from its cache", FRONTEND)
+            raise CheckError("same prompt twice: same worker, but nothing from its cache", FRONTEND)
         tokens = f"{answer.cached_tokens:,} of {answer.prompt_tokens:,} tokens"
         return f"same prompt twice: {tokens} from cache, same worker"
 
@@ -195,11 +192,15 @@ class Checks:
     def _of(self, role: str) -> list[str]:
         return [instance.service for instance in self.spec.instances if instance.role == role]
 
+    def _one_of_each(self) -> list[str]:
+        """Return a worker of each role: the frontend has the model from them."""
+        return list({instance.role: instance.service for instance in reversed(self.spec.instances)}.values())
+
     def _looking(self, whom: str, *blame: str) -> AbstractAsyncContextManager[None]:
-        return asking(self.deadline, LOOK_SECONDS, whom, *blame)
+        return bounded(self.deadline, LOOK_SECONDS, whom, *blame)
 
     def _completing(self, whom: str, *blame: str) -> AbstractAsyncContextManager[None]:
-        return asking(self.deadline, ANSWER_SECONDS, whom, *blame)
+        return bounded(self.deadline, ANSWER_SECONDS, whom, *blame)
 
     async def _registry(self) -> Registry:
         async with self._looking("frontend", FRONTEND):
@@ -207,24 +208,23 @@ class Checks:
         registry = compare(self.spec.instances, self.spec.namespace, listed)
         if registry.missing:
             blame = [name for instance in registry.missing for name in self._ranks(instance)]
-            raise UnmetError(str(registry), *blame)
+            raise CheckError(str(registry), *blame)
         return registry
 
-    async def _trouble(self, instance: ProofInstance) -> UnmetError | None:
+    async def _trouble(self, instance: ProofInstance) -> CheckError | None:
         """Return what is wrong with a worker's health, if anything."""
         try:
             async with self._looking(f"{instance.service} on {instance.node}", *self._ranks(instance)):
                 reply = await self.http.get(f"http://{instance.system}/health")
                 if reply.status_code != httpx.codes.OK:
                     raise RefusedError(f"answers {reply.status_code}")
-        except UnmetError as error:
+        except CheckError as error:
             return error
         return None
 
     def _ranks(self, instance: ProofInstance) -> list[str]:
         """Return the services of an engine: one without HTTP may be why the engine does not come up."""
-        headless = [name for name in self.spec.headless if name.startswith(f"{instance.service}-rank-")]
-        return [instance.service, *headless]
+        return [instance.service, *instance.headless]
 
     async def _complete(self, prompt: str) -> Answer:
         async with self._completing("frontend", FRONTEND):

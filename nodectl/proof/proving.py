@@ -9,9 +9,9 @@ from typing import Final
 
 import httpx
 
-from nodectl.manifest import Check, ProofResult, ProofSpec
-from nodectl.proof.asking import UnmetError
-from nodectl.proof.checks import ANSWER_SECONDS, Checks, Step
+from nodectl.contract.manifest import Check, ProofResult, ProofSpec
+from nodectl.dynamo.calls import ANSWER_SECONDS, CheckError
+from nodectl.proof.checks import Checks, Step
 
 PAUSE: Final = 0.2
 """Seconds between two tries of a check."""
@@ -58,18 +58,20 @@ async def _hold(
     """Ask until the check holds or its time is over; return it with the services to blame."""
     begun = time.monotonic()
     checks.deadline = min(end, begun + step.seconds)
-    unmet: UnmetError | None = None
+    unmet: CheckError | None = None
     told = begun
     while unmet is None or time.monotonic() < checks.deadline:
         try:
             seen = await step.ask()
-        except UnmetError as error:
+        except CheckError as error:
             now = time.monotonic()
             if unmet is None or now < checks.deadline:  # a try that the bound cut short says less
                 if str(error) != str(unmet) or now - told > SILENCE:
                     told = now
                     progress(f"{step.name}  {error} ({now - begun:.0f} s of {checks.deadline - begun:.0f})")
                 unmet = error
+            if error.hopeless:
+                break
             await asyncio.sleep(PAUSE)
         else:
             return Check(name=step.name, ok=True, seconds=_since(begun), seen=seen), ()

@@ -3,14 +3,15 @@
 import shlex
 import sys
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Final
 
-from nodectl import supervision
-from nodectl.layout import HOST_ROOTS, Layout
-from nodectl.logs import last_words
-from nodectl.manifest import ProofResult, ProofSpec
+from nodectl.common import disk
+from nodectl.common.layout import HOST_ROOTS, Layout
+from nodectl.contract.manifest import ProofResult, ProofSpec
+from nodectl.services import excerpt, supervision
+from nodectl.services.excerpt import last_words
 
-LOG_LINES: Final = 12
 LOGS: Final = 3
 
 
@@ -25,12 +26,20 @@ def render(result: ProofResult) -> str:
 
 
 def explain(spec: ProofSpec, result: ProofResult, blame: Sequence[str]) -> str:
-    """Return what failed, with the last lines of the services to blame and how to see more."""
+    """Return what failed, what the logs of the services to blame say of it, and how to see more."""
     failed = result.checks[-1]
     lines = [f"proof failed at {failed.name} after {failed.seconds:.1f} s: {failed.seen}"]
-    for service in blame[:LOGS]:
+    lines += [f"  {place}" for place in disk.shortages(_folders_here(spec))]
+    for service in list(dict.fromkeys(blame))[:LOGS]:
         lines += _log(spec, service)
     return "\n".join(lines)
+
+
+def _folders_here(spec: ProofSpec) -> list[Path]:
+    """Return the folders of the stack's nodes on this machine: all local ones, and a host's own."""
+    if spec.stack:
+        return sorted(path for path in (HOST_ROOTS / spec.stack).glob("*") if path.is_dir())
+    return [Path(root) for root in spec.node_roots.values()]
 
 
 def _log(spec: ProofSpec, service: str) -> Iterator[str]:
@@ -40,21 +49,26 @@ def _log(spec: ProofSpec, service: str) -> Iterator[str]:
         yield from _elsewhere(spec, service)
         return
     node = max(written, key=lambda found: written[found])  # a service that moved left its old log behind
-    last = logs[node].read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:]
-    yield f"  last lines of {service} on {node}:"
-    yield from (f"    {line}" for line in last)
+    yield from excerpt.of_file(logs[node], f"{service} on {node}")
     more = [sys.executable, "-m", "nodectl", "logs", service, "--root", spec.node_roots[node]]
     yield f"  more: {shlex.join(more)}"
 
 
 def _elsewhere(spec: ProofSpec, service: str) -> Iterator[str]:
-    """Yield a service's log where it is this machine's, and the command that shows it from anywhere."""
+    """Yield a service's log where it is this machine's, and the command that shows it from anywhere.
+
+    Stores, frontend and balancer are no instances: those of the machine that proves are looked for here.
+    """
     nodes = {instance.service: instance.node for instance in spec.instances} | spec.headless
     node = nodes.get(service)
+    here = [Layout.at(root) for root in _folders_here(spec) if node in (None, root.name)]
+    for layout in here if spec.stack else ():
+        supervisor = supervision.supervisor(layout)
+        if node or service in supervisor.logged():
+            yield last_words(supervisor, service)
+            node = layout.root.name
+            break
     if not (spec.stack and node):
         yield f"  more: the log of {service}, on its node"
         return
-    layout = Layout.at(HOST_ROOTS / spec.stack / node)
-    if layout.root.is_dir():
-        yield last_words(supervision.supervisor(layout), service)
     yield f"  more: {shlex.join(['scripts/node', spec.stack, node, 'logs', service])}"

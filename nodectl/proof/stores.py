@@ -3,11 +3,9 @@
 import secrets
 from typing import Final
 
-import etcd3gw
-import requests
-
-from nodectl.proof.asking import RefusedError
-from nodectl.proof.natsclient import nats
+from nodectl.dynamo.calls import HopelessError, RefusedError
+from nodectl.dynamo.nats import nats
+from nodectl.etcd import client as etcd
 
 _SECONDS: Final = 5.0
 _KEPT_SECONDS: Final = 60
@@ -29,10 +27,9 @@ async def ask_jetstream(url: str) -> None:
 
 def write_and_read(address: str) -> None:
     """Put a key into etcd at `host:port`, read it back, delete it. Raises RefusedError, `Etcd3Exception`."""
-    host, port = address.rsplit(":", 1)
-    session = requests.Session()
-    session.trust_env = False  # a proxy of the environment leads away from the nodes
-    client = etcd3gw.client(host=host, port=int(port), timeout=_SECONDS, session=session)
+    client = etcd.connect(address, _SECONDS)
+    if raised := etcd.alarms(client):
+        raise HopelessError(etcd.alarmed(raised) + "; `compact` on any node clears a space alarm")
     lease = client.lease(ttl=_KEPT_SECONDS)
     key, value = f"/dynamo-multinode/proof/{lease.id}", secrets.token_hex(8)
     client.put(key, value, lease=lease)

@@ -4,10 +4,10 @@ import contextlib
 import json
 from dataclasses import asdict, dataclass
 
-from nodectl import etcd
-from nodectl.etcd import AwayError
-from nodectl.manifest import Rollout, RolloutService
-from nodectl.rollout.slots import folder
+from nodectl.contract.manifest import Rollout, RolloutService
+from nodectl.etcd import client
+from nodectl.etcd.client import EtcdUnavailableError
+from nodectl.rollout.locks import folder
 
 
 @dataclass(frozen=True)
@@ -22,20 +22,20 @@ class Failure:
 
 def remember(rollout: Rollout, role: str, failure: Failure) -> None:
     """Let the others of the role know; without etcd they find out themselves."""
-    with contextlib.suppress(AwayError), etcd.away():
-        etcd.client(rollout.etcd).put(_key(rollout, role), json.dumps(asdict(failure)))
+    with contextlib.suppress(EtcdUnavailableError), client.unavailable():
+        client.connect(rollout.etcd).put(_key(rollout, role), json.dumps(asdict(failure)))
 
 
 def forget(rollout: Rollout, role: str) -> None:
     """Clear the role's failure, since the service serves by now."""
-    with contextlib.suppress(AwayError), etcd.away():
-        etcd.client(rollout.etcd).delete(_key(rollout, role))
+    with contextlib.suppress(EtcdUnavailableError), client.unavailable():
+        client.connect(rollout.etcd).delete(_key(rollout, role))
 
 
 def known(rollout: Rollout, service: RolloutService) -> Failure | None:
     """Return whose change to the same revision failed before."""
-    with contextlib.suppress(AwayError, ValueError, TypeError), etcd.away():
-        for value in etcd.client(rollout.etcd).get(_key(rollout, service.role)):
+    with contextlib.suppress(EtcdUnavailableError, ValueError, TypeError), client.unavailable():
+        for value in client.connect(rollout.etcd).get(_key(rollout, service.role)):
             failure = Failure(**json.loads(value))
             if failure.revision == service.revision:
                 return failure

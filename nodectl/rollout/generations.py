@@ -3,8 +3,8 @@
 from itertools import chain
 from typing import Final
 
-from nodectl.manifest import RolloutService
-from nodectl.proof.registry import COMPONENTS, Listed
+from nodectl.contract.manifest import RolloutService
+from nodectl.dynamo.registry import COMPONENTS, Listed
 from nodectl.rollout.serving import Listings
 
 PARTNERS: Final = {"prefill": "decode", "decode": "prefill"}

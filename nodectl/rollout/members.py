@@ -2,14 +2,12 @@
 
 import asyncio
 import time
-from typing import Final
 
-from nodectl.converge import say
-from nodectl.manifest import ProofSpec
-from nodectl.proof.asking import UnmetError
+from nodectl.common.steps import say
+from nodectl.common.waiting import NotYetError, Progress, Wait
+from nodectl.contract.manifest import ProofSpec
+from nodectl.dynamo.calls import CheckError
 from nodectl.rollout.serving import Serving, ids, serving
-
-_POLL: Final = 0.2
 
 
 def all_serve(spec: ProofSpec, deadline: float) -> bool:
@@ -18,32 +16,23 @@ def all_serve(spec: ProofSpec, deadline: float) -> bool:
 
 
 async def _all_serve(spec: ProofSpec, deadline: float) -> bool:
-    told = ""
-    async with serving(spec.frontends, spec.model) as found:
-        while time.monotonic() < deadline:
-            try:
-                trouble = await _missing(found, spec)
-            except UnmetError as error:
-                trouble = str(error)
-            if not trouble:
-                return True
-            if trouble != told:
-                say(f"workers that left go on for now: {trouble}")
-                told = trouble
-            await asyncio.sleep(_POLL)
-    return False
+    progress = Progress(lambda moment: say(f"workers that left go on for now: {moment.seen}"), changes=True)
+    seconds = deadline - time.monotonic()
+    wait = Wait("members", seconds, interval=0.2, progress=progress, pending=(CheckError,))
+    async with serving(spec.frontends, spec.model, spec.etcd) as deployment:
+        return await wait.holds_async(lambda: _serve_now(deployment, spec, deadline))
 
 
-async def _missing(found: Serving, spec: ProofSpec) -> str:
-    """Return what keeps the members from serving, nothing when they do. Raises `UnmetError`."""
-    listings = await found.listings()
+async def _serve_now(deployment: Serving, spec: ProofSpec, deadline: float) -> bool:
+    """Return True when the members serve. Raises `NotYetError` and `CheckError` with what is missing."""
+    listings = await deployment.listings(deadline)
     missing = [
-        name
-        for name, address in ((one.service, one.request_plane) for one in spec.instances)
-        if not all(ids({url: listed}, address) for url, listed in listings.items())
+        instance.service
+        for instance in spec.instances
+        if not all(ids({url: listed}, instance.request_plane) for url, listed in listings.items())
     ]
     if len(listings) < len(spec.frontends) or missing:
-        return f"waiting for {', '.join(missing) or 'frontends'}"
+        raise NotYetError(f"waiting for {', '.join(missing) or 'frontends'}")
     for url in listings:
-        await found.ask(url, None, url)
-    return ""
+        await deployment.ask(url, None, url, deadline)
+    return True

@@ -1,7 +1,4 @@
-"""The one set of versions that runs on nodes: a hashed lock file a variant, made by `lock` beside this.
-
-Standard library only: `nodectl install` runs on a bare Python.
-"""
+"""The one set of versions that runs on nodes: a hashed lock file a variant, made by `lock` beside this."""
 
 import hashlib
 import json
@@ -15,9 +12,12 @@ NODE: Final = "node"
 """Variant without an engine: nodectl itself, NATS and etcd, where the engine comes from elsewhere."""
 
 S3: Final = "s3"
-"""What synchronises a model from S3; made only where one comes from there."""
+"""The environment that downloads models from S3; made only where one comes from there."""
 
-VARIANTS: Final = (NODE, "mocker", "cpu", "gpu")
+ENGINE_VARIANTS: Final = ("mocker", "cpu", "gpu")
+"""Variants that a runtime can serve with."""
+
+VARIANTS: Final = (NODE, *ENGINE_VARIANTS)
 """Those that nodectl itself runs in."""
 
 _PIN: Final = re.compile(r"^([a-z0-9-]+)==([^ ;\\]+)", re.MULTILINE)

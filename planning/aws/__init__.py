@@ -1,1 +1,1 @@
-"""What only AWS needs to be decided: network, addresses, interfaces, security groups, user data."""
+"""Decisions for AWS alone: network, addresses, interfaces, security groups, user data."""

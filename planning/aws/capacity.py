@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from planning.values import Node
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 Market = Literal["spot", "capacity-block"]
 

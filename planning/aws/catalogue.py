@@ -1,8 +1,8 @@
-"""What EC2's instance types have: GPUs and their memory, network cards with EFA, local disks, CPUs.
+"""The hardware of EC2's instance types: GPUs and their memory, network cards with EFA, disks, CPUs.
 
-`catalogue.json` beside this file is what EC2's DescribeInstanceTypes says, kept to what planning uses;
-`scripts/generate-catalogue` writes it anew. It holds every x86-64 type with whole NVIDIA GPUs, and the
-families without GPUs that a dedicated head may be of.
+`catalogue.json` beside this file is what EC2's DescribeInstanceTypes says, kept to what planning uses, and
+what `planning.aws.gpus` adds; `scripts/generate-catalogue` writes it anew. It holds every x86-64 type with
+whole NVIDIA GPUs, and the families without GPUs that a dedicated head may be of.
 """
 
 import json
@@ -11,6 +11,9 @@ from dataclasses import asdict, dataclass
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Final
+
+from planning.aws import gpus as known_gpus
+from planning.aws.gpus import Capability
 
 FILE: Final = Path(__file__).with_name("catalogue.json")
 REGENERATE: Final = "scripts/generate-catalogue"
@@ -33,6 +36,10 @@ class InstanceType:
     """`H100`; empty without GPUs."""
     gpu_memory_mib: int
     """Of one GPU."""
+    compute_capability: Capability | None
+    """Of its GPUs; None without GPUs, and of a GPU that `planning.aws.gpus` does not know."""
+    gpudirect_rdma: bool
+    """Whether EFA reads and writes the GPUs' memory."""
     network_cards: int
     efa_cards: tuple[int, ...]
     """The network cards that an EFA interface can be on; none without EFA."""
@@ -60,6 +67,7 @@ def instance_type(described: Mapping[str, Any]) -> InstanceType | None:
     elif name.split(".")[0] not in HEAD_FAMILIES:
         return None
     network = described["NetworkInfo"]
+    efa_cards = _efa_cards(network)
     return InstanceType(
         name=name,
         vcpus=described["VCpuInfo"]["DefaultVCpus"],
@@ -67,8 +75,10 @@ def instance_type(described: Mapping[str, Any]) -> InstanceType | None:
         gpus=gpus[0]["Count"] if gpus else 0,
         gpu=gpus[0]["Name"] if gpus else "",
         gpu_memory_mib=gpus[0]["MemoryInfo"]["SizeInMiB"] if gpus else 0,
+        compute_capability=known_gpus.COMPUTE_CAPABILITY.get(gpus[0]["Name"]) if gpus else None,
+        gpudirect_rdma=bool(gpus and efa_cards) and known_gpus.has_rdma(name.split(".")[0]),
         network_cards=network["MaximumNetworkCards"],
-        efa_cards=_efa_cards(network),
+        efa_cards=efa_cards,
         nvme_gb=described.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0),
         usage=tuple(sorted(described["SupportedUsageClasses"])),
     )
@@ -101,9 +111,11 @@ def _fields(one: InstanceType) -> dict[str, Any]:
 
 def _read() -> Mapping[str, InstanceType]:
     found: dict[str, dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
-    lists = ("efa_cards", "usage")
+    lists = ("compute_capability", "efa_cards", "usage")
     return {
-        name: InstanceType(name=name, **(fields | {key: tuple(fields[key]) for key in lists}))
+        name: InstanceType(
+            name=name, **(fields | {key: tuple(fields[key]) for key in lists if fields[key] is not None})
+        )
         for name, fields in found.items()
     }
 

@@ -1,15 +1,17 @@
-"""What EC2 would refuse, or what would leave a deployment unreachable or open, told from the stack file."""
+"""Refuse what EC2 would refuse, or what would leave a deployment unreachable or open."""
 
 import ipaddress
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from planning.aws import egress
+from planning.aws.capability import too_old
 from planning.aws.catalogue import INSTANCE_TYPES, REGENERATE, near
 from planning.aws.groups import RULES_MOST
 from planning.aws.network import WIDEST, admins, clients, network, room
+from planning.text import counted
 from planning.values import Node
-from planning.words import counted
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 from settings.models import Settings
 from settings.problems import Problem
 
@@ -27,6 +29,8 @@ def instance_types(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
             f"`{REGENERATE}` takes up types that are newer",
             target.instance_type,
         )
+    elif (reason := too_old(found)) is not None:
+        yield Problem("target.instanceType", reason, found.name)
     elif target.efa and not found.efa_cards:
         yield Problem("target.efa", f"{found.name} has no EFA; remove it or take a type that has", "true")
     elif target.purchase.option not in (*found.usage, "reservation"):
@@ -70,9 +74,12 @@ def reachability(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
             "target.zone",
             f"missing: {target.purchase.reservation_id} is in one zone; write that zone",
         )
+    if target.network.subnet_id is not None and "cidr" not in target.network.model_fields_set:
+        yield Problem(
+            "target.network.cidr", "missing: add the range of the subnet, such as `cidr: 10.1.2.0/24`"
+        )
     yield from _ways_in(settings, target)
-    if target.network.egress == "endpoints":
-        yield from _without_internet(settings)
+    yield from egress.problems(settings, target)
 
 
 def _ways_in(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
@@ -83,6 +90,13 @@ def _ways_in(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
             "target.adminRanges",
             "missing: `up` reaches the nodes by SSH to the head; name the ranges that operators and CI come "
             "from, or write `access: ssm`",
+        )
+    elif target.access == "proxy" and own and target.network.public_head is None and not where.public_head:
+        yield Problem(
+            "target.adminRanges",
+            f"are all within {target.network.cidr}, the network that `up` makes; name the "
+            "ranges that operators and CI come from, or write `access: ssm`",
+            ", ".join(target.admin_ranges),
         )
     elif target.access == "proxy" and own and not where.public_head:
         yield Problem(
@@ -118,24 +132,6 @@ def _routable(target: AwsTarget) -> Iterator[Problem]:
             )
 
 
-def _without_internet(settings: Settings) -> Iterator[Problem]:
-    """Find what `egress: endpoints` leaves out of reach."""
-    if settings.model.source == "hub":
-        yield Problem(
-            "model.source",
-            "`egress: endpoints` leaves no way to the hub; take the model from S3 or a path, or write "
-            "`egress: nat`",
-            "hub",
-        )
-    if settings.runtime.kind == "venv" and settings.runtime.index is None and settings.runtime.wheels is None:
-        yield Problem(
-            "runtime.kind",
-            "`egress: endpoints` leaves no way to a package index; write `runtime: {kind: preinstalled, "
-            "path: …}` or `wheels`, or `egress: nat`",
-            "venv",
-        )
-
-
 def notes(settings: Settings) -> Iterator[str]:
     """Yield what a user of AWS should know before `up`."""
     target = settings.target
@@ -143,6 +139,7 @@ def notes(settings: Settings) -> Iterator[str]:
         return
     if target.purchase.option == "spot" and settings.head.placement == "colocated":
         yield "the head is on a spot instance: an interruption takes NATS, etcd and the frontend with it"
+    yield from egress.notes(settings, target)
     if target.open_to_the_world:
         yield "`openToTheWorld` lets everybody in where a range says so; the endpoint asks for no password"
 

@@ -8,12 +8,16 @@ EC2 refuses a rule that there is already, whatever either is for: rules of the s
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Final, Literal
 
+from pydantic.alias_generators import to_snake
+
 from planning.aws.network import EVERYWHERE, admins, clients, network
+from planning.network.ports import of_slot
 from planning.values import Flow, Plan
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
+from settings.ports import PortSettings
 
 Group = Literal["coordination", "cluster", "access"]
 Direction = Literal["ingress", "egress"]
@@ -34,6 +38,7 @@ RULES_MOST: Final = 60
 SSH: Final = 22
 _HTTPS: Final = 443
 _ALL: Final = "-1"
+_ALL_PORTS: Final = "all"
 _ON_HEAD: Final = ("head", "frontend")
 _LONGEST: Final = 255
 """Characters of a description."""
@@ -51,14 +56,21 @@ class Rule:
     last: int | None
     why: str
     """Its description: of letters that EC2 takes, and not too long."""
+    port: str
+    """What the ports are called (`planning.values.Flow.port`)."""
 
     @property
     def name(self) -> str:
-        """Return a name that tells it from every other, and stays while it means the same."""
-        ports = "all" if self.first is None else f"{self.first}-{self.last}"
-        if self.first is not None and self.first == self.last:
-            ports = str(self.first)
-        return f"{self.group}-{self.direction}-{ports}-{self.peer.replace('/', '-')}"
+        """Return a name that tells it from every other, and stays when its ports get other numbers."""
+        return self._named(self.port)
+
+    @property
+    def former_name(self) -> str:
+        """Return what a release called it that named rules by their numbers."""
+        return self._named(_former_numbers(self.port))
+
+    def _named(self, port: str) -> str:
+        return f"{self.group}-{self.direction}-{port}-{self.peer.replace('/', '-')}"
 
     @property
     def protocol(self) -> str:
@@ -93,22 +105,33 @@ def rules(plan: Plan) -> tuple[Rule, ...]:
 
 def _joined(one: Rule, other: Rule) -> Rule:
     whys = dict.fromkeys([*one.why.split("; "), *other.why.split("; ")])
-    return Rule(one.group, one.direction, one.peer, one.first, one.last, "; ".join(whys)[:_LONGEST])
+    return replace(one, why="; ".join(whys)[:_LONGEST])
+
+
+def _former_numbers(port: str) -> str:
+    """Return the numbers that ports of a name had when no stack file could move them."""
+    fixed = {"ssh": SSH, "https": _HTTPS, "frontend-response-stream": 9400}
+    if port in fixed:
+        return str(fixed[port])
+    name, _, slot = port.rpartition("-")
+    slots = asdict(of_slot(PortSettings(), int(slot))) if slot.isdecimal() else {}
+    single = PortSettings().model_dump()
+    return str(slots.get(to_snake(name)) or single.get(to_snake(port)) or port)
 
 
 def _inside() -> Iterator[Rule]:
     why = "between the nodes: EFA, collectives, KV blocks"
-    yield Rule("cluster", "ingress", "cluster", None, None, why)
-    yield Rule("cluster", "egress", "cluster", None, None, why)
+    yield Rule("cluster", "ingress", "cluster", None, None, why, _ALL_PORTS)
+    yield Rule("cluster", "egress", "cluster", None, None, why, _ALL_PORTS)
     out = "packages, models and services of AWS"
-    yield Rule("cluster", "egress", EVERYWHERE, None, None, out)
-    yield Rule("coordination", "egress", EVERYWHERE, None, None, out)
+    yield Rule("cluster", "egress", EVERYWHERE, None, None, out, _ALL_PORTS)
+    yield Rule("coordination", "egress", EVERYWHERE, None, None, out, _ALL_PORTS)
 
 
 def _to_head(plan: Plan) -> Iterator[Rule]:
     for flow in plan.flows:
         if flow.target in _ON_HEAD and flow.source != "client":
-            yield Rule("coordination", "ingress", "cluster", flow.first, flow.last, flow.why)
+            yield Rule("coordination", "ingress", "cluster", flow.first, flow.last, flow.why, flow.port)
 
 
 def _from_head(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
@@ -117,11 +140,12 @@ def _from_head(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
         return
     for flow in plan.flows:
         if _from_head_to_worker(plan, flow):
-            yield Rule("cluster", "ingress", "coordination", flow.first, flow.last, flow.why)
+            yield Rule("cluster", "ingress", "coordination", flow.first, flow.last, flow.why, flow.port)
     if target.access == "proxy":
-        yield Rule("cluster", "ingress", "coordination", SSH, SSH, "SSH to the workers, through the head")
+        why = "SSH to the workers, through the head"
+        yield Rule("cluster", "ingress", "coordination", SSH, SSH, why, "ssh")
     if network(target).endpoints:
-        yield Rule("cluster", "ingress", "coordination", _HTTPS, _HTTPS, "services of AWS")
+        yield Rule("cluster", "ingress", "coordination", _HTTPS, _HTTPS, "services of AWS", "https")
 
 
 def _from_head_to_worker(plan: Plan, flow: Flow) -> bool:
@@ -133,8 +157,8 @@ def _from_head_to_worker(plan: Plan, flow: Flow) -> bool:
 
 def _from_outside(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
     for who in admins(target):
-        yield Rule("access", "ingress", who, SSH, SSH, "SSH for administrators")
+        yield Rule("access", "ingress", who, SSH, SSH, "SSH for administrators", "ssh")
     for flow in plan.flows:
         if flow.source == "client":
             for who in clients(target):
-                yield Rule("access", "ingress", who, flow.first, flow.last, flow.why)
+                yield Rule("access", "ingress", who, flow.first, flow.last, flow.why, flow.port)

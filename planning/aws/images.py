@@ -8,4 +8,4 @@ PARAMETER: Final = (
 """Parameter of Systems Manager: id of the newest Deep Learning Base AMI, which has driver and EFA."""
 
 ROOT_DEVICE: Final = "/dev/sda1"
-"""Of every Ubuntu image; a mapping under another name would add a volume and leave the root as it is."""
+"""Root of every Ubuntu image, as AWS's is one. Of another image EC2 is asked."""

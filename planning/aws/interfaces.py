@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from planning.aws.catalogue import INSTANCE_TYPES, InstanceType
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 
 @dataclass(frozen=True)

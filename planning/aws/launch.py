@@ -1,4 +1,4 @@
-"""What each node is launched as: its instance type, how that is bought, and the interfaces that it has."""
+"""The launch of each node: its instance type, how that is bought, and its interfaces."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from planning.aws.capacity import Capacity, capacity
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.aws.interfaces import Interface, efa, interfaces
 from planning.values import Node
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from planning.values import Node
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 EVERYWHERE: Final = "0.0.0.0/0"
 

@@ -1,9 +1,9 @@
-"""What an instance may do in the account: be reached by Session Manager, read the model on S3, no more."""
+"""Rights of an instance in the account: Session Manager, reading the model on S3, no more."""
 
 from typing import Any, Final
 
 from planning.values import Plan
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 _VERSION: Final = "2012-10-17"
 _BUCKET: Final = "s3://"
@@ -38,7 +38,26 @@ def model_policy(plan: Plan, target: AwsTarget) -> dict[str, Any] | None:
         "Statement": [
             {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": whole, "Condition": below},
             {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{whole}/{folder}/*"},
+            _decrypting(target, whole, folder),
         ],
+    }
+
+
+def _decrypting(target: AwsTarget, bucket: str, folder: str) -> dict[str, Any]:
+    """Return what a bucket under a key of KMS asks for: S3 may decrypt for the node what is the model's.
+
+    S3 says as context the object, or the bucket where that has a bucket key.
+    """
+    return {
+        "Effect": "Allow",
+        "Action": "kms:Decrypt",
+        "Resource": f"arn:{_partition(target)}:kms:*:*:key/*",
+        "Condition": {
+            "StringLike": {
+                "kms:ViaService": "s3.*.amazonaws.com*",
+                "kms:EncryptionContext:aws:s3:arn": [bucket, f"{bucket}/{folder}/*"],
+            }
+        },
     }
 
 

@@ -1,4 +1,4 @@
-"""What a command prints: kept for the resource's outputs, and shown line by line while it runs."""
+"""The output of a command: kept for the resource's outputs, and shown line by line while it runs."""
 
 import asyncio
 import json

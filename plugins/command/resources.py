@@ -1,4 +1,4 @@
-"""What the provider does for each of its resource types, apart from running and copying.
+"""The provider's operations on each of its resource types, apart from running and copying.
 
 Inputs and state are property maps; a state is the inputs and the outputs of the same resource.
 """

@@ -119,6 +119,8 @@ interface = ec2.NetworkInterface(
 )
 IMAGE = "/aws/service/deeplearning/ami/x86_64/base-oss-nvidia-driver-gpu-ubuntu-24.04/latest/ami-id"
 image = pulumi.Output.unsecret(ssm.get_parameter_output(name=IMAGE).value)
+named = image.apply(lambda found: [ec2.GetAmiFilterArgs(name="image-id", values=[found])])
+root = ec2.get_ami_output(filters=named).root_device_name
 template = ec2.LaunchTemplate(
     "template",
     **inputs(
@@ -131,7 +133,7 @@ template = ec2.LaunchTemplate(
         metadata_options={"http_tokens": "required", "http_put_response_hop_limit": 2},
         block_device_mappings=[
             {
-                "device_name": "/dev/sda1",
+                "device_name": root,
                 "ebs": {"volume_size": 200, "encrypted": "true", "delete_on_termination": "true"},
             }
         ],
@@ -152,6 +154,7 @@ template = ec2.LaunchTemplate(
             },
         ],
         placement={"group_name": near.name},
+        tag_specifications=[{"resource_type": "network-interface", "tags": TAGS}],
         update_default_version=True,
         tags=TAGS,
     ),
@@ -167,11 +170,17 @@ instance = ec2.Instance(
     **inputs(
         "instance",
         launch_template={"id": template.id, "version": "$Latest"},
+        placement_group=near.name,
         tags=TAGS,
         volume_tags=TAGS,
     ),
-    opts=pulumi.ResourceOptions(delete_before_replace=True, depends_on=[led]),
+    opts=pulumi.ResourceOptions(
+        delete_before_replace=True,
+        depends_on=[led],
+        additional_secret_outputs=["userData", "userDataBase64"],
+    ),
 )
+pulumi.export("root", root)
 pulumi.export("instance", instance.id)
 pulumi.export("address", instance.private_ip)
 pulumi.export("public", public.public_ip)

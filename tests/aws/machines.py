@@ -15,11 +15,11 @@ from typing import Any, Final
 
 import yaml
 
-from scripts.hostlab import disk
-from scripts.hostlab.errors import LabError
-from scripts.hostlab.host import Host
-from scripts.hostlab.lab import Lab
 from tests.aws.cloud.groups import Opening
+from tools.hostlab import disk
+from tools.hostlab.errors import LabError
+from tools.hostlab.host import Host
+from tools.hostlab.lab import Lab
 
 NETWORK: Final = "10.79.0.0/24"
 """The lab's range, which the stacks of these tests have as that of their VPC."""

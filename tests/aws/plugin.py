@@ -4,8 +4,8 @@ import os
 from pathlib import Path
 from typing import Final
 
-from scripts.toolchain.provider import VERSION as COMMAND_VERSION
 from tests.aws.standin.server import VERSION
+from tools.toolchain.provider import VERSION as COMMAND_VERSION
 
 STANDIN: Final = Path(__file__).parent / "standin/pulumi-resource-aws"
 WITHOUT_NODES: Final = STANDIN.with_name("pulumi-resource-command")

@@ -14,7 +14,7 @@ from pulumi.runtime import mocks, set_all_config
 
 from planning.aws.network import addresses
 from planning.values import Plan
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Key by which a value on the wire says what it is, such as a secret."""
@@ -57,6 +57,8 @@ class _Cloud(mocks.Mocks):
         return f"{short}-{args.name}", outputs
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], list[tuple[str, str]] | None]:
+        if args.token == "aws:ec2/getAmi:getAmi":
+            return {"rootDeviceName": "/dev/xvda", "filters": args.args["filters"]}, []
         assert args.token == "aws:ssm/getParameter:getParameter"
         return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}, []
 
@@ -84,6 +86,8 @@ class Program:
     """What the identity of each node depends on, as TYPE NAME."""
     folder: Path
     """Project folder that it ran in."""
+    ends: Mapping[str, Any]
+    """When the capacity that each node is in ends; an output where only the state may know."""
 
     def of(self, kind: str) -> list[Registered]:
         """Return the resources of a type, whose token ends in `kind`."""
@@ -94,7 +98,14 @@ class Program:
         return next(found for found in self.of(kind) if found.name == name)
 
 
-def record(plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, *, preview: bool = False) -> Program:
+def record(
+    plan: Plan,
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    preview: bool = False,
+    ends: str | None = None,
+) -> Program:
     """Return what the nodes of a plan are made of, in a project folder of their own."""
     from components.aws.nodes import aws_nodes
 
@@ -108,17 +119,20 @@ def record(plan: Plan, folder: Path, monkeypatch: pytest.MonkeyPatch, *, preview
     )
     set_all_config({"aws:region": target.region or ""})
     identities: dict[str, str] = {}
+    leaving: dict[str, Any] = {}
     depends: dict[str, asyncio.Future[set[str]]] = {}
 
     def run() -> pulumi.Output[Any]:
-        nodes = aws_nodes(plan, addresses(target, plan.nodes))
+        nodes = aws_nodes(plan, addresses(target, plan.nodes), ends)
+        leaving.update({node.name: node.ends for node in nodes})
         for node in nodes:
             depends[node.name] = asyncio.ensure_future(_named(pulumi.Output.from_input(node.identity)))
         known = pulumi.Output.all(**{node.name: node.identity for node in nodes})
         return known.apply(identities.update)
 
     mocks.test(run)()  # type: ignore[no-untyped-call]
-    return Program(recorder.found, identities, {n: found.result() for n, found in depends.items()}, folder)
+    named = {name: found.result() for name, found in depends.items()}
+    return Program(recorder.found, identities, named, folder, leaving)
 
 
 async def _named(output: pulumi.Output[str]) -> set[str]:
@@ -127,7 +141,11 @@ async def _named(output: pulumi.Output[str]) -> set[str]:
 
 
 def _printed(name: str, inputs: Mapping[str, Any]) -> str:
-    return str(inputs["stdin"]) if name == "image" else MADE.format(hashlib.sha256(name.encode()).hexdigest())
+    return (
+        str(inputs["stdin"])
+        if name in ("image", "capacity-end")
+        else MADE.format(hashlib.sha256(name.encode()).hexdigest())
+    )
 
 
 def _unmarked(value: Any) -> Any:

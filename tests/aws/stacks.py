@@ -9,11 +9,12 @@ from typing import Any, Final
 
 import yaml
 
-from scripts.toolchain.shell import SALT
 from tests.aws.cloud.server import Cloud
 from tests.aws.machines import NETWORK
 from tests.aws.plugin import add_standin
 from tests.engine.deployment.checkout import PROJECT, Checkout
+from tests.passphrase import OWN, OWN_SALT
+from tools.hostlab.lab import BUNDLED
 
 OUTSIDE: Final = "203.0.113.7/32"
 """Somebody outside (RFC 5737), for whom there are routes to the internet gateway."""
@@ -41,14 +42,14 @@ class AwsStacks:
         if nodes:
             env["PULUMI_OPTION_POLICY_PACK"] = str(path / "policy")
         home = add_standin(path / ".toolchain/aws-home", base, nodes=nodes)
-        env |= {**cloud.environment, "PULUMI_HOME": str(home)}
+        env |= {**cloud.environment, "PULUMI_HOME": str(home), "PULUMI_CONFIG_PASSPHRASE": OWN}
         return made
 
     def write(self, stack: str, shipped: str, change: Change | None = None) -> Path:
         """Write a stack file: a shipped one, with what the tests' account asks for, and a change."""
         path = PROJECT / "stacks" / f"Pulumi.{shipped}.yaml"
         config = yaml.safe_load(path.read_text(encoding="utf-8"))["config"]
-        config |= {"dynamo:engine": "mocker", "dynamo:model": dict(MODEL)}
+        config |= {"dynamo:engine": "mocker", "dynamo:model": dict(MODEL), "dynamo:runtime": dict(BUNDLED)}
         config["dynamo:target"] |= {
             "network": {"cidr": NETWORK, "publicHead": True},
             "adminRanges": [NETWORK, OUTSIDE],
@@ -59,7 +60,9 @@ class AwsStacks:
             role.get("flags", {}).pop("enforce-eager", None)  # of vLLM alone
         if change is not None:
             change(config)
-        document = json.loads(json.dumps({"encryptionsalt": SALT, "config": config}))  # without YAML aliases
+        document = json.loads(
+            json.dumps({"encryptionsalt": OWN_SALT, "config": config})
+        )  # without YAML aliases
         written = self.checkout.path / "stacks" / f"Pulumi.{stack}.yaml"
         written.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
         return written

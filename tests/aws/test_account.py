@@ -2,6 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -181,3 +182,35 @@ def test_a_second_fleet_of_the_same_name_is_refused(asked: AwsStacks, account: C
     assert "already runs in this account from another state (dynamo-multinode:state: " in said
     assert "node-1 i-" in said
     assert "`pulumi login` to the backend that it was made with, or give this stack another name" in said
+
+
+def test_the_end_of_a_capacity_block_stays_known_while_the_account_does_not_say_it(
+    asked: AwsStacks, account: Cloud
+) -> None:
+    block = account.state.reservations[reserve(account)]
+    block.kind, block.end = "capacity-block", time.time() + DAY
+    stack = "block"
+
+    def within(config: dict[str, Any]) -> None:
+        config["dynamo:target"] |= from_reservation(block.id, "capacity-block")
+
+    def by_nobody(config: dict[str, Any]) -> None:
+        within(config)
+        config["aws:noProxy"] = "10.0.0.0/8"
+
+    asked.write(stack, "disagg", within)
+    asked.create(stack)
+    try:
+        asked.up(stack)
+        said = asked.preview(stack).said()
+        assert "its instances end from" in said
+        asked.checkout.unchanged(stack)
+        asked.write(stack, "disagg", by_nobody)
+        preview = asked.preview(stack)
+        assert "account    not asked: aws:noProxy" in preview.said()
+        assert {name for name in preview.steps() if "Command" in name} == set()
+        state = asked.checkout.run("pulumi", "stack", "export", "--stack", stack).stdout
+        assert f"{datetime.fromtimestamp(block.end, UTC):%Y-%m-%dT%H:%M:%SZ}" in state
+    finally:
+        asked.write(stack, "disagg", within)
+        asked.destroy(stack)

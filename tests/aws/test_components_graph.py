@@ -8,9 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import pulumi
 import pytest
 
-from nodectl.manifest import ModelSource
+from nodectl.contract.manifest import ModelSource
 from planning import plan
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.values import Plan
@@ -164,14 +165,20 @@ def test_everything_that_can_be_is_tagged_with_its_owner_and_the_users_tags(
     for found in tagged:
         assert set(found.plain["tags"]) >= {*TAGS, "team"}, found.urn
     assert {found.plain["volumeTags"]["team"] for found in program.of("Instance")} == {"serving"}
-    assert not [template for template in templates(program) if "tagSpecifications" in template]
+    for template in templates(program):
+        [specification] = template["tagSpecifications"]
+        assert specification["resourceType"] == "network-interface"
+        assert set(specification["tags"]) >= {*TAGS, "team"}
 
 
-def test_an_instance_is_all_in_its_template_and_goes_before_its_successor_comes(disagg: Program) -> None:
+def test_an_instance_is_all_but_its_place_in_its_template_and_goes_before_its_successor_comes(
+    disagg: Program,
+) -> None:
     instances = disagg.of("Instance")
     assert {found.name for found in instances} == {"node-1", "node-2"}
     for found in instances:
-        assert set(found.plain) == {"launchTemplate", "tags", "volumeTags"}
+        assert set(found.plain) == {"launchTemplate", "placementGroup", "tags", "volumeTags"}
+        assert list(found.request.ignoreChanges) == ["launchTemplate.version", "placementGroup"]
         assert found.plain["launchTemplate"]["id"] == f"launchtemplate-{found.name}"
         assert found.request.deleteBeforeReplace
         assert found.request.customTimeouts.create == "15m"
@@ -194,6 +201,8 @@ def test_an_instance_is_replaced_by_what_it_is_launched_with_and_by_nothing_else
         "image": ({"ami": "ami-00000000000000000"}, True),
         "tags": ({"tags": {"team": "serving"}}, False),
         "ranges": ({"clientRanges": ["198.51.100.0/24"]}, False),
+        "deadline": ({"lifetime": {"maxMinutes": 60}}, False),
+        "end of idle machines": ({"lifetime": {"idleMinutes": 60}}, False),
     }
     for name, (change, replaces) in changes.items():
         (tmp_path / name).mkdir()
@@ -296,6 +305,30 @@ def test_spot_instances_are_asked_for_once_and_end_when_they_are_taken_back(
         assert template["placement"] == {"groupName": "disagg-1a2b3c4"}
 
 
+ENDS = "2026-12-01T11:30:00Z"
+BLOCK = {"option": "capacity-block", "reservationId": "cr-0123456789abcdef0"}
+
+
+@pytest.mark.parametrize("said", [ENDS, None])
+def test_the_end_of_a_capacity_block_is_remembered_where_the_account_does_not_say_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None
+) -> None:
+    plan = planned(head="dedicated", purchase=BLOCK, zone="us-east-1a")
+    program = record(plan, tmp_path, monkeypatch, ends=said)
+    [kept] = [found for found in program.of("Command") if found.name == "capacity-end"]
+    assert kept.plain["stdin"] == (said or "")
+    assert kept.plain["triggers"] == [BLOCK["reservationId"]]
+    assert list(kept.request.ignoreChanges) == ([] if said else ["stdin"])
+    assert program.ends["head"] is None, "it is bought on demand"
+    for node in ("node-1", "node-2"):
+        assert (program.ends[node] == said) if said else isinstance(program.ends[node], pulumi.Output)
+
+
+def test_what_is_in_no_capacity_block_has_no_end(disagg: Program) -> None:
+    assert set(disagg.ends.values()) == {None}
+    assert "capacity-end" not in {found.name for found in disagg.of("Command")}
+
+
 def test_a_capacity_block_is_targeted_and_has_no_placement_group(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -365,7 +398,12 @@ def test_session_manager_takes_the_place_of_ssh_from_outside(
 def test_endpoints_take_the_place_of_a_way_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     golden = {
         "model": {"name": LLAMA, "source": "path", "path": "/models/llama"},
-        "runtime": {"kind": "preinstalled", "path": "/opt/dynamo"},
+        "runtime": {
+            "kind": "preinstalled",
+            "path": "/opt/dynamo",
+            "wheels": "/srv/wheels",
+            "stores": {"source": "bundled"},
+        },
     }
     of = planned(access="ssm", network={"egress": "endpoints"}, stack=golden)
     program = recorded(tmp_path, monkeypatch, of)
@@ -380,6 +418,21 @@ def test_endpoints_take_the_place_of_a_way_out(tmp_path: Path, monkeypatch: pyte
         assert found["subnetConfigurations"][0]["subnetId"] == "subnet-public"
 
 
+def test_s3_goes_past_the_nat_gateway_in_a_network_of_the_stacks_own(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = recorded(tmp_path, monkeypatch, planned())
+    assert len(program.of("NatGateway")) == 1
+    [gateway] = [found.plain for found in program.of("VpcEndpoint")]
+    assert (gateway["vpcEndpointType"], gateway["serviceName"]) == ("Gateway", "com.amazonaws.us-east-1.s3")
+    assert gateway["routeTableIds"] == ["routetable-public", "routetable-cluster"]
+
+
+def test_in_an_existing_network_no_endpoint_is_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = {"vpcId": "vpc-01234567", "subnetId": "subnet-01234567", "cidr": "10.1.0.0/24"}
+    assert recorded(tmp_path, monkeypatch, planned(network=network)).of("VpcEndpoint") == []
+
+
 def test_a_model_on_s3_may_be_read_and_nothing_beside_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -387,13 +440,16 @@ def test_a_model_on_s3_may_be_read_and_nothing_beside_it(
     model = ModelSource(kind="path", name="s3://models/llama/70b")
     of = replace(of, runtime=of.runtime.model_copy(update={"model": model}))
     [written] = recorded(tmp_path, monkeypatch, of).of("RolePolicy")
-    listing, reading = json.loads(written.plain["policy"])["Statement"]
+    listing, reading, decrypting = json.loads(written.plain["policy"])["Statement"]
     assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", "arn:aws-us-gov:s3:::models")
     assert listing["Condition"] == {"StringLike": {"s3:prefix": ["llama/70b", "llama/70b/*"]}}
     assert (reading["Action"], reading["Resource"]) == (
         "s3:GetObject",
         "arn:aws-us-gov:s3:::models/llama/70b/*",
     )
+    assert (decrypting["Action"], decrypting["Resource"]) == ("kms:Decrypt", "arn:aws-us-gov:kms:*:*:key/*")
+    context = decrypting["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
+    assert context == ["arn:aws-us-gov:s3:::models", "arn:aws-us-gov:s3:::models/llama/70b/*"]
 
 
 def test_what_is_given_is_not_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -406,6 +462,7 @@ def test_what_is_given_is_not_created(tmp_path: Path, monkeypatch: pytest.Monkey
         assert template["keyName"] == "mine"
         assert template["iamInstanceProfile"] == {"name": "ours"}
         assert template["imageId"] == "ami-00000000000000000"
+        assert template["blockDeviceMappings"][0]["deviceName"] == "/dev/xvda", "as EC2 says of that image"
     assert not (program.folder / ".run/disagg/access/key").exists()
 
 

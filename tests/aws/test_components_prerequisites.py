@@ -1,8 +1,8 @@
 """What is missing before anything can be created on AWS is one line, and a preview says the plan first."""
 
+import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pulumi
 import pytest
@@ -10,15 +10,10 @@ from pulumi.runtime import set_all_config
 
 from components import prerequisites
 from components.prerequisites import NotReadyError, check
-from settings.aws import AwsTarget
+from settings.aws.target import AwsTarget
+from tests.unit.plan_examples import aws_target
 
 CREDENTIALS = ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_PROFILE", "AWS_ROLE_ARN")
-
-
-def target(**others: Any) -> AwsTarget:
-    return AwsTarget.model_validate(
-        {"kind": "aws", "instanceType": "p5.48xlarge", "region": "us-east-1", **others}
-    )
 
 
 @pytest.fixture(autouse=True)
@@ -30,13 +25,20 @@ def _ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_CONFIG_FILE", str(tmp_path / "config"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    monkeypatch.setenv("PULUMI_CONFIG", "{}")
     monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "home"))
     monkeypatch.setenv("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "true")
     monkeypatch.setattr(pulumi, "get_stack", lambda: "disagg")
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: False)
-    set_all_config({"aws:region": "us-east-1"})
+    configure({"aws:region": "us-east-1"})
     plugin(tmp_path, "7.51.1")
+
+
+def configure(config: dict[str, str]) -> None:
+    """Have Pulumi hand the program this configuration; the environment is put right by `_ready`."""
+    os.environ["PULUMI_CONFIG"] = json.dumps(config)
+    set_all_config(config)
 
 
 def plugin(tmp_path: Path, version: str) -> None:
@@ -49,30 +51,30 @@ def plugin(tmp_path: Path, version: str) -> None:
 def missing(of: AwsTarget | None = None) -> str:
     """Return what is said to be missing: one line."""
     with pytest.raises(NotReadyError) as caught:
-        check(of or target())
+        check(of or aws_target())
     assert "\n" not in str(caught.value)
     assert str(caught.value).endswith("Nothing was created.")
     return str(caught.value)
 
 
 def test_nothing_is_missing_where_all_is_there() -> None:
-    check(target())
+    check(aws_target())
 
 
 def test_without_credentials_the_commands_that_bring_them_are_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    assert "credentials (`aws sso login`" in missing()
+    assert "credentials (no AWS credentials; `aws sso login`" in missing()
 
 
 def test_a_profile_that_does_not_exist_is_named() -> None:
-    set_all_config({"aws:region": "us-east-1", "aws:profile": "nobody"})
+    configure({"aws:region": "us-east-1", "aws:profile": "nobody"})
     assert "nobody" in missing()
 
 
 def test_credentials_of_the_stack_file_are_credentials(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
-    set_all_config({"aws:region": "us-east-1", "aws:accessKey": "AKIA", "aws:secretKey": "x"})
-    check(target())
+    configure({"aws:region": "us-east-1", "aws:accessKey": "AKIA", "aws:secretKey": "x"})
+    check(aws_target())
 
 
 def test_the_plugin_must_have_the_version_of_the_sdk(tmp_path: Path) -> None:
@@ -86,16 +88,16 @@ def test_a_plugin_that_the_engine_fetches_itself_is_not_missing(
 ) -> None:
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "other"))
     monkeypatch.delenv("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION")
-    check(target())
+    check(aws_target())
 
 
 def test_a_region_stands_in_the_stack_file_and_not_in_the_operators_environment(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setenv("AWS_REGION", "us-east-1")
-    set_all_config({})
+    configure({})
     assert "`pulumi config set aws:region us-east-1`" in missing()
-    set_all_config({"aws:region": "eu-west-1"})
+    configure({"aws:region": "eu-west-1"})
     assert "`aws:region` is eu-west-1 and `target.region` us-east-1" in missing()
 
 
@@ -104,7 +106,7 @@ def test_an_update_with_state_on_this_machine_is_refused_unless_allowed(
 ) -> None:
     monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}")
     assert "`scripts/init disagg --backend s3://BUCKET --secrets-provider" in missing()
-    check(target(allowLocalState=True))
+    check(aws_target(allowLocalState=True))
 
 
 def test_a_preview_with_state_on_this_machine_only_warns(
@@ -114,7 +116,7 @@ def test_a_preview_with_state_on_this_machine_only_warns(
     monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}")
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
     monkeypatch.setattr(pulumi.log, "warn", said.append)
-    check(target())
+    check(aws_target())
     [line] = said
     assert line.startswith("up is refused: ")
 
@@ -132,5 +134,21 @@ def test_everything_that_is_missing_is_said_at_once(monkeypatch: pytest.MonkeyPa
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.setenv("PULUMI_HOME", str(tmp_path / "other"))
     monkeypatch.setenv("PATH", os.defpath)
-    set_all_config({})
+    configure({})
     assert missing().count(";") >= 2
+
+
+def test_sessions_that_the_cli_would_open_as_somebody_else_are_warned_of(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    configure({"aws:region": "us-east-1", "aws:maxRetries": "11"})
+    check(aws_target(access="ssm"))
+    keys = {"aws:accessKey": "AKIA", "aws:secretKey": "x"}
+    configure({"aws:region": "us-east-1"} | keys)
+    check(aws_target())
+    assert said == []
+    check(aws_target(access="ssm"))
+    [line] = said
+    assert line.startswith("`access: ssm`: sessions are opened by the AWS CLI")

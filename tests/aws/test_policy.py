@@ -59,7 +59,7 @@ def test_a_program_that_breaks_rules_is_refused_before_anything_is_created(
 
 def test_ci_says_why_a_program_is_refused(stacks: AwsStacks) -> None:
     """Runs after the test above, whose program it is."""
-    said = stacks.checkout.run(".venv/bin/python", "-m", "scripts.ci", "wrong", check=False)
+    said = stacks.checkout.run("scripts/ci-preview", "wrong", check=False)
     assert said.returncode == 1
     assert "### `wrong`: would not be brought up" in said.stdout
     assert "imds-v2: " in said.stdout

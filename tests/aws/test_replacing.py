@@ -12,7 +12,7 @@ import pytest
 
 from account.capacity import Failure, failures
 from account.login import Login
-from scripts.fleet import Kept, forget, gone, kept, pause, wake
+from operations.fleet import ExistingInstance, existing_instances, forget, gone, pause, wake
 from tests.aws.cloud.server import REGION, Cloud
 from tests.aws.plugin import add_standin
 from tests.engine.pulumi_cli import PulumiProject
@@ -53,8 +53,8 @@ class Fleet:
 
     project: PulumiProject
 
-    def kept(self) -> dict[str, Kept]:
-        return kept(json.loads(self.project.export(STACK)))
+    def kept(self) -> dict[str, ExistingInstance]:
+        return existing_instances(json.loads(self.project.export(STACK)))
 
     def up(self, *options: str) -> Mapping[str, str]:
         """Return what an `up` did, without what stayed the same."""

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from nodectl.manifest import ModelSource
+from nodectl.contract.manifest import ModelSource
+from policy.resource import Resource
+from policy.rules import RULES
 from tests.aws.test_components_graph import planned, recorded
 
 
@@ -22,7 +24,15 @@ def test_a_model_on_s3_may_be_read_and_nothing_beside_it(
     assert [(one["Action"], one["Resource"]) for one in statements] == [
         ("s3:ListBucket", "arn:aws:s3:::models"),
         ("s3:GetObject", "arn:aws:s3:::models/llama/*"),
+        ("kms:Decrypt", "arn:aws:kms:*:*:key/*"),
     ]
+    # of a bucket under a key of KMS, and for S3 alone
+    assert statements[2]["Condition"]["StringLike"] == {
+        "kms:ViaService": "s3.*.amazonaws.com*",
+        "kms:EncryptionContext:aws:s3:arn": ["arn:aws:s3:::models", "arn:aws:s3:::models/llama/*"],
+    }
+    policy = Resource("aws:iam/rolePolicy:RolePolicy", "model", {"policy": written.plain["policy"]})
+    assert [rule.name for rule in RULES if list(rule.violations(policy))] == []
 
 
 def test_without_a_model_on_s3_nodes_have_no_rights(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -81,6 +81,7 @@ def test_an_instance_has_its_interfaces_image_profile_and_place(stack: Everythin
     ec2 = stack.cloud.client("ec2")
     found = ec2.describe_instances(InstanceIds=[outputs["instance"]])["Reservations"][0]["Instances"][0]
     assert (found["PrivateIpAddress"], found["PublicIpAddress"]) == ("10.79.0.11", outputs["public"])
+    assert outputs["root"] == "/dev/sda1", "as the image says"
     assert found["InstanceType"] == "p5.48xlarge"
     assert found["IamInstanceProfile"]["Arn"].rpartition("/")[2].startswith("profile-")
     assert found["Placement"]["GroupName"].startswith("near-")

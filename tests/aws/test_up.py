@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from tests.aws.machines import LabMachines
 from tests.aws.stacks import AwsStacks
 from tests.engine.deployment.checkout import answers, eventually
 
@@ -20,14 +21,21 @@ SHAPES = {
     "disagg": [("prefill", ["node-1"]), ("decode", ["node-2"])],
     "large": [("aggregated", ["node-1", "node-2"])],
 }
+LIFETIMES: dict[str, dict[str, int]] = {
+    "agg": {"maxMinutes": 480},
+    "disagg": {},
+    "large": {"idleMinutes": 480},
+}
+"""Of machines that boot with a deadline: `up` keeps it, or has idleness decide in its place."""
 
 
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_shipped_stack_comes_up_is_proved_changes_nothing_and_leaves_nothing(
-    stacks: AwsStacks, shape: str
+    stacks: AwsStacks, machines: LabMachines, shape: str
 ) -> None:
     before = stacks.cloud.inventory()
-    stacks.write(shape, shape)
+    lifetime = LIFETIMES[shape]
+    stacks.write(shape, shape, lambda config: config["dynamo:target"].update(lifetime=lifetime))
     stacks.create(shape)
     stacks.up(shape)
     outputs = stacks.outputs(shape)
@@ -36,6 +44,10 @@ def test_a_shipped_stack_comes_up_is_proved_changes_nothing_and_leaves_nothing(
     assert answers(outputs)
     stacks.checkout.unchanged(shape)
     the_groups_let_through_what_is_needed_and_no_more()
+    machines.wait()
+    host = machines.host(instance_at(stacks, "10.79.0.12"))
+    timers = host.exec(["systemctl", "list-timers", "--no-legend", "dynamo-multinode-lifetime.timer"]).stdout
+    assert ("dynamo-multinode-lifetime" in timers) == ("maxMinutes" in lifetime)
     if shape == "disagg":
         the_head_is_replaced_and_workers_show_no_change(stacks, shape)
     stacks.destroy(shape)

@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from nodectl.argv import Folders, argv
-from nodectl.install import install
+from nodectl.services.argv import Folders, argv
+from nodectl.verbs.install import provide
 from planning import manifests, plan
-from settings.reading import read_stack_file
+from planning.commands import flags, reserved
+from settings.loader import read_stack_file
 
 pytestmark = pytest.mark.slow
 
@@ -21,6 +22,9 @@ FOLDERS = Folders(
     Path("/env"), engine="python", stores={}, data=Path("/data"), models=Path("/models"), s3=Path("/s3")
 )
 
+
+HOW_LOW = {"least", "above", "most", "below"}
+"""Ranges are told by vLLM's configuration, which needs the model, and not by its parser."""
 
 WRONG = [
     ("dynamo.frontend", ["--router-modus", "kv"]),
@@ -35,14 +39,19 @@ WRONG = [
 @pytest.fixture(scope="module")
 def python() -> str:
     """The Python of the environment that has all of Dynamo and vLLM."""
-    return str(install({"variant": "cpu", "model": {"kind": "generated", "name": "tiny"}})["python"])
+    return str(provide({"variant": "cpu", "model": {"kind": "generated", "name": "tiny"}})["python"])
 
 
 def ask(python: str, command: str, cases: Sequence[tuple[str, list[str]]] = ()) -> Any:
-    """Return what the real parsers answer; see scripts/node_parsers.py."""
-    asked = [python, str(PROJECT / "scripts" / "node_parsers.py"), command]
+    """Return what Dynamo's modules answer; see tools/parsers."""
     done = subprocess.run(
-        asked, input=json.dumps(cases), capture_output=True, text=True, timeout=300, check=True
+        [python, "-m", "tools.parsers", command],
+        cwd=PROJECT,
+        input=json.dumps(cases),
+        capture_output=True,
+        text=True,
+        timeout=400,
+        check=True,
     )
     return json.loads(done.stdout)
 
@@ -68,6 +77,24 @@ def test_the_real_parsers_accept_what_is_planned_and_nothing_wrong(python: str) 
     assert [case for case, said in zip(WRONG, answers[len(lines) :], strict=True) if said is None] == []
 
 
-def test_the_flag_list_is_that_of_the_locked_versions(python: str) -> None:
-    known = json.loads((PROJECT / "planning" / "flags" / "known.json").read_text(encoding="utf-8"))
-    assert known == ask(python, "list"), "run scripts/generate-flags"
+def test_plan_refuses_those_values_that_vllms_parser_refuses(python: str) -> None:
+    cases = [
+        (name, value)
+        for name, flag in flags.known("dynamo.vllm").items()
+        if {"accepts", "choices"} & flag.keys() and flag["takes"] == "value" and not HOW_LOW & flag.keys()
+        for value in ("x", "7", "2.5", "{}")
+        if name not in reserved.FLAGS["dynamo.vllm"] and "routes" not in flag
+    ]
+    lines = [("dynamo.vllm", ["--model", "/models/tiny", f"--{name}={value}"]) for name, value in cases]
+    wrong = {
+        f"{name}: {value}": said
+        for (name, value), said in zip(cases, ask(python, "check", lines), strict=True)
+        if bool(said) != bool(flags.problems("dynamo.vllm", {name: value}))
+    }
+    assert wrong == {}
+
+
+def test_flags_and_environment_names_are_those_of_the_locked_versions(python: str) -> None:
+    for name, known in ask(python, "known").items():
+        written = json.loads((PROJECT / "planning/commands/flags" / name).read_text(encoding="utf-8"))
+        assert written == known, "run scripts/generate-flags"

@@ -19,10 +19,10 @@ from pathlib import Path
 
 import pytest
 
-from scripts.toolchain import provider, pulumi, release
-from scripts.toolchain.common import PROJECT, ToolchainError
-from scripts.toolchain.release import Site
 from tests.engine.deployment.checkout import Checkout
+from tools.toolchain import provider, pulumi, release
+from tools.toolchain.common import PROJECT, ToolchainError
+from tools.toolchain.release import Site
 
 HOSTILE = 'it\'s a "folder" $(touch pwned) `touch pwned` ;& #é%20 ?'
 ARCHIVE = f"pulumi-v{pulumi.VERSION}-linux-x64.tar.gz"
@@ -34,10 +34,10 @@ NOWHERE = "http://127.0.0.1:9"
 def clone(folder: Path, *, home: Path) -> Path:
     """Make a checkout with all that `scripts/env` needs, and the home of the user who made it."""
     (folder / "scripts").mkdir(parents=True)
-    for script in ("scripts/bootstrap", "scripts/env"):
+    for script in ("scripts/bootstrap", "scripts/env", "scripts/script.bash"):
         shutil.copy(PROJECT / script, folder / script)
-    for needed in ("scripts/toolchain", "policy"):
-        shutil.copytree(PROJECT / needed, folder / needed)
+    for needed in ("tools/toolchain", "policy", "settings", "nodectl", "reach"):
+        shutil.copytree(PROJECT / needed, folder / needed, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "components").mkdir()
     for module in ("components/__init__.py", "components/backend.py"):
         shutil.copy(PROJECT / module, folder / module)
@@ -96,6 +96,7 @@ def test_every_pulumi_command_works_in_a_folder_of_any_name(project: Path, home:
         'import pulumi\npulumi.export("word", pulumi.Config().require_secret("word"))\n', encoding="utf-8"
     )
     environ = {**shell(project, home), **{n: v for n, v in os.environ.items() if "CERT" in n}}
+    interpreter = (PROJECT / ".venv/bin/python").resolve()
     for command in (
         "pulumi stack init s",
         "pulumi config set --secret --stack s word hush",
@@ -111,6 +112,7 @@ def test_every_pulumi_command_works_in_a_folder_of_any_name(project: Path, home:
         text=True,
     )
     assert shown.stdout == "hush\n"
+    assert (PROJECT / ".venv/bin/python").resolve() == interpreter, "the environment is as it was made"
     assert list((project / ".state/.pulumi/stacks").rglob("s.json"))
     assert not list(project.parent.rglob("pwned"))
 
@@ -241,7 +243,7 @@ def test_the_pins_name_the_versions_of_the_sdks() -> None:
     ]
     assert f"pulumi=={pulumi.VERSION}" in wanted
     assert f"pulumi-command=={provider.VERSION}" in wanted
-    pins = (PROJECT / "scripts/toolchain/cli/go.mod").read_text(encoding="utf-8")
+    pins = (PROJECT / "tools/toolchain/cli/go.mod").read_text(encoding="utf-8")
     assert set(re.findall(r"github.com/pulumi/pulumi/(?:pkg|sdk)/v3 v(\S+)", pins)) == {pulumi.VERSION}
 
 
@@ -358,7 +360,7 @@ def test_a_build_that_was_killed_goes_on_where_it_stopped(tmp_path: Path) -> Non
     program(tmp_path / "bin/go", go.format(sdk=tmp_path / "sdk"))
     cache = tmp_path / "cache"
     get = (
-        "from pathlib import Path; from scripts.toolchain import pulumi, release;"
+        "from pathlib import Path; from tools.toolchain import pulumi, release;"
         f"site = release.Site(Path({str(cache)!r}), pulumi.VERSION, {NOWHERE!r});"
         f"print(pulumi.ensure(Path({str(cache)!r}), '', Path('uv'), site).origin)"
     )

@@ -5,8 +5,8 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from scripts.hostlab.lab import Lab
 from tests.lab.stacks import NETWORK
+from tools.hostlab.lab import Lab
 
 
 @pytest.fixture(scope="session")

@@ -7,9 +7,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
-from nodectl.layout import HOST_ROOTS
-from scripts.hostlab.host import Host
-from scripts.hostlab.lab import Lab
+from nodectl.common.layout import HOST_ROOTS
+from tools.hostlab.host import Host
+from tools.hostlab.lab import Lab
 
 HEAD: Final = "lab-1"
 WORKER_HOST: Final = "lab-2"

@@ -2,14 +2,14 @@
 
 import json
 import subprocess
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Final, TypeVar
+from typing import Any, Final
 
 from nodectl.versions import lock_digest
-from scripts.hostlab.host import Host
-from scripts.toolchain.common import PROJECT
+from tests.waiting import eventually
+from tools.hostlab.host import Host
+from tools.toolchain.common import PROJECT
 
 RUNTIME: Final = {
     "variant": "mocker",
@@ -41,8 +41,6 @@ while True:
     time.sleep(1000)
 """
 """A service that says how it was started, and what reached it and its child of a stop."""
-
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -140,13 +138,3 @@ class HostNode:
     def as_service(self, *command: str) -> None:
         """Run a command as the user whom services run as."""
         self.host.exec(["runuser", "-u", "dynamo-multinode", "--", *command], check=True)
-
-
-def eventually(look: Callable[[], T | None], *, what: str, seconds: float = 30) -> T:
-    """Return what `look` finds, as soon as it finds something true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.1)
-    raise AssertionError(f"after {seconds:.0f} s still not: {what}")

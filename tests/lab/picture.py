@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from scripts.hostlab import disk
-from scripts.hostlab.host import Host
+from tools.hostlab import disk
+from tools.hostlab.host import Host
 
 _WHERE = ("/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var")
 _PRUNED = ("/var/log", "/var/cache/dynamo-multinode", "/root/.cache", "/var/tmp", *map(str, disk.bindings()))

@@ -10,9 +10,9 @@ from typing import Any, Final
 import yaml
 
 from reach.host import KEY_FILE
-from scripts.hostlab.lab import Lab
-from scripts.toolchain.shell import SALT
 from tests.engine.deployment.checkout import Checkout
+from tools.hostlab.lab import BUNDLED, Lab
+from tools.toolchain.shell import SALT
 
 NETWORK: Final = os.environ.get("LAB_NETWORK") or "10.78.0.0/24"
 """The range of the tests' lab, apart from one that is up by hand."""
@@ -39,17 +39,23 @@ class LabStacks:
         hosts: int,
         gpus: int = 1,
         others: Mapping[str, Mapping[str, Any]] | None = None,
+        salt: str = SALT,
     ) -> None:
         """Write a stack file over the lab's first hosts; `shape` is what lies below `dynamo:`.
 
-        `others` has other keys for entries of the inventory, by name.
+        `others` has other keys for entries of the inventory, by name; `salt` tells the passphrase.
         """
         target = self.lab.target()
         inventory = [entry | dict((others or {}).get(entry["name"], {})) for entry in target["inventory"]]
         target |= {"inventory": inventory[:hosts], "gpusPerNode": gpus}
-        common = {"target": target, "engine": "mocker", "model": {"name": "tiny", "source": "generated"}}
+        common = {
+            "target": target,
+            "runtime": BUNDLED,
+            "engine": "mocker",
+            "model": {"name": "tiny", "source": "generated"},
+        }
         config = {f"dynamo:{key}": value for key, value in (common | dict(shape)).items()}
-        document = json.loads(json.dumps({"encryptionsalt": SALT, "config": config}))  # without YAML aliases
+        document = json.loads(json.dumps({"encryptionsalt": salt, "config": config}))  # without YAML aliases
         path = self.checkout.path / "stacks" / f"Pulumi.{stack}.yaml"
         path.write_text(yaml.safe_dump(document, sort_keys=False), encoding="utf-8")
 

@@ -15,10 +15,11 @@ from typing import Any
 import pytest
 
 from reach.host import KEY_FILE
-from scripts.hostlab.host import Host
-from scripts.hostlab.keys import public_host_key
-from scripts.hostlab.lab import Lab
+from tests.lab.shell import shell
 from tests.lab.stacks import NETWORK, LabStacks
+from tools.hostlab.host import Host
+from tools.hostlab.keys import public_host_key
+from tools.hostlab.lab import Lab
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
@@ -58,10 +59,6 @@ def up(stacks: LabStacks, env: Mapping[str, str] | None = None) -> subprocess.Co
     finally:
         stacks.checkout.env.clear()
         stacks.checkout.env.update(before)
-
-
-def shell(host: Host, script: str) -> None:
-    host.exec(["sh", "-c", script], check=True)
 
 
 def scripted(breaks: str, repairs: str) -> Break:

@@ -11,12 +11,13 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 import httpx
 import pytest
 
-from nodectl import firewall, nftables
+from nodectl.host import firewall, nftables
 from planning import manifests, plan
-from scripts.hostlab.host import Host
-from scripts.hostlab.lab import Lab
 from settings import Settings
-from tests.lab.host_node import HostNode, eventually
+from tests.lab.host_node import HostNode
+from tests.waiting import eventually
+from tools.hostlab.host import Host
+from tools.hostlab.lab import BUNDLED, Lab
 
 STACK = "walled"
 MODEL = "tiny"
@@ -39,6 +40,7 @@ def stack_file(hosts: Collection[Host], *, mode: str) -> Settings:
     return Settings.model_validate(
         {
             "target": target,
+            "runtime": BUNDLED,
             "engine": "mocker",
             "model": {"name": MODEL, "source": "generated"},
             "pattern": "agg",
@@ -191,7 +193,8 @@ def test_the_rules_are_there_after_a_reboot_and_after_the_hosts_own_are_loaded_a
     other = nodes["lab-3"].host
     other.exec(["systemctl", "start", "nftables"], check=True)
     other.exec(["systemctl", "restart", "nftables"], check=True)
-    assert is_loaded(other)
+    # systemctl waits for the unit that it is given, and not for those that restart with it
+    eventually(lambda: is_loaded(other), what="the rules are loaded again")
     assert scan(other, listens(other)) == {SSH}
 
 

@@ -1,15 +1,20 @@
 """Deployments on existing machines, from `up` to `destroy`, through what happens to machines."""
 
 import shutil
+import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import pytest
 
-from scripts.hostlab.host import Host
-from scripts.hostlab.lab import Lab
+from tests import hub_server
 from tests.engine.deployment.checkout import answers, complete, eventually, listed
 from tests.lab.picture import picture
 from tests.lab.stacks import AGG, LARGE, LabStacks, disagg
+from tests.passphrase import OWN, OWN_SALT
+from tests.shells import PROXY_NAMES
+from tools.hostlab.host import Host
+from tools.hostlab.lab import Lab
 
 
 @pytest.fixture(scope="module")
@@ -60,14 +65,62 @@ def test_every_pattern_is_proved_and_destroy_leaves_the_hosts_as_they_were(stack
         }, stack
 
 
-def test_replicas_come_and_go_in_one_up_each(stacks: LabStacks) -> None:
-    stacks.write("on-scaled", disagg(1, 2), hosts=4)
-    stacks.up("on-scaled")
-    stacks.write("on-scaled", disagg(2, 2), hosts=4)
-    assert "2 of 2 prefill, 2 of 2 decode workers" in stacks.up("on-scaled", "--parallel", "1")
-    stacks.write("on-scaled", disagg(1, 1), hosts=4)
+@contextmanager
+def set_to_anything(host: Host) -> Iterator[None]:
+    """Have a host's systemd hand to all units what nothing of a deployment may follow."""
+    proxies = dict.fromkeys(PROXY_NAMES, "http://127.0.0.1:9")
+    names = {**proxies, "HF_HUB_CACHE": "/planted", "LANG": "tr_TR.UTF-8", "PYTHONHOME": "/planted"}
+    names |= {"ETCD_ENDPOINTS": "planted:1", "PYTHONWARNINGS": "error"}
+    host.exec(["systemctl", "set-environment", *(f"{n}={v}" for n, v in names.items())], check=True)
+    try:
+        yield
+    finally:
+        host.exec(["systemctl", "unset-environment", *names], check=True)
+
+
+def environment(stacks: LabStacks, stack: str, name: str, service: str) -> dict[str, str]:
+    """Return the environment of a service's own process, which its runner is the parent of."""
+    runner = stacks.services(stack, name)[service]["pid"]
+    host = stacks.lab.host(name)
+    children = host.exec(["cat", f"/proc/{runner}/task/{runner}/children"], check=True).stdout.split()
+    text = host.exec(["cat", f"/proc/{children[0]}/environ"], check=True).stdout
+    return dict(entry.split("=", 1) for entry in text.split("\0") if entry)
+
+
+def test_replicas_of_a_hub_model_come_and_go_in_one_up_each_whatever_hosts_are_set_to(
+    stacks: LabStacks, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(stacks.checkout.env, "PULUMI_CONFIG_PASSPHRASE", OWN)
+    name, token = "organisation/gated", "hf_planted0123456789secret"
+    network = stacks.lab.network
+    storage = str(network.range[2])  # the hub's client takes one address for one server
+    subprocess.run(["ip", "address", "replace", f"{storage}/32", "dev", network.name], check=True)
+    hub = hub_server.Hub({name: hub_server.tiny_model()}, gated={name: token})
+    with hub_server.serving(hub, network.gateway, storage), set_to_anything(stacks.lab.host("lab-4")):
+        model = {"model": {"name": name, "source": "hub", "endpoint": hub.address}}
+        stacks.write("on-scaled", {**disagg(1, 2), **model}, hosts=4, salt=OWN_SALT)
+        stacks.checkout.run("pulumi", "stack", "select", "--create", "--stack", "on-scaled")
+        refused = stacks.checkout.up("on-scaled", check=False)
+        assert f"{name} is gated and no token is set: ask for access" in refused.stdout
+        assert "Traceback" not in refused.stdout
+        stacks.write("on-scaled", {**disagg(1, 2), **model}, hosts=4, salt=OWN_SALT)
+        set_token = (
+            f"printf %s {token} | pulumi config set --stack on-scaled --secret dynamo:huggingFaceToken"
+        )
+        stacks.checkout.run("bash", "-c", set_token)
+        assert "FAIL" not in stacks.up("on-scaled")
+        assert complete(stacks.checkout.outputs("on-scaled"))["model"] == name
+        decode = environment(stacks, "on-scaled", "lab-4", "decode-0")
+        assert {n for n in PROXY_NAMES if n in decode} == set()
+        assert not {"/planted", "planted:1", "error"}.intersection(decode.values())
+        assert decode["LANG"] == "C.UTF-8"
+        stacks.checkout.edit("on-scaled", lambda config: config["dynamo:roles"].update(disagg(2, 2)["roles"]))
+        assert "2 of 2 prefill, 2 of 2 decode workers" in stacks.up("on-scaled", "--parallel", "1")
+        downloads = [request for request in hub.requests if request.startswith("GET /storage/")]
+    stacks.checkout.edit("on-scaled", lambda config: config["dynamo:roles"].update(disagg(1, 1)["roles"]))
     assert "1 of 1 prefill, 1 of 1 decode workers" in stacks.up("on-scaled")
     stacks.down("on-scaled")
+    assert len(downloads) == 4, "each host once"
 
 
 def test_names_and_values_that_a_shell_would_run_are_only_values(stacks: LabStacks) -> None:

@@ -11,16 +11,16 @@ from pathlib import Path
 import psutil
 import pytest
 
-from scripts.hostlab.errors import LabError
-from scripts.hostlab.host import Host
-from scripts.hostlab.lab import Lab
-from scripts.hostlab.network import Network
-from scripts.toolchain.common import PROJECT
 from tests.lab.stacks import NETWORK
+from tools.hostlab.errors import LabError
+from tools.hostlab.host import Host
+from tools.hostlab.lab import Lab
+from tools.hostlab.network import Network
+from tools.toolchain.common import PROJECT
 
 WithHosts = Callable[[int], Lab]
 
-OTHER_NETWORK = "10.79.0.0/24"
+OTHER_NETWORK = "10.75.0.0/24"
 OTHER = {**os.environ, "LAB_NETWORK": OTHER_NETWORK}
 
 SERVICE = """\
@@ -118,16 +118,16 @@ def traces() -> set[str]:
     processes = {
         f"process {process.info['name']}"
         for process in psutil.process_iter(["name", "cwd"])
-        if "lab10.79.0" in (process.info["cwd"] or "")
+        if "lab10.75.0" in (process.info["cwd"] or "")
     }
-    groups = {f"group {path}" for path in Path("/sys/fs/cgroup").glob("**/lab10.79.0.*")}
-    links = {f"link {name}" for name in psutil.net_if_addrs() if name == "lab10.79.0"}
+    groups = {f"group {path}" for path in Path("/sys/fs/cgroup").glob("**/lab10.75.0.*")}
+    links = {f"link {name}" for name in psutil.net_if_addrs() if name == "lab10.75.0"}
     mounts = {
         f"mount {mount.mountpoint}"
         for mount in psutil.disk_partitions(all=True)
-        if "lab10.79.0" in mount.mountpoint
+        if "lab10.75.0" in mount.mountpoint
     }
-    disks = {f"disk {path}" for path in (PROJECT / ".run/lab").glob("lab10.79.0")}
+    disks = {f"disk {path}" for path in (PROJECT / ".run/lab").glob("lab10.75.0")}
     return processes | groups | links | mounts | disks
 
 
@@ -224,7 +224,7 @@ def test_up_with_fewer_hosts_removes_the_others(
 ) -> None:
     assert command_line("up", "2").returncode == 0
     assert command_line("up", "1").returncode == 0
-    assert command_line("status").stdout.split() == ["lab-1", "10.79.0.11", "on"]
+    assert command_line("status").stdout.split() == ["lab-1", "10.75.0.11", "on"]
 
 
 def test_exec_passes_arguments_and_the_exit_status_as_they_are(
@@ -262,7 +262,7 @@ def test_up_makes_good_whatever_happened_and_down_leaves_nothing(
 
     again = command_line("up", "2")
     assert again.returncode == 0, again.stderr
-    assert reaches(Lab(OTHER_NETWORK).host("lab-1"), "10.79.0.12", 22)
+    assert reaches(Lab(OTHER_NETWORK).host("lab-1"), "10.75.0.12", 22)
     assert {trace.split()[0] for trace in traces()} == {"process", "group", "link", "mount", "disk"}
 
     assert command_line("down").returncode == 0

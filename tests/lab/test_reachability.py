@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from nodectl import nftables
-from scripts.hostlab.lab import Lab
+from nodectl.host import nftables
 from tests.engine.deployment.checkout import complete
 from tests.lab.picture import picture
 from tests.lab.stacks import LabStacks
+from tools.hostlab.lab import Lab
 
 pytestmark = pytest.mark.slow
 

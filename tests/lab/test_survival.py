@@ -10,13 +10,14 @@ from typing import Any, Final
 import httpx
 import pytest
 
-from planning import ports
-from scripts.hostlab.lab import Lab
+from planning.network.ports import of_slot
+from settings.ports import PortSettings
 from tests.engine.deployment.checkout import eventually, listed
 from tests.lab import faults
 from tests.lab.faults import HEAD, WORKER_HOST, Fault, Site
 from tests.lab.stacks import LabStacks
 from tests.load import Load, wait_for
+from tools.hostlab.lab import Lab
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -77,8 +78,9 @@ class Deployed:
         workers = [
             self._address(engine["ranks"][0]["node"]) for engine in self.outputs["topology"]["engines"]
         ]
-        health = [f"http://{head}:{ports.ETCD}/health", f"http://{head}:{ports.NATS_MONITORING}/healthz"]
-        slot = ports.of_slot(0)
+        numbers = PortSettings()
+        health = [f"http://{head}:{numbers.etcd}/health", f"http://{head}:{numbers.nats_monitoring}/healthz"]
+        slot = of_slot(numbers, 0)
         health += [f"http://{worker}:{slot.system}/health" for worker in workers]
         there = [where.partition("/")[0] for where in listed(self.outputs)]
         return sorted(there) == sorted(f"{worker}:{slot.request_plane}" for worker in workers) and all(

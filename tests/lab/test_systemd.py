@@ -7,14 +7,15 @@ from typing import Any
 
 import pytest
 
-from nodectl import unitfile
-from nodectl.supervisor import Unit
+from nodectl.supervisors import unitfile
+from nodectl.supervisors.supervisor import Unit
 from planning import manifests, plan
-from scripts.hostlab.host import Host
-from scripts.hostlab.lab import Lab
-from tests.lab.host_node import HostNode, eventually
+from tests.lab.host_node import HostNode
 from tests.lab.picture import picture
 from tests.unit.plan_examples import agg
+from tests.waiting import eventually
+from tools.hostlab.host import Host
+from tools.hostlab.lab import Lab
 
 HOSTILE = "a b 'c' \"d\" $HOME ${HOME} $(touch /tmp/x) `id` ; # % %i %% \\ \\x41 \n \t newline ünïcödé 日本"
 PORT = 8000
@@ -249,6 +250,25 @@ def test_values_reach_a_service_through_its_unit_as_they_are(host: Host) -> None
     host.exec(["rm", "-r", "/etc/systemd/system/odd.service", "/srv/odd dir"], check=True)
 
 
+def test_the_journal_keeps_every_line_of_a_busy_service(host: Host) -> None:
+    """700 requests a second are thousands of lines; left alone journald keeps 60,000 in 30 s at most."""
+    lines = 100_000
+    script = f"import time\nfor n in range({lines}): print('request', n)\nprint(flush=True); time.sleep(900)"
+    owner = unitfile.Owner("busy", "n", Path("/srv"), "ops", [Path("/srv")], {})
+    text = unitfile.text(owner, "s", Unit(("/usr/bin/python3", "-c", script), 5))
+    host.exec(["tee", "/etc/systemd/system/busy.service"], stdin=text, check=True)
+    host.exec(["systemctl", "daemon-reload"], check=True)
+    host.exec(["systemctl", "start", "busy"], check=True)
+    last = ["journalctl", "--unit=busy", "--output=cat", "--lines=1"]
+    try:
+        eventually(lambda: f"request {lines - 1}" in host.exec(last).stdout, what="it is written", seconds=60)
+        count = host.exec(["sh", "-c", "journalctl --unit=busy --output=cat | grep -c ^request"]).stdout
+        assert int(count) == lines
+    finally:
+        host.exec(["systemctl", "stop", "busy"], check=True)
+        host.exec(["rm", "/etc/systemd/system/busy.service"], check=True)
+
+
 def test_a_host_without_a_fitting_python_is_told_what_to_install(node: HostNode) -> None:
     hide = "mount -t tmpfs none /usr/local/bin; for p in /usr/bin/python3*; do mount -B /bin/false $p; done"
     run = f"{hide}; exec /opt/dynamo-multinode/r1/nodectl/run mocker status --root {node.root}"
@@ -257,6 +277,26 @@ def test_a_host_without_a_fitting_python_is_told_what_to_install(node: HostNode)
     assert refused.stderr == (
         "nodectl: this host has no Python 3.11 to 3.13: install one, such as the package python3.11\n"
     )
+
+
+@pytest.mark.parametrize("mode", ["755", "700"])
+def test_what_is_checked_for_services_is_checked_where_they_run(
+    host: Host, node: HostNode, mode: str
+) -> None:
+    """Root reads all of it, and installs; each service has a /tmp of its own, and is another user."""
+    for folder in ("/tmp/model", "/var/tmp/model", "/srv/closed/model"):
+        host.exec(["mkdir", "-p", folder], check=True)
+        host.exec(["touch", f"{folder}/config.json"], check=True)
+        host.exec(["chmod", mode, "/srv/closed"])
+        ran = node.run("install", stdin={"variant": "mocker", "model": {"kind": "path", "name": folder}})
+        hidden = "tmp" in folder or mode == "700"
+        assert ran.returncode == (1 if hidden else 0), ran.stderr
+        assert not hidden or f"{folder}/config.json: services cannot read it, since " in ran.stderr
+    golden = {"kind": "preinstalled", "path": "/tmp/golden"}
+    host.exec(["mkdir", "-p", "/tmp/golden/bin"], check=True)
+    host.exec(["ln", "-sf", "/usr/bin/python3", "/tmp/golden/bin/python"], check=True)
+    ran = node.run("install", stdin={"variant": "mocker", "engine": golden, "model": None})
+    assert "/tmp/golden/bin/python: services cannot read it" in ran.stderr
 
 
 def test_an_environment_that_is_not_there_is_named(node: HostNode) -> None:

@@ -4,9 +4,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from scripts.hostlab.lab import Lab
 from tests.engine.deployment.checkout import complete, eventually
 from tests.lab.stacks import LabStacks
+from tools.hostlab.lab import Lab
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(1500)]
 

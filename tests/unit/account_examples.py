@@ -8,10 +8,10 @@ from typing import Any
 
 import boto3
 
-from account.answers import Addresses, Answer, Answers, Bought, Instance, Quota, Reservation
+from account.checks import judge
 from account.fleet import Fleet
-from account.judging import judge
-from account.wanted import Wanted, wanted
+from account.requirements import Wanted, wanted
+from account.responses import Addresses, Answer, Answers, Bought, Instance, Quota, Reservation
 from planning import plan
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.aws.state import PROJECT_TAG, STACK_TAG, STATE_TAG

@@ -1,12 +1,13 @@
 """What a node of a cloud talks to, on loopback: EC2's metadata, a frontend's metrics, etcd's gateway."""
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
+
+from tests.loopback_server import listening
 
 METRICS = """\
 # HELP dynamo_frontend_requests_total Total number of LLM requests processed
@@ -55,7 +56,8 @@ def frontend() -> Iterator[Frontend]:
         def do_GET(self) -> None:
             self.reply(200, METRICS.format(busy=found.busy, requests=found.requests))
 
-    with _serving(Handler) as found.url:
+    with listening(Handler) as place:
+        found.url = f"http://{place}"
         yield found
 
 
@@ -78,7 +80,8 @@ def imds() -> Iterator[Imds]:
             else:
                 self.reply(404, "<h1>Not Found</h1>")
 
-    with _serving(Handler) as found.url:
+    with listening(Handler) as place:
+        found.url = f"http://{place}"
         yield found
 
 
@@ -108,9 +111,21 @@ def etcd() -> Iterator[Etcd]:
                 answer = {"kvs": [{"key": k, "value": found.keys[k]} for k in wanted if k in found.keys]}
             self.reply(200, json.dumps(answer))
 
-    with _serving(Handler) as url:
-        found.address = url.removeprefix("http://")
+    with listening(Handler) as found.address:
         yield found
+
+
+@contextmanager
+def answering(status: int, text: str) -> Iterator[str]:
+    """Give the URL of a service that answers every request alike."""
+
+    class Handler(_Handler):
+        def do_POST(self) -> None:
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.reply(status, text)
+
+    with listening(Handler) as place:
+        yield f"http://{place}"
 
 
 class _Handler(BaseHTTPRequestHandler):
@@ -123,16 +138,3 @@ class _Handler(BaseHTTPRequestHandler):
 
     def log_message(self, *_: Any) -> None:
         """Tests say what matters."""
-
-
-@contextmanager
-def _serving(handler: type[BaseHTTPRequestHandler]) -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler)
-    thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

@@ -6,7 +6,7 @@ import httpx
 import pytest
 from moto.server import ThreadedMotoServer
 
-from account import asking, login
+from account import instance_power, login, queries
 
 NOWHERE = "http://127.0.0.1:9"
 """The discard port: nobody listens."""
@@ -42,5 +42,11 @@ def account(account_server: str, no_account: None, monkeypatch: pytest.MonkeyPat
     httpx.post(f"{account_server}/moto-api/reset", timeout=60).raise_for_status()
     # a busy machine is no account that does not answer
     monkeypatch.setattr(login, "READ_SECONDS", 60)
-    monkeypatch.setattr(asking, "_OVERALL_SECONDS", 120)
+    monkeypatch.setattr(queries, "_OVERALL_SECONDS", 120)
     return account_server
+
+
+@pytest.fixture
+def at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ask in short order whether instances are there."""
+    monkeypatch.setattr(instance_power, "POLL_SECONDS", 0.01)

@@ -2,13 +2,17 @@
 
 from typing import Any
 
-from nodectl.manifest import Service
+from nodectl.contract.manifest import Service
 from planning import manifests, plan
 from planning.values import Plan
 from settings import Settings
+from settings.aws.target import AwsTarget
+from settings.problems import StackFileError
 
 LLAMA = "meta-llama/Llama-3.3-70B-Instruct"
 HUB_TOKEN = "a-planted-token"
+ENCRYPTED_TOKEN = {"secure": "AAABAHRoaXMgaXMgd2hhdCBQdWx1bWkgQ2xvdWQgbWFrZXM="}
+"""As a stack file has it whose secrets Pulumi Cloud encrypts."""
 AWS = {
     "kind": "aws",
     "instanceType": "p5.48xlarge",
@@ -46,6 +50,13 @@ def real(pattern: str, roles: dict[str, Any], **others: Any) -> Settings:
     return settings(pattern, split, **{"target": AWS, "model": {"name": LLAMA}, **others})
 
 
+def aws_target(**others: Any) -> AwsTarget:
+    """Return a target on AWS that says what it must, and `others`."""
+    return AwsTarget.model_validate(
+        {"kind": "aws", "instanceType": "p5.48xlarge", "region": "us-east-1", **others}
+    )
+
+
 def addresses(of: Plan) -> dict[str, str]:
     return {node.name: f"10.0.0.{number}" for number, node in enumerate(of.nodes, 1)}
 
@@ -63,3 +74,12 @@ def services(of: Settings) -> dict[str, Service]:
 def places(of: Settings) -> dict[str, list[tuple[str, tuple[int, ...]]]]:
     """Return node and GPUs of every rank, by engine."""
     return {engine.name: [(rank.node, rank.gpus) for rank in engine.ranks] for engine in plan(of).engines}
+
+
+def refusals(of: Settings) -> dict[str, str]:
+    """Return what planning says against a stack file, by key."""
+    try:
+        plan(of)
+    except StackFileError as error:
+        return {problem.key: problem.message for problem in error.problems}
+    return {}

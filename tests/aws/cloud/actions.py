@@ -117,11 +117,13 @@ class Actions(EC2Response):
         refusals.launch(backend, state, request)
         found = _launch(self, request)
         instance = found.instances[0]
+        _tag_interfaces(backend, instance, request, data)
         state.launched[instance.id] = request
         state.launches[instance.private_ip] += 1
         held = state.reservations.get(requests.reservation(request) or "")
         if held:
             held.held.add(instance.id)
+            instance.capacity_reservation_id = held.id
         key = backend.key_pairs.get(request.get("KeyName"))
         user_data = str(request.get("UserData", ""))
         current.machines.launch(instance, _text(user_data), key.material_public.decode() if key else "")
@@ -283,7 +285,7 @@ class Actions(EC2Response):
 
     def create_capacity_reservation(self) -> ActionResult:
         made = CapacityReservation(
-            f"cr-{secrets.token_hex(8)}",
+            f"cr-{secrets.token_hex(9)[:17]}",
             self._get_param("InstanceType"),
             self._get_param("AvailabilityZone"),
             int(self._get_param("InstanceCount")),
@@ -347,6 +349,16 @@ def _launch(action: Any, request: Mapping[str, Any]) -> Any:
     if profile:
         _with_profile(backend, instance, profile)
     return found
+
+
+def _tag_interfaces(
+    backend: Any, instance: Any, request: Mapping[str, Any], template: Mapping[str, Any]
+) -> None:
+    """Tag the interfaces that the launch itself makes, as its template says; moto leaves them without."""
+    tags = requests.tags(template, "network-interface")
+    for card, eni in zip(requests.cards(request), instance.nics.values(), strict=True):
+        if tags and not card.existing:
+            backend.create_tags([eni.id], tags)
 
 
 def _for_moto(card: requests.Card, position: int) -> dict[str, Any]:

@@ -12,10 +12,12 @@ from tests.aws.cloud.actions import current
 from tests.aws.cloud.state import ADDRESSES, Option
 
 ELASTIC_IPS: Final = "L-0263D0A3"
+VPCS: Final = "L-F678F1CE"
 PLENTY: Final = 100_000
 
 QUOTAS: Final[Mapping[str, tuple[str, tuple[str, Option] | None]]] = {
     ELASTIC_IPS: ("EC2-VPC Elastic IPs", None),
+    VPCS: ("VPCs per Region", None),
     "L-417A185B": ("Running On-Demand P instances", ("p", "on-demand")),
     "L-7212CCBC": ("All P4, P3 and P2 Spot Instance Requests", ("p", "spot")),
     "L-C4BD4855": ("All P5 Spot Instance Requests", ("p", "spot")),

@@ -80,3 +80,14 @@ def reservation(request: Request) -> str | None:
     wanted = request.get("CapacityReservationSpecification", {}).get("CapacityReservationTarget", {})
     found: str | None = wanted.get("CapacityReservationId")
     return found
+
+
+def tags(template: Request, kind: str) -> dict[str, str]:
+    """Return the tags that a launch template has for resources of a kind."""
+    specifications = template.get("TagSpecifications", [])
+    return {
+        tag["Key"]: tag.get("Value", "")
+        for one in specifications
+        if one["ResourceType"] == kind
+        for tag in one["Tags"]
+    }

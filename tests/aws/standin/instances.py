@@ -13,6 +13,9 @@ from tests.aws.standin import tags
 from tests.aws.standin.kinds import Account, Kind, Properties, changed, numbers
 from tests.aws.standin.things import GONE
 
+_SWITCH: Final = "updateDefaultVersion"
+_TAGS: Final = "tagSpecifications"
+
 _DATA: Final = {
     "blockDeviceMappings",
     "capacityReservationSpecification",
@@ -27,6 +30,7 @@ _DATA: Final = {
     "monitoring",
     "networkInterfaces",
     "placement",
+    _TAGS,
     "userData",
     "vpcSecurityGroupIds",
 }
@@ -36,12 +40,16 @@ _RENAMED: Final = {"securityGroups": "Groups", "vpcSecurityGroupIds": "SecurityG
 _WORDS: Final = {"true": True, "false": False}
 """Switches that the official provider takes as text, so that none can be told from false."""
 
-_SWITCH: Final = "updateDefaultVersion"
-
 
 def data(inputs: Properties) -> dict[str, Any]:
     """Return the content of a launch template as EC2 takes it."""
-    content: dict[str, Any] = _content({key: inputs[key] for key in sorted(_DATA & inputs.keys())})
+    content: dict[str, Any] = _content(
+        {key: inputs[key] for key in sorted((_DATA - {_TAGS}) & inputs.keys())}
+    )
+    if inputs.get(_TAGS):
+        content["TagSpecifications"] = [
+            {"ResourceType": one["resourceType"], "Tags": tags.listed(one["tags"])} for one in inputs[_TAGS]
+        ]
     return content
 
 
@@ -86,9 +94,15 @@ def _read_template(account: Account, identity: str, state: Properties) -> Proper
 
 def _drifted(content: dict[str, Any], state: Properties) -> Properties:
     """Return the inputs that the newest version has otherwise; those that it has not are None."""
-    asked = data(state)
+    asked, now = data({**state, _TAGS: None}), {**content, "TagSpecifications": None}
     names = {key: _RENAMED.get(key, key[0].upper() + key[1:]) for key in _DATA}
-    return {key: content.get(name) for key, name in names.items() if asked.get(name) != content.get(name)}
+    found = {key: now.get(name) for key, name in names.items() if asked.get(name) != now.get(name)}
+    tagged = [
+        {"resourceType": one["ResourceType"], "tags": {tag["Key"]: tag["Value"] for tag in one["Tags"]}}
+        for one in content.get("TagSpecifications", [])
+        if one["ResourceType"] != "launch-template"  # moto counts in those of the template itself
+    ]
+    return found if tagged == (state.get(_TAGS) or []) else {**found, _TAGS: tagged}
 
 
 def _update_template(account: Account, identity: str, old: Properties, new: Properties) -> None:
@@ -146,7 +160,14 @@ _HASTE: Final = 1000
 
 
 def _launch(account: Account, inputs: Properties) -> str:
-    asked: dict[str, Any] = {"MinCount": 1, "MaxCount": 1, "LaunchTemplate": _from(inputs)}
+    group = inputs.get("placementGroup")
+    asked: dict[str, Any] = {
+        "MinCount": 1,
+        "MaxCount": 1,
+        "LaunchTemplate": _from(inputs),
+        # sent beside a launch template as well, empty where the resource names no group
+        "Placement": {"GroupName": group} if group else {},
+    }
     kinds = {"instance": inputs.get("tags"), "volume": inputs.get("volumeTags")}
     asked["TagSpecifications"] = [
         {"ResourceType": kind, "Tags": tags.listed(found)} for kind, found in kinds.items() if found
@@ -206,9 +227,22 @@ def _read_instance(account: Account, identity: str, state: Properties) -> Proper
         "privateIp": instance["PrivateIpAddress"],
         "publicIp": instance.get("PublicIpAddress", ""),
         "subnetId": primary["SubnetId"],
+        **_user_data(account, identity),
         **_launched(account, own, state),
         **tags.mapped(instance.get("Tags", [])),
     }
+
+
+def _user_data(account: Account, identity: str) -> Properties:
+    """Return user data in clear and as it came, also where a launch template gave it.
+
+    The official provider fills the second only where it was given; here both are there to be hidden.
+    """
+    answer = account.ec2.describe_instance_attribute(InstanceId=identity, Attribute="userData")
+    encoded = answer["UserData"].get("Value")
+    if not encoded:
+        return {}
+    return {"userData": base64.b64decode(encoded).decode(), "userDataBase64": encoded}
 
 
 def _launched(account: Account, own: Mapping[str, str], state: Properties) -> Properties:
@@ -237,6 +271,14 @@ def _terminate(account: Account, identity: str, state: Properties) -> None:
         account.ec2.terminate_instances(InstanceIds=[identity])
 
 
+def _elsewhere(old: Properties, new: Properties) -> Iterable[str]:
+    """Name what an instance is replaced for: another place, or another template."""
+    group = new.get("placementGroup")
+    if group and group != old.get("placementGroup"):
+        yield "placementGroup"
+    yield from _another_template(old, new)
+
+
 def _another_template(old: Properties, new: Properties) -> Iterable[str]:
     """Name the launch template when it is another, or when another version is asked for than runs.
 
@@ -252,11 +294,12 @@ def _another_template(old: Properties, new: Properties) -> Iterable[str]:
 
 
 INSTANCE: Final = Kind(
-    inputs=frozenset({"launchTemplate", "volumeTags", "tags"}),
+    inputs=frozenset({"launchTemplate", "placementGroup", "volumeTags", "tags"}),
     create=_launch,
     read=_read_instance,
     update=_update_instance,
     delete=_terminate,
-    replaced=_another_template,
-    source="terraform-provider-aws: internal/service/ec2/ec2_instance.go, ForceNew and CustomizeDiff",
+    replaced=_elsewhere,
+    source="terraform-provider-aws: internal/service/ec2/ec2_instance.go, ForceNew and CustomizeDiff; user "
+    "data in clear since 6: pull request 42078",
 )

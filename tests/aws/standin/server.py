@@ -9,7 +9,7 @@ import secrets
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.metadata import version
 from typing import Any, Final, NoReturn, TypeVar
@@ -48,7 +48,7 @@ Context = Any
 
 
 class Provider(provider_pb2_grpc.ResourceProviderServicer):
-    """Serves the resource types of the table and the function `aws:ssm/getParameter:getParameter`."""
+    """Serves the resource types of the table, and two functions: a parameter's value, an image."""
 
     _account: Account
 
@@ -94,7 +94,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
     def Diff(self, request: Any, context: Context) -> Any:
         kind = _kind(request.type, context)
         state, old, new = (wire.read(one) for one in (request.olds, request.old_inputs, request.news))
-        replaced = set(kind.replaced(state, new))
+        replaced = set(kind.replaced(state, _without(new, state, request.ignoreChanges)))
         changed = sorted({*_changed(kind, old, new), *replaced})
         replaces = sorted(set(changed) & kind.replaces | replaced)
         some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
@@ -144,14 +144,41 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         )
 
     def Invoke(self, request: Any, context: Context) -> Any:
-        if request.tok != "aws:ssm/getParameter:getParameter":
+        functions = {
+            "aws:ssm/getParameter:getParameter": self._parameter,
+            "aws:ec2/getAmi:getAmi": self._image,
+        }
+        if request.tok not in functions:
             _refuse(request.tok, context)
-        name = wire.read(request.args)["name"]
+        answer = functions[request.tok](wire.read(request.args), context)
+        return provider_pb2.InvokeResponse(**{"return": wire.write(answer)})  # type: ignore[arg-type]
+
+    def _image(self, asked: Properties, context: Context) -> Properties:
+        """Return the one image that the filters let through; none or several are an error, as officially."""
+        filters = [{"Name": each["name"], "Values": each["values"]} for each in asked["filters"]]
+        found = _asked(
+            context, "reading", lambda: self._account.ec2.describe_images(Filters=filters)["Images"]
+        )
+        if len(found) != 1:
+            context.abort(grpc.StatusCode.UNKNOWN, f"Your query returned {len(found) or 'no'} results")
+        return {
+            "id": found[0]["ImageId"],
+            "imageId": found[0]["ImageId"],
+            "architecture": found[0].get("Architecture", "x86_64"),  # moto's own images say none
+            "rootDeviceName": found[0]["RootDeviceName"],
+            "rootDeviceType": found[0]["RootDeviceType"],
+            "filters": asked["filters"],
+            "region": self._account.region,
+        }
+
+    def _parameter(self, asked: Properties, context: Context) -> Properties:
+        """Return a parameter, its value secret."""
+        name = asked["name"]
         parameter = _asked(
             context, "reading", lambda: self._account.ssm.get_parameter(Name=name)["Parameter"]
         )
         value = parameter["Value"]
-        answer = {
+        return {
             "id": name,
             "name": name,
             "arn": parameter["ARN"],
@@ -162,7 +189,6 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
             # secret whatever its type, as with the official provider
             "value": {wire.SIGNATURE: _SECRET, "value": value},
         }
-        return provider_pb2.InvokeResponse(**{"return": wire.write(answer)})  # type: ignore[arg-type]
 
 
 def _named(kind: Kind, name: str, news: Properties, olds: Properties) -> Properties:
@@ -171,6 +197,21 @@ def _named(kind: Kind, name: str, news: Properties, olds: Properties) -> Propert
         return news
     own = olds.get(kind.named) if kind.named in olds.get(DEFAULTS, ()) else None
     return {**news, kind.named: own or f"{name}-{secrets.token_hex(_HEX)[:_HEX]}", DEFAULTS: [kind.named]}
+
+
+def _without(new: Properties, state: Properties, paths: Iterable[str]) -> Properties:
+    """Return new inputs without those changes that are ignored (`KEY` or `KEY.KEY`): there state counts.
+
+    The engine puts the last inputs there; the official provider's bridge leaves the path out of its diff.
+    """
+    found = dict(new)
+    for path in paths:
+        key, _, below = path.partition(".")
+        if not below:
+            found[key] = state.get(key)
+        elif isinstance(found.get(key), dict):
+            found[key] = {**found[key], below: (state.get(key) or {}).get(below)}
+    return found
 
 
 def _changed(kind: Kind, old: Properties, new: Properties) -> list[str]:

@@ -5,7 +5,8 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -15,8 +16,11 @@ import httpx
 import psutil
 import yaml
 
+from nodectl.common.layout import MARKER, Layout
+from nodectl.contract import documents
+from nodectl.supervisors.supervisord import Supervisord
+
 PROJECT = Path(__file__).parents[3]
-MARKER = "DYNAMO_MULTINODE_NODE"
 
 
 @dataclass(frozen=True)
@@ -51,6 +55,17 @@ class Checkout:
             ["bash", "-c", script], cwd=self.path, env=bare, check=True, capture_output=True, text=True
         ).stdout
         return dict(line.split("=", 1) for line in printed.split("\0") if line)
+
+    @contextmanager
+    def shell(self, **names: str) -> Iterator[None]:
+        """Have these names set in the shell that commands are typed in."""
+        before = dict(self.env)
+        self.env.update(names)
+        try:
+            yield
+        finally:
+            self.env.clear()
+            self.env.update(before)
 
     def run(
         self, *command: str, check: bool = True, seconds: float = 300
@@ -111,12 +126,13 @@ class Checkout:
         return sorted((self.path / ".run" / stack).glob("*/"))
 
     def pids(self, stack: str) -> dict[str, int]:
-        """Return the main process of every service, by `node/service`."""
-        found = {}
-        for root in self.roots(stack):
-            status = self.run(".venv/bin/python", "-m", "nodectl", "status", "--root", str(root), check=False)
-            for service, state in json.loads(status.stdout)["services"].items():
-                found[f"{root.name}/{service}"] = state["pid"]
+        """Return the main process of every service, by `node/service`, without a process a node to ask."""
+        found: dict[str, Any] = {}
+        for layout in map(Layout.at, self.roots(stack)):
+            states = Supervisord(layout).states()
+            for service in documents.applied(layout).services:
+                state = states.get(service)
+                found[f"{layout.root.name}/{service}"] = state and state.pid
         return found
 
     def processes(self) -> list[psutil.Process]:

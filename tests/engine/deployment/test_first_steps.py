@@ -9,6 +9,14 @@ import pytest
 from tests.engine.deployment.checkout import Checkout, answers, complete, listening
 
 STACKS = ["local", "local-disagg"]
+GIT = ("git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def committed(checkout: Checkout) -> None:
+    """The checkout is as somebody has it who cloned it."""
+    for command in (("init", "--quiet"), ("add", "--all"), ("commit", "--quiet", "--message", "as shipped")):
+        checkout.run(*GIT, *command)
 
 
 @pytest.mark.parametrize("stack", STACKS)
@@ -43,6 +51,7 @@ def test_one_command_brings_up_a_proven_deployment_and_one_takes_it_down(
         complete(outputs)
     assert not (checkout.path / ".run").exists()
     assert not list((checkout.path / ".state").iterdir()), "scripts/down leaves no file"
+    assert not checkout.run(*GIT, "status", "--porcelain").stdout, "shipped stack files stay clean after use"
 
 
 def test_two_stacks_at_once_do_not_meet(checkout: Checkout) -> None:
@@ -59,16 +68,6 @@ def test_two_stacks_at_once_do_not_meet(checkout: Checkout) -> None:
     checkout.run("scripts/down", STACKS[1])
 
 
-def test_the_shipped_stack_files_stay_clean_in_git_after_use(checkout: Checkout) -> None:
-    git = ["git", "-c", "user.name=t", "-c", "user.email=t@example.org", "-c", "commit.gpgsign=false"]
-    checkout.run(*git, "init", "--quiet")
-    checkout.run(*git, "add", "--all")
-    checkout.run(*git, "commit", "--quiet", "--message", "as shipped")
-    checkout.run("scripts/up", "local")
-    checkout.run("scripts/down", "local")
-    assert not checkout.run(*git, "status", "--porcelain").stdout
-
-
 @pytest.mark.parametrize("stack", ["disagg", "large"])
 def test_an_aws_stack_without_its_token_is_refused_before_anything_is_created_and_rehearsed_here(
     checkout: Checkout, stack: str
@@ -77,6 +76,7 @@ def test_an_aws_stack_without_its_token_is_refused_before_anything_is_created_an
     assert refused.returncode != 0
     assert "huggingFaceToken  missing: meta-llama/Llama-3.3-70B-Instruct is gated" in refused.stderr
     assert "1 problem, nothing was created" in refused.stderr
+    assert f"`scripts/secret {stack} huggingFaceToken`" in refused.stderr
     assert "Traceback" not in refused.stdout + refused.stderr
     checkout.run("scripts/rehearse", stack)
     outputs = checkout.outputs(f"rehearse-{stack}")

@@ -1,20 +1,24 @@
 """Several frontends behind the balancer: each restarts, comes and goes, and no request is lost."""
 
+import contextlib
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
+from threading import Thread
 from typing import Any
 
 import httpx
 import pytest
 
-from planning import ports
+from settings.ports import PortSettings
 from tests.engine.deployment.checkout import Checkout, eventually
 from tests.load import Load, Report
 
 STACK = "balanced"
 MODEL = "tiny"
+INFLIGHT = re.compile(r"^dynamo_component_inflight_requests(?:\{.*\})? ([\d.e+]+)$", re.MULTILINE)
 
 
 def wanting(count: int, **flags: Any) -> Callable[[dict[str, Any]], None]:
@@ -23,7 +27,7 @@ def wanting(count: int, **flags: Any) -> Callable[[dict[str, Any]], None]:
         "frontend": {"replicas": count, "flags": flags},
         "aggregated": {"replicas": 3, "flags": {"speedup-ratio": 1}},
     }
-    return lambda config: config.update({"dynamo:roles": roles})
+    return lambda config: config.update({"dynamo:pattern": "agg", "dynamo:roles": roles})
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +42,7 @@ def endpoint(checkout: Checkout) -> str:
 
 def readiness(checkout: Checkout, node: str) -> str:
     addresses = {one["name"]: one["address"] for one in checkout.outputs(STACK)["topology"]["nodes"]}
-    return f"http://{addresses[node]}:{ports.GATE}/ready"
+    return f"http://{addresses[node]}:{PortSettings().gate}/ready"
 
 
 def restarted(checkout: Checkout, name: str, before: int) -> Callable[[], bool]:
@@ -101,6 +105,68 @@ def test_a_changed_flag_of_the_frontends_loses_no_request(checkout: Checkout, en
     after = checkout.pids(STACK)
     moved = {name for name in before if before[name] != after[name]}
     assert moved == {"node-1/frontend", "node-2/frontend"}
+
+
+def workers(checkout: Checkout) -> list[str]:
+    """Return where the metrics of each worker are."""
+    topology = checkout.outputs(STACK)["topology"]
+    addresses = {one["name"]: one["address"] for one in topology["nodes"]}
+    nodes = [engine["ranks"][0]["node"] for engine in topology["engines"]]
+    return [f"http://{addresses[node]}:{PortSettings().system}/metrics" for node in nodes]
+
+
+def held(metrics: list[str]) -> float:
+    """Return how many requests the workers are busy with, together."""
+    pages = [httpx.get(url, timeout=5).text for url in metrics]
+    return sum(float(count) for page in pages for count in INFLIGHT.findall(page))
+
+
+def leave(url: str, *, stream: bool) -> None:
+    """Ask for what takes minutes, and leave: in the middle of a stream, or before there is any answer."""
+    body = {
+        "model": MODEL,
+        "messages": [{"role": "user", "content": f"Hello {time.monotonic()}"}],
+        "max_tokens": 600,
+        "ignore_eos": True,
+        "stream": stream,
+    }
+    with (
+        contextlib.suppress(httpx.ReadTimeout),
+        httpx.stream("POST", f"{url}/v1/chat/completions", json=body, timeout=3) as reply,
+    ):
+        for number, _ in enumerate(reply.iter_lines()):
+            if number == 16:
+                break
+
+
+def slow(pattern: str) -> Callable[[dict[str, Any]], None]:
+    """Return an edit to two frontends and workers that take minutes for 600 tokens."""
+    flags = {"speedup-ratio": 0.05}
+    workers: dict[str, Any] = {"aggregated": {"replicas": 2, "flags": flags}}
+    if pattern == "disagg":
+        workers = {"prefill": {"replicas": 1}, "decode": {"replicas": 2, "flags": flags}}
+    roles = {"frontend": {"replicas": 2}, **workers}
+    return lambda config: config.update({"dynamo:pattern": pattern, "dynamo:roles": roles})
+
+
+@pytest.mark.parametrize("pattern", ["agg", "disagg"])
+def test_a_client_that_leaves_takes_its_request_from_the_workers(
+    checkout: Checkout, endpoint: str, pattern: str
+) -> None:
+    checkout.edit(STACK, slow(pattern))
+    checkout.up(STACK)
+    ports, metrics = PortSettings(), workers(checkout)
+    frontend = endpoint.replace(f":{ports.frontend}", f":{ports.balanced_frontend}")
+    for url in (endpoint, frontend):
+        for stream in (False, True):
+            left = [Thread(target=leave, args=(url,), kwargs={"stream": stream}) for _ in range(4)]
+            for client in left:
+                client.start()
+            eventually(lambda: held(metrics) >= 4, seconds=3, what="the workers are busy")
+            for client in left:
+                client.join()
+            what = f"{pattern}: nobody waits at {url}, and nobody works (stream: {stream})"
+            eventually(lambda: held(metrics) == 0, seconds=10, what=what)
 
 
 @pytest.mark.slow

@@ -3,6 +3,7 @@
 import os
 import re
 import signal
+from collections.abc import Iterator
 from typing import Any
 
 import psutil
@@ -23,11 +24,31 @@ def checks(outputs: dict[str, dict[str, list[dict[str, str]]]]) -> dict[str, str
     return {check["name"]: check["seen"] for check in outputs["proof"]["checks"]}
 
 
-def test_a_changed_flag_rolls_over_two_workers_and_no_request_fails(checkout: Checkout) -> None:
+@pytest.fixture(scope="module")
+def stack(checkout: Checkout, request: pytest.FixtureRequest) -> Iterator[str]:
+    """A stack that is up, for all tests that name it; it goes down and leaves no process."""
+    name: str = request.param
+    checkout.run("scripts/up", name, seconds=UP_SECONDS)
+    yield name
+    checkout.run("scripts/down", name)
+    assert not checkout.processes()
+
+
+@pytest.mark.parametrize("stack", ["local-vllm", "local-vllm-disagg"], indirect=True)
+def test_real_vllm_comes_up_proven_and_goes_down(checkout: Checkout, stack: str) -> None:
+    outputs = checkout.outputs(stack)
+    seen = checks(outputs)
+    assert outputs["proof"]["ok"]
+    assert "routing" in seen
+    if stack == "local-vllm-disagg":
+        assert re.search(r"[1-9][\d,]* KiB to decode-0", seen["transfer"])
+    assert answers(outputs, seconds=ANSWER_SECONDS)
+    checkout.unchanged(stack)
+
+
+@pytest.mark.parametrize("stack", ["local-vllm"], indirect=True)
+def test_a_changed_flag_rolls_over_two_workers_and_no_request_fails(checkout: Checkout, stack: str) -> None:
     """2 requests a second, since on 2 cores the worker that starts leaves little to the one that serves."""
-    stack = "rolling-vllm"
-    checkout.copy_stack("local-vllm", stack)
-    checkout.run("scripts/up", stack, seconds=UP_SECONDS)
     outputs = checkout.outputs(stack)
     before = checkout.pids(stack)
 
@@ -43,27 +64,12 @@ def test_a_changed_flag_rolls_over_two_workers_and_no_request_fails(checkout: Ch
     changed = {name for name in before if before[name] != after[name]}
     assert changed == {"node-1/aggregated-0", "node-2/aggregated-1"}
     assert load.report.failures == []
-    checkout.run("scripts/down", stack)
 
 
-@pytest.mark.parametrize("stack", ["local-vllm", "local-vllm-disagg"])
-def test_real_vllm_comes_up_proven_and_goes_down(checkout: Checkout, stack: str) -> None:
-    checkout.run("scripts/up", stack, seconds=UP_SECONDS)
-    outputs = checkout.outputs(stack)
-    seen = checks(outputs)
-    assert outputs["proof"]["ok"]
-    assert "routing" in seen
-    if stack == "local-vllm-disagg":
-        assert re.search(r"[1-9][\d,]* KiB to decode-0", seen["transfer"])
-    assert answers(outputs, seconds=ANSWER_SECONDS)
-    checkout.unchanged(stack)
-    checkout.run("scripts/down", stack)
-    assert not checkout.processes()
-
-
-def test_an_engine_over_two_nodes_serves_and_comes_back_whole_when_a_rank_dies(checkout: Checkout) -> None:
-    stack = "local-vllm-large"
-    checkout.run("scripts/up", stack, seconds=UP_SECONDS)
+@pytest.mark.parametrize("stack", ["local-vllm-large"], indirect=True)
+def test_an_engine_over_two_nodes_serves_and_comes_back_whole_when_a_rank_dies(
+    checkout: Checkout, stack: str
+) -> None:
     outputs = checkout.outputs(stack)
     assert outputs["proof"]["ok"]
     (engine,) = outputs["topology"]["engines"]
@@ -73,5 +79,3 @@ def test_an_engine_over_two_nodes_serves_and_comes_back_whole_when_a_rank_dies(c
     eventually(lambda: not headless[0].is_running(), seconds=10, what="the rank is gone")
     checkout.run("scripts/prove", stack, seconds=UP_SECONDS)
     assert answers(outputs, seconds=ANSWER_SECONDS)
-    checkout.run("scripts/down", stack)
-    assert not checkout.processes()

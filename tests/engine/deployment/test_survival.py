@@ -11,8 +11,8 @@ from collections.abc import Iterator
 import psutil
 import pytest
 
-from nodectl.layout import Layout
-from nodectl.supervisord import Supervisord
+from nodectl.common.layout import Layout
+from nodectl.supervisors.supervisord import Supervisord
 from tests.engine.deployment.checkout import Checkout, answers, eventually, listed
 
 

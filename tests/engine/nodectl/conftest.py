@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from nodectl.cache import environment
+from nodectl.runtime.cache import environment
 from tests.engine.nodectl.node import Node
 
 

@@ -4,19 +4,19 @@ import json
 import os
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import psutil
 
-from nodectl.layout import MARKER, Layout
-from nodectl.manifest import Manifest
-from nodectl.status import ServiceStatus, status
-from nodectl.supervisord import Supervisord
+from nodectl.common.layout import MARKER, Layout
+from nodectl.contract.manifest import Manifest
+from nodectl.supervisors.supervisord import Supervisord
+from nodectl.verbs.status import ServiceStatus, status
 from nodectl.versions import lock_digest
+from tests.waiting import eventually
 
 PROJECT = Path(__file__).parents[3]
 RUNTIME = {
@@ -142,19 +142,6 @@ class Node:
             except psutil.Error:
                 continue
         return found
-
-
-T = TypeVar("T")
-
-
-def eventually(look: Callable[[], T | None], *, what: str, seconds: float = 20) -> T:
-    """Return what `look` finds, as soon as it finds something true."""
-    deadline = time.monotonic() + seconds
-    while time.monotonic() < deadline:
-        if found := look():
-            return found
-        time.sleep(0.05)
-    raise AssertionError(f"after {seconds:.0f} s still not: {what}")
 
 
 def alive(pid: int) -> bool:

@@ -2,12 +2,17 @@
 
 import os
 import signal
+import socket
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from tests.engine.nodectl.node import RUNTIME, Node, alive, eventually
+from planning import manifests, plan
+from tests.engine.nodectl.node import RUNTIME, Node, alive
+from tests.unit.plan_examples import disagg
+from tests.waiting import eventually
 
 HOSTILE = "a b 'c' \"d\" $(touch /tmp/hostile) `id` ; # % %(here)s ${x} \\ \n newline ünïcödé 日本"
 
@@ -46,6 +51,46 @@ def test_a_service_that_left_ends_before_its_successor_takes_the_port(node: Node
     eventually(lambda: node.status()["new"].ready, what="the successor listens")
     assert node.status()["new"].restarts == 0
     assert node.stopped_gracefully("old")
+
+
+def test_each_port_of_a_deployment_that_others_hold_is_told_and_nothing_starts(
+    node: Node, address: str
+) -> None:
+    wanted = manifests(
+        plan(disagg(target={"kind": "local", "gpusPerNode": 3, "nodes": 1})), {"node-1": address}
+    )
+    manifest = wanted["node-1"].model_dump(mode="json", by_alias=True)
+    manifest["runtime"] = RUNTIME
+    listeners = [
+        (name, one.key, *one.endpoint)
+        for name, service in wanted["node-1"].services.items()
+        for one in service.listens
+    ]
+    with ExitStack() as held:
+        for _, _, host, port in listeners:
+            held.enter_context(socket.create_server((host, port)))
+        refused = node.run("apply", stdin=manifest)
+    assert refused.returncode == 1
+    for name, key, host, port in listeners:
+        told = f"{name}: port {port} of {host} is taken by process {os.getpid()} ("
+        [line] = [line for line in refused.stderr.splitlines() if told in line]
+        assert f"`ports.{key}`" in line
+    assert not node.processes()
+
+
+def test_a_service_goes_on_where_its_next_port_is_taken_by_others(node: Node, address: str) -> None:
+    def one(port: int) -> dict[str, Any]:
+        at = f"{address}:{port}"
+        return node.fake("one", flags={"listen": at, "child": True}, listens=[{"key": "nats", "at": at}])
+
+    node.apply(one=one(8000))
+    before = node.report("one")["pid"]
+    with socket.create_server((address, 8001)):
+        refused = node.run("apply", stdin=node.manifest(one=one(8001)))
+    assert f"one: port 8001 of {address} is taken by" in refused.stderr
+    assert node.report("one")["pid"] == before
+    assert node.apply(one=one(8000) | {"stop": {"seconds": 6}})["restarted"] == ["one"], "its own port"
+    assert node.apply(one=one(8001))["restarted"] == ["one"]
 
 
 def test_data_go_with_their_service_and_stay_otherwise(node: Node) -> None:

@@ -12,9 +12,11 @@ from typing import Any
 import psutil
 import pytest
 
-from nodectl import cache, install
-from nodectl.supervisord import Supervisord
-from tests.engine.nodectl.node import RUNTIME, Node, alive, eventually
+from nodectl.runtime import cache
+from nodectl.supervisors.supervisord import Supervisord
+from nodectl.verbs import install
+from tests.engine.nodectl.node import RUNTIME, Node, alive
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Engine:
         place = {"after": [self.etcd], "gang": gang}
         if number == 0:
             return self.nodes[0].fake("rank-0", flags={"listen": master, "child": True} | flags, **place)
-        standin = {"module": "nodectl.rank_standin", "flags": {"connect": master}, "env": {}}
+        standin = {"module": "nodectl.services.rank_standin", "flags": {"connect": master}, "env": {}}
         return self.nodes[1].fake("rank-1") | standin | place
 
     def apply(self) -> None:
@@ -87,7 +89,7 @@ class Engine:
 @pytest.fixture(scope="session")
 def installed() -> Path:
     """The user cache with the real `mocker` environment, which holds etcd."""
-    install.install(RUNTIME)
+    install.provide(RUNTIME)
     return cache.folder().parent
 
 

@@ -2,7 +2,8 @@
 
 import json
 
-from tests.engine.nodectl.node import Node, eventually
+from tests.engine.nodectl.node import Node
+from tests.waiting import eventually
 
 
 def test_status_tells_ready_services_from_others_and_fails_until_all_are_ready(

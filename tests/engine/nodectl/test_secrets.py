@@ -3,7 +3,8 @@
 import psutil
 import pytest
 
-from tests.engine.nodectl.node import Node, eventually
+from tests.engine.nodectl.node import Node
+from tests.waiting import eventually
 
 PLANTED = "planted-%(here)s $HOME 'quoted' ü\r\n second line"
 

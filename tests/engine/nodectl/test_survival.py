@@ -8,9 +8,10 @@ from pathlib import Path
 import psutil
 import pytest
 
-from nodectl.identity import local_identity
-from nodectl.supervisord import Supervisord
-from tests.engine.nodectl.node import Node, alive, eventually
+from nodectl.supervisors.identity import local_identity
+from nodectl.supervisors.supervisord import Supervisord
+from tests.engine.nodectl.node import Node, alive
+from tests.waiting import eventually
 
 ROUNDS = 6
 

@@ -8,15 +8,15 @@ from pathlib import Path
 import pytest
 
 from components.loopback import first_address
-from nodectl.install import install
 from nodectl.proof.proving import prove
+from nodectl.verbs.install import provide
 from tests.engine.proof.deployment import MODEL, PORTS, Deployment
 
 
 @pytest.fixture(scope="session")
 def runtime() -> tuple[Path, Path]:
     """Interpreter of the mocker runtime and folder of the generated model."""
-    found = install({"variant": "mocker", "model": {"kind": "generated", "name": MODEL}})
+    found = provide({"variant": "mocker", "model": {"kind": "generated", "name": MODEL}})
     return Path(found["python"]), Path(found["model"])
 
 

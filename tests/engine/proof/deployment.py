@@ -10,7 +10,7 @@ from typing import Any
 
 import etcd3gw
 
-from nodectl.manifest import ProofInstance, ProofSpec
+from nodectl.contract.manifest import ProofInstance, ProofSpec
 from tests.proof_specs import NAMESPACE, spec, worker
 
 MODEL = "tiny"

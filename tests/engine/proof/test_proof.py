@@ -8,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 
-from nodectl.manifest import ProofResult, ProofSpec
+from nodectl.contract.manifest import ProofResult, ProofSpec
 from nodectl.proof.proving import Proof, prove
 from nodectl.proof.report import explain
 from tests.engine.proof.deployment import Deployment
+from tests.waiting import eventually
 
 PROJECT = Path(__file__).parents[3]
 SHORT = 5
@@ -143,10 +145,19 @@ def test_nats_without_jetstream_fails_with_the_remedy(agg: Deployment) -> None:
     assert (name, saw) == ("nats", "NATS: answers without JetStream; start it with --jetstream")
 
 
+def serves(frontend: str) -> bool:
+    try:
+        return bool(httpx.get(f"{frontend}/v1/models", timeout=5).json()["data"])
+    except httpx.HTTPError:
+        return False
+
+
 def test_a_frontend_without_the_kv_router_shows_no_cache_hit(agg: Deployment) -> None:
+    frontend = f"http://{agg.address(3)}:8000"
     agg.start_frontend(1, node=3, router="round-robin")
     try:
-        name, saw, _ = failure(agg.spec(frontends=[f"http://{agg.address(3)}:8000"], seconds=SHORT))
+        eventually(lambda: serves(frontend), what="the other frontend knows the model", seconds=60)
+        name, saw, _ = failure(agg.spec(frontends=[frontend], seconds=SHORT))
     finally:
         agg.end("frontend-1", signal.SIGTERM)
     assert name == "routing"

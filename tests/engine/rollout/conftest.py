@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from nodectl import install
+from nodectl.verbs import install
 from tests.engine.rollout.fleet import Fleet
 
 
@@ -12,7 +12,7 @@ from tests.engine.rollout.fleet import Fleet
 def installed() -> None:
     """The runtime and the generated model."""
     for name in ("tiny", "tiny-2"):
-        install.install({"variant": "mocker", "model": {"kind": "generated", "name": name}})
+        install.provide({"variant": "mocker", "model": {"kind": "generated", "name": name}})
 
 
 @pytest.fixture(scope="module")

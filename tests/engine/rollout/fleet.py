@@ -13,10 +13,10 @@ from typing import Any
 import httpx
 
 from components.loopback import addresses, first_address
-from nodectl.layout import Layout
-from nodectl.manifest import Manifest
+from nodectl.common.layout import Layout
+from nodectl.contract.manifest import Manifest
 from planning import followers, manifests, plan, proof_spec
-from planning.ports import LOCAL_PROBES
+from planning.network.listeners import numbers
 from planning.values import Plan
 from settings import Settings
 from tests.load import Load
@@ -65,7 +65,7 @@ class Fleet:
 
     def plan(self, settings: Settings) -> tuple[Plan, dict[str, str]]:
         planned = plan(settings)
-        first = first_address(self.folder, self.stack, self.folder, LOCAL_PROBES)
+        first = first_address(self.folder, self.stack, self.folder, numbers(planned))
         known = addresses(self.addresses.get("node-1", first), [node.name for node in planned.nodes])
         self.addresses = {**self.addresses, **known}
         return planned, dict(known)
@@ -88,6 +88,12 @@ class Fleet:
         stdout, stderr = process.communicate(timeout=SECONDS + 60)
         assert process.returncode == 0, stderr
         return stdout
+
+    def run(self, verb: str, stdin: str, *arguments: str) -> Outcome:
+        """Run a verb; return its exit code and all that it printed."""
+        process = self._nodectl(verb, stdin, *arguments)
+        stdout, stderr = process.communicate(timeout=SECONDS + 60)
+        return Outcome(process.returncode, stdout + stderr)
 
     def root(self, node: str) -> Path:
         return self.folder / node

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import pytest
 
-from nodectl.manifest import FlagValue, Manifest
+from nodectl.contract.manifest import FlagValue, Manifest
 from tests.engine.rollout.fleet import SECONDS, Fleet, Outcome
 from tests.engine.rollout.stacks import agg, disagg
 from tests.load import Load, wait_for

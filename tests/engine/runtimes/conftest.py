@@ -12,12 +12,14 @@ from pathlib import Path
 import pytest
 
 from components.loopback import first_address
-from nodectl.install import install
+from nodectl.verbs.install import provide
 from tests.engine.nodectl.node import Node
 from tests.engine.runtimes.deployment import Deployment
 
 PORTS = (2379, 2380, 4222, 8000, 8222, 9089, 9090, 9400, 9401, 9402)
 IMAGE = "localhost/dynamo-for-tests:1"
+BEHIND_PROXY = "registry.invalid"
+"""A registry that only a test's proxy finds: the name is nowhere (RFC 2606)."""
 
 PODMAN = """\
 #!/usr/bin/env python3
@@ -28,6 +30,7 @@ if arguments[0] == "run":
     volumes = [f"--volume={{folder}}:{{folder}}:ro" for folder in {folders!r}]
     wanted = [argument for argument in arguments[1:] if argument != "--ulimit=memlock=-1"]
     arguments = ["run", "--init-path={init}", *limits, *volumes, *wanted]
+os.environ["CONTAINERS_REGISTRIES_CONF"] = "{registries}"  # in place of /etc/containers/registries.conf
 os.execv("{podman}", ["podman", "--cgroup-manager=cgroupfs", "--runtime=runc", "--storage-driver=vfs",
          "--root={store}/root", "--runroot={store}/run", *arguments])
 """
@@ -40,7 +43,7 @@ The image holds nothing: a container sees this machine's programs and the enviro
 @pytest.fixture(scope="session")
 def mocker() -> Path:
     """The environment of the mocker, as the user's cache has it."""
-    found = install({"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}})
+    found = provide({"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}})
     return Path(found["python"]).parents[1]
 
 
@@ -67,7 +70,14 @@ def podman(tmp_path: Path, mocker: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     store = tempfile.mkdtemp(prefix="podman")  # podman takes no path of more than 50 characters
     program = tmp_path / "bin" / "podman"
     program.parent.mkdir()
+    registries = tmp_path / "registries.conf"
+    registries.write_text(
+        "".join(
+            f'[[registry]]\nlocation = "{host}"\ninsecure = true\n' for host in ("127.0.0.1", BEHIND_PROXY)
+        )
+    )
     script = PODMAN.format(
+        registries=registries,
         folders=["/usr", sys.base_prefix, str(mocker)],
         init=shutil.which("catatonit"),
         podman=shutil.which("podman"),
@@ -82,6 +92,14 @@ def podman(tmp_path: Path, mocker: Path, monkeypatch: pytest.MonkeyPatch) -> Ite
     yield program
     subprocess.run([program, "rm", "--all", "--force"], check=True, capture_output=True)
     shutil.rmtree(store)
+
+
+@pytest.fixture
+def layout(podman: Path, tmp_path: Path) -> Path:
+    """The image as a registry serves it."""
+    folder = tmp_path / "layout"
+    subprocess.run([podman, "save", "--format", "oci-dir", "-o", folder, IMAGE], check=True)
+    return folder
 
 
 def _skeleton(folder: Path, mocker: Path) -> Path:

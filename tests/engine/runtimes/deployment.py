@@ -8,10 +8,11 @@ from typing import Any
 import httpx
 
 import planning
-from nodectl.manifest import Manifest, ProofResult
+from nodectl.contract.manifest import Manifest, ProofResult
 from nodectl.proof.proving import prove
 from settings import Settings
-from tests.engine.nodectl.node import Node, eventually
+from tests.engine.nodectl.node import Node
+from tests.waiting import eventually
 
 
 @dataclass(frozen=True)

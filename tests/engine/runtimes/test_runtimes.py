@@ -1,5 +1,6 @@
 """A deployment whose engine is not in an environment of ours serves all the same."""
 
+import json
 import os
 import shutil
 import signal
@@ -8,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.engine.nodectl.node import eventually
-from tests.engine.runtimes.conftest import IMAGE
+from tests.engine.runtimes.conftest import BEHIND_PROXY, IMAGE
 from tests.engine.runtimes.deployment import Deployment
+from tests.engine.runtimes.image_registry import Registry, serving
+from tests.proxy_server import Proxy, forwarding
+from tests.waiting import eventually
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -48,6 +51,52 @@ def test_containers_serve_and_go_with_the_node(podman: Path, deployment: Deploym
     assert applied["unchanged"] == ["aggregated-0", "etcd", "frontend", "nats"]
     deployment.node.done("remove")
     assert containers(podman) == {}
+
+
+def install(
+    deployment: Deployment, image: str, proxy: dict[str, str] | None = None
+) -> "subprocess.CompletedProcess[str]":
+    """Install no more than the image, and what nodectl itself needs."""
+    deployment.node.cache.mkdir(exist_ok=True)
+    engine = {"kind": "container", "image": image, "program": "podman"}
+    spec = {"variant": "mocker", "engine": engine, "model": None, "stores": None, "proxy": proxy}
+    return deployment.node.run_machine_verb("install", json.dumps(spec))
+
+
+def test_an_image_is_pulled_from_its_registry_once_or_said_not_to_be_there(
+    layout: Path, deployment: Deployment
+) -> None:
+    with serving(Registry(layout, "team/dynamo", "1")) as registry:
+        pulled, again = install(deployment, registry.image), install(deployment, registry.image)
+        absent = install(deployment, f"{registry.address}/team/dynamo:2")
+        manifests = [asked for asked in registry.requests if asked == "GET /v2/team/dynamo/manifests/1"]
+    assert pulled.returncode == 0, pulled.stderr
+    assert json.loads(again.stdout)["cached"]
+    assert len(manifests) == 1
+    assert absent.returncode == 1
+    assert f"{registry.address}/team/dynamo:2" in absent.stderr
+    assert "manifest unknown" in absent.stderr
+    with serving(Registry(layout, "team/dynamo", "1", login="me:planted-password")) as closed:
+        refused = install(deployment, closed.image)
+    assert refused.returncode == 1
+    assert "unauthorized" in refused.stderr.lower() or "authentication required" in refused.stderr.lower()
+    assert "Traceback" not in refused.stderr + absent.stderr
+
+
+def test_an_image_comes_through_the_stack_files_proxy(layout: Path, deployment: Deployment) -> None:
+    image = f"{BEHIND_PROXY}/team/dynamo:1"
+    prepared = install(deployment, IMAGE)  # nodectl's packages are there then: the proxy is asked for none
+    assert prepared.returncode == 0, prepared.stderr
+    with (
+        serving(Registry(layout, "team/dynamo", "1")) as registry,
+        forwarding(Proxy({BEHIND_PROXY: registry.address})) as proxy,
+    ):
+        pulled = install(deployment, image, {"http": proxy.address, "https": proxy.address})
+    assert pulled.returncode == 0, pulled.stderr
+    asked = [request.split()[1].removeprefix("http://") for request in proxy.requests]
+    assert all(url.startswith(BEHIND_PROXY) for url in asked)
+    assert f"{BEHIND_PROXY}/v2/team/dynamo/manifests/1" in asked
+    assert any(url.startswith(f"{BEHIND_PROXY}/v2/team/dynamo/blobs/") for url in asked)
 
 
 def test_a_killed_client_leaves_no_container_beside_its_successors(

@@ -99,7 +99,7 @@ def test_a_stack_in_s3_and_kms_is_found_by_every_clone(clone: Path, moto: int) -
     assert not list((colleague / ".state").rglob("disagg*"))
 
     # local stacks stay on this machine
-    create = ".venv/bin/python -m scripts.stack create local"
+    create = ".venv/bin/python -c 'from operations.creating import create; create(\"local\")'"
     made = shell(colleague, f'eval "$(scripts/env local)"; {create}')
     assert made.returncode == 0, made.stderr
     assert list((colleague / ".state").rglob("local.json"))

@@ -1,0 +1,1 @@
+"""Clients of a deployment's etcd: registrations, gang epochs, the data mark."""

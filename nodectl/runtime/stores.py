@@ -1,0 +1,123 @@
+"""Where a node's NATS and etcd come from: nodectl's environment, the distribution, or official releases."""
+
+import hashlib
+import shutil
+import tarfile
+import urllib.request
+from collections.abc import Mapping
+from http.client import HTTPException
+from pathlib import Path
+from typing import Any, Final
+
+from nodectl.common import programs, steps
+from nodectl.common.errors import BadInputError, NodectlError
+from nodectl.common.redaction import shown
+from nodectl.common.steps import say
+
+PROGRAMS: Final = ("etcd", "nats-server")
+"""The stores' programs, which are also the names of their services' modules in a manifest."""
+
+_READ_SECONDS: Final = 60
+_CHUNK: Final = 1 << 20
+
+
+def ensure(stores: Mapping[str, Any], folder: Path, deadline: float) -> bool:
+    """Provide what `stores` (`nodectl.contract.manifest.Stores`) names; return whether it was there.
+
+    Raises `BadInputError` where a program is missing or a download is not what its checksum says.
+    """
+    match stores.get("source", "bundled"):
+        case "bundled":
+            return True
+        case "distribution":
+            there = [programs.ensure(name) for name in PROGRAMS]
+        case "release":
+            there = [_download(name, stores, folder, deadline) for name in PROGRAMS]
+        case source:
+            raise BadInputError(
+                f"stores.source: {shown(source)} is unknown; use one of bundled, distribution, release"
+            )
+    return all(there)
+
+
+def program_paths(stores: Mapping[str, Any], folder: Path, environment: Path) -> dict[str, Path]:
+    """Return program -> where it is on this node; `environment` is nodectl's own."""
+    match stores.get("source", "bundled"):
+        case "distribution":
+            return {name: Path(programs.find(name)) for name in PROGRAMS}
+        case "release":
+            return {name: _place(name, stores["releases"][name], folder) / name for name in PROGRAMS}
+        case _:
+            return {name: environment / "bin" / name for name in PROGRAMS}
+
+
+def _download(program: str, stores: Mapping[str, Any], folder: Path, deadline: float) -> bool:
+    """Place the release of `program`: nothing of it is unpacked before its checksum was right."""
+    release = stores.get("releases", {}).get(program)
+    if not isinstance(release, dict) or not {"url", "sha256"} <= release.keys():
+        raise BadInputError(f"stores.releases.{program}: expected {{url, sha256}}, got {shown(release)}")
+    place = _place(program, release, folder)
+    if (place / program).is_file():
+        return True
+    with steps.locked(place, deadline):
+        if (place / program).is_file():
+            return True
+        partial = place.with_name(f".{place.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)
+        partial.mkdir()
+        try:
+            say(f"downloading {program} from {release['url']}")
+            archive = partial / "archive"
+            found = _fetch(release["url"], archive)
+            if found != release["sha256"]:
+                raise BadInputError(
+                    f"stores.{program}: {release['url']} has the checksum {found}, expected "
+                    f"{release['sha256']}: it is another file than was meant; nothing of it was run. "
+                    "Of another release write its own checksum, `sha256`, beside `url`"
+                )
+            _unpack(program, archive, partial / program)
+            archive.unlink()
+            partial.rename(place)
+        finally:
+            shutil.rmtree(partial, ignore_errors=True)  # what is still there became no release
+    return False
+
+
+def _place(program: str, release: Mapping[str, Any], folder: Path) -> Path:
+    return folder / f"{program}-{str(release['sha256'])[:12]}"
+
+
+def _fetch(url: str, archive: Path) -> str:
+    """Download `url`; return the SHA-256 of what came."""
+    digest = hashlib.sha256()
+    opener = urllib.request.build_opener()  # the shared one keeps the proxies of its first use
+    try:
+        with opener.open(url, timeout=_READ_SECONDS) as answer, archive.open("wb") as file:
+            while chunk := answer.read(_CHUNK):
+                digest.update(chunk)
+                file.write(chunk)
+            if answer.length:  # `read` tells of no connection that ended too early
+                raise HTTPException(f"the connection ended {answer.length} bytes before the file did")
+    except (HTTPException, OSError, ValueError) as error:
+        reason = getattr(error, "reason", error)
+        raise NodectlError(
+            f"{url} cannot be downloaded: {reason}; give a `url` that this node reaches, or take "
+            "`source: distribution`"
+        ) from error
+    return digest.hexdigest()
+
+
+def _unpack(program: str, archive: Path, target: Path) -> None:
+    """Take the one file named `program` out of a tar archive."""
+    try:
+        with tarfile.open(archive) as tar:
+            for member in tar:
+                content = tar.extractfile(member) if Path(member.name).name == program else None
+                if member.isfile() and content is not None:
+                    with target.open("wb") as file:
+                        shutil.copyfileobj(content, file)
+                    target.chmod(0o755)
+                    return
+    except tarfile.TarError as error:
+        raise BadInputError(f"stores.{program}: the download is no tar archive: {error}") from error
+    raise BadInputError(f"stores.{program}: the archive holds no file named {program}")

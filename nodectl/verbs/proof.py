@@ -1,0 +1,43 @@
+"""`nodectl proof`: shows that a deployment does what its stack file says, or says what does not hold."""
+
+import argparse
+import asyncio
+import sys
+from collections.abc import Sequence
+
+from pydantic import TypeAdapter
+
+from nodectl.common.commandline import CommandLine
+from nodectl.contract import documents
+from nodectl.contract.manifest import ProofSpec
+from nodectl.proof.proving import prove
+from nodectl.proof.report import explain, render
+from nodectl.rollout.deregister import retire
+
+_WHAT = "a proof spec"
+
+
+def main(argv: Sequence[str]) -> int:
+    """Prove what the spec on standard input wants proved, and print the result as JSON."""
+    parser = CommandLine(prog="nodectl proof", description=main.__doc__)
+    parser.add_argument(
+        "--retire",
+        action=argparse.BooleanOptionalAction,
+        default=False,
+        help="first take workers that left the plan out of the registry",
+    )
+    parser.add_argument("--human", action="store_true", help="print a table instead")
+    options = parser.parse_args(argv)
+    spec = documents.checked(TypeAdapter(ProofSpec), documents.document(sys.stdin.read(), _WHAT), _WHAT)
+    if options.retire:
+        retire(spec)
+    proof = asyncio.run(prove(spec, _tell))
+    print(render(proof.result) if options.human else proof.result.model_dump_json())
+    if proof.result.ok:
+        return 0
+    _tell(explain(spec, proof.result, proof.blame))
+    return 3 if proof.timed_out else 1
+
+
+def _tell(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)

@@ -1,0 +1,1 @@
+"""Operations on a stack beyond one `pulumi` command; `scripts/` starts these verbs."""

@@ -1,0 +1,151 @@
+"""Where a stack's state is kept and what its secrets are encrypted with, decided once for all who work on it.
+
+The backend is written into Pulumi.yaml, which Pulumi itself reads, and the secrets provider into the stack
+file, where Pulumi keeps it: both belong in version control, and a fresh clone needs neither this script nor a
+login.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import parse_qs, urlsplit
+
+from components.backend import recorded
+from nodectl.common.redaction import holds_secret, names_secret, redacted
+from planning.aws.state import kept_on_this_machine, local_state
+from settings import Settings
+from settings.aws.target import AwsTarget
+from settings.encrypted import PASSPHRASE
+from settings.loader import stack_file
+from tools.toolchain.shell import SALT
+
+BACKENDS: Final = ("s3", "gs", "azblob", "https", "http", "file")
+PROVIDERS: Final = ("awskms", "gcpkms", "azurekeyvault", "hashivault")
+CLOUD: Final = ("https", "http")
+PASSPHRASE_PROVIDER: Final = "passphrase"  # noqa: S105 -- names no password
+CLOUD_PROVIDER: Final = "default"
+
+EXAMPLE: Final = (
+    'for example: scripts/init disagg --backend "s3://team-state/dynamo?region=us-east-1" '
+    '--secrets-provider "awskms://alias/dynamo?region=us-east-1"'
+)
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What was asked for."""
+
+    stack: str
+    backend: str
+    provider: str
+
+
+def problems(
+    wanted: Wanted, settings: Settings, document: Mapping[str, Any], environ: Mapping[str, str]
+) -> list[str]:
+    """Return everything that speaks against it, each with its remedy.
+
+    `document` is the stack file, `environ` the user's own environment.
+    """
+    if settings.target.kind == "local":
+        return [f"{wanted.stack}: runs on this machine and keeps its state in the project; nothing to decide"]
+    found = [
+        *_of_backend(wanted, settings, environ),
+        *_of_provider(wanted, environ),
+        *_of_what_is_there(wanted, document),
+    ]
+    return [text for text in found if text]
+
+
+def record(backend: str, project: Path = Path()) -> None:
+    """Write the backend into Pulumi.yaml, whose comments and order stay."""
+    path = project / "Pulumi.yaml"
+    text = path.read_text(encoding="utf-8")
+    if recorded(project) is None:
+        path.write_text(f"{text.rstrip()}\nbackend:\n  url: {backend}\n", encoding="utf-8")
+
+
+def _of_backend(wanted: Wanted, settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    place = urlsplit(wanted.backend)
+    if place.scheme not in BACKENDS or not (place.netloc or place.path.strip("/")):
+        expected = "s3://BUCKET/FOLDER?region=REGION, gs://BUCKET, azblob://CONTAINER, https://api.pulumi.com"
+        return [f"--backend {redacted(wanted.backend)}: expected {expected} or file:///FOLDER; {EXAMPLE}"]
+    own = environ.get("PULUMI_BACKEND_URL")
+    return [
+        _personal("--backend", wanted.backend),
+        _secret("--backend", wanted.backend),
+        local_state(wanted.backend, wanted.stack) if _needs_sharing(wanted.backend, settings) else "",
+        f"PULUMI_BACKEND_URL: is {redacted(own)}, which would be used in place of --backend; unset it"
+        if own and own != wanted.backend
+        else "",
+    ]
+
+
+def _needs_sharing(backend: str, settings: Settings) -> bool:
+    """Whether the backend is of this machine alone, and what it would hold costs money."""
+    target = settings.target
+    return isinstance(target, AwsTarget) and not target.allow_local_state and kept_on_this_machine(backend)
+
+
+def _of_provider(wanted: Wanted, environ: Mapping[str, str]) -> list[str]:
+    provider, place = wanted.provider, urlsplit(wanted.provider)
+    in_cloud = urlsplit(wanted.backend).scheme in CLOUD
+    if provider == CLOUD_PROVIDER:
+        remedy = "only Pulumi Cloud has one; name a key, such as awskms://alias/dynamo?region=us-east-1"
+        return [] if in_cloud else [f"--secrets-provider {provider}: {remedy}"]
+    if provider == PASSPHRASE_PROVIDER:
+        own = environ.get("PULUMI_CONFIG_PASSPHRASE") or environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+        documented = own in (None, "", PASSPHRASE)
+        remedy = "set PULUMI_CONFIG_PASSPHRASE to one that all who work on the stack know, and nobody else"
+        return [f"--secrets-provider {provider}: {remedy}"] if documented else []
+    if place.scheme not in PROVIDERS or not (place.netloc or place.path.strip("/")):
+        known = ", ".join(f"{scheme}://…" for scheme in PROVIDERS)
+        expected = f"{known}, `{PASSPHRASE_PROVIDER}`, or with Pulumi Cloud `{CLOUD_PROVIDER}`"
+        return [f"--secrets-provider {redacted(provider)}: expected {expected}; {EXAMPLE}"]
+    regionless = place.scheme == "awskms" and "region" not in parse_qs(place.query)
+    return [
+        _personal("--secrets-provider", provider),
+        _secret("--secrets-provider", provider),
+        f"--secrets-provider {provider}: names no region, and each colleague may have another; "
+        "add ?region=us-east-1"
+        if regionless
+        else "",
+    ]
+
+
+def _of_what_is_there(wanted: Wanted, document: Mapping[str, Any]) -> list[str]:
+    there, path = recorded(), stack_file(wanted.stack)
+    provider, salt = document.get("secretsprovider"), document.get("encryptionsalt")
+    change = f'run: pulumi stack change-secrets-provider --stack {wanted.stack} "{wanted.provider}"'
+    if salt == SALT:
+        return [f"{path}: `encryptionsalt` is of the documented passphrase; remove that line"]
+    return [
+        f"Pulumi.yaml: the state of this project is kept at {there}; write that, or move every stack with "
+        "`pulumi stack export` and `import` and change `backend` there"
+        if there not in (None, wanted.backend)
+        else "",
+        f"{path}: its secrets are encrypted by {provider}; {change}"
+        if provider and provider != wanted.provider
+        else "",
+        f"{path}: its secrets are encrypted with a passphrase; {change}"
+        if salt and not provider and wanted.provider != PASSPHRASE_PROVIDER
+        else "",
+    ]
+
+
+def _personal(option: str, url: str) -> str:
+    if "profile" not in parse_qs(urlsplit(url).query):
+        return ""
+    return f"{option} {url}: names a profile of yours, and colleagues have others; remove it, set AWS_PROFILE"
+
+
+def _secret(option: str, url: str) -> str:
+    """Refuse what would be written where everybody reads it."""
+    query = parse_qs(urlsplit(url).query)
+    if not holds_secret(url) and not any(map(names_secret, query)) and "sig" not in query:
+        return ""
+    return (
+        f"{option}: holds a password or a token, and everybody reads the file that it is written to; remove "
+        "it, and give it to Pulumi by the environment variables of its cloud"
+    )

@@ -1,0 +1,68 @@
+"""How the instances of a stack on AWS are reached, from its state: also by who did not bring it up."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Final
+
+from operations import engine
+from operations.errors import StackError
+from operations.state import COMMAND, ELASTIC_IP, INSTANCE, PROVIDER, living, plain
+from planning.aws.state import ROLE_TAG
+from reach import access
+from settings.aws.target import AwsTarget
+from settings.loader import read_stack_file, stack_file
+
+_KEYS: Final = (access.LOGIN_KEY, access.HOST_KEY)
+
+
+def runs_any(exported: Mapping[str, Any] | None) -> bool:
+    """Return whether an exported stack has instances."""
+    return any(True for _ in living(exported, INSTANCE))
+
+
+def open_access(stack: str, exported: Mapping[str, Any] | None) -> bool:
+    """Write how the stack's instances are reached, where it has any; return whether it does.
+
+    Raises StackError where its file names another target, and EncryptedError where the keys cannot be had.
+    """
+    if not runs_any(exported):
+        return False
+    target = read_stack_file(stack_file(stack)).target
+    if not isinstance(target, AwsTarget):
+        raise StackError(f"stack {stack} runs instances on AWS and {stack_file(stack)} says {target.kind}")
+    keep_access(stack, target, engine.exported(stack, secrets=True))
+    return True
+
+
+def keep_access(stack: str, target: AwsTarget, exported: Mapping[str, Any] | None) -> None:
+    """Write how the nodes of `stack` are reached, as a stack that was exported with its secrets says."""
+    machines = dict(living(exported, INSTANCE))
+    head = next(name for name, found in machines.items() if found["inputs"]["tags"].get(ROLE_TAG) == "head")
+    public = dict(living(exported, ELASTIC_IP)).get("head", {}).get("outputs", {}).get("publicIp")
+    keys = {
+        name: plain(found["outputs"]["stdout"]) for name, found in living(exported, COMMAND) if name in _KEYS
+    }
+    provider: dict[str, Any] = next((found["inputs"] for _, found in living(exported, PROVIDER)), {})
+    ssm = target.access == "ssm"
+    route = access.Route(
+        region=target.region or "",
+        ssm=ssm,
+        bastion=f"{target.ami.user}@{public}" if public and not ssm else None,
+        head=head,
+        profile=provider.get("profile"),
+        instances={name: str(found["id"]) for name, found in machines.items()},
+        since={name: _created(found) for name, found in machines.items()},
+    )
+    login = keys.get(access.LOGIN_KEY)
+    access.keep(
+        access.folder_of(stack),
+        route,
+        key=None if login is None else access.private_part(login),
+        host_key=access.public_part(keys[access.HOST_KEY]),
+    )
+
+
+def _created(resource: Mapping[str, Any]) -> float:
+    """Return when a resource was created, in seconds since 1970; 0 where state does not say."""
+    text = resource.get("created")
+    return datetime.fromisoformat(text).timestamp() if text else 0.0

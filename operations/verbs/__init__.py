@@ -1,0 +1,1 @@
+"""One module a verb, named like its script: arguments, and in what order the work is done."""

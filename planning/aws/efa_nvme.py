@@ -1,0 +1,92 @@
+"""Changes to services by the hardware of their instance: EFA between nodes, NVMe below what they cache."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from nodectl.contract.manifest import MachineLibrary
+from planning.aws.capability import too_old
+from planning.aws.catalogue import INSTANCE_TYPES, InstanceType
+from planning.aws.interfaces import efa
+from planning.roles import engine_kind
+from settings.aws.target import AwsTarget
+from settings.models import Settings
+from settings.problems import Problem
+
+BACKEND: Final = "LIBFABRIC"
+"""NIXL's name of what moves KV blocks over EFA."""
+
+LIBRARIES: Final[list[MachineLibrary]] = ["libfabric.so.1", "libhwloc.so.15"]
+"""What the LIBFABRIC backend of pip's NIXL takes from the machine."""
+
+LIBRARY_PATH: Final = "/opt/amazon/efa/lib:/opt/amazon/ofi-nccl/lib:/opt/amazon/ofi-nccl/lib/x86_64-linux-gnu"
+"""Where AWS's EFA installer, and so its Deep Learning AMI, puts libfabric and NCCL's plugin for it."""
+
+
+def uses_efa(settings: Settings) -> bool:
+    """Return whether vLLM's engines talk over EFA: they do where the instance type has it."""
+    target = settings.target
+    return isinstance(target, AwsTarget) and engine_kind(settings) == "vllm" and efa(target)
+
+
+def uses_libfabric(settings: Settings) -> bool:
+    """Return whether NIXL moves KV blocks over EFA: only where EFA reads the GPUs' memory.
+
+    Where nothing says so it silently takes the slow UCX.
+    """
+    return _moves_blocks(settings) and uses_efa(settings) and _has_rdma(settings)
+
+
+def problems(settings: Settings) -> Iterator[Problem]:
+    """Find an EFA that is asked for and would not move KV blocks."""
+    found, target = _instance_type(settings), settings.target
+    asked = isinstance(target, AwsTarget) and target.efa is True and _moves_blocks(settings)
+    if asked and found and found.efa_cards and not (found.gpudirect_rdma or too_old(found)):
+        yield Problem(
+            "target.efa",
+            f"{found.name} has EFA without GPUDirect RDMA, by which no KV block moves; remove it (NCCL uses "
+            "EFA all the same, KV blocks go over TCP), or take p4d, p4de, p5… or p6…",
+            "true",
+        )
+
+
+def notes(settings: Settings) -> Iterator[str]:
+    """Say how KV blocks move where they could move faster."""
+    found = _instance_type(settings)
+    if found and _moves_blocks(settings) and not uses_libfabric(settings):
+        why = "`efa: false`" if found.gpudirect_rdma else f"{found.name} has no GPUDirect RDMA"
+        yield f"KV blocks move by UCX over TCP, slower than over EFA: {why}"
+
+
+def efa_environment(settings: Settings) -> Mapping[str, str]:
+    """Return what libfabric and NCCL need to find EFA, for every worker; an image has its own libraries."""
+    if not uses_efa(settings):
+        return {}
+    env = {"FI_PROVIDER": "efa"}
+    if _has_rdma(settings):
+        env["FI_EFA_USE_DEVICE_RDMA"] = "1"
+    if settings.runtime.kind != "container":
+        env["LD_LIBRARY_PATH"] = LIBRARY_PATH
+    return env
+
+
+def has_nvme(settings: Settings) -> bool:
+    """Return whether nodes with GPUs cache on an instance store; simulated engines have little to cache."""
+    target = settings.target
+    if engine_kind(settings) != "vllm":
+        return False
+    return isinstance(target, AwsTarget) and INSTANCE_TYPES[target.instance_type].nvme_gb > 0
+
+
+def _moves_blocks(settings: Settings) -> bool:
+    return settings.pattern == "disagg" and engine_kind(settings) == "vllm"
+
+
+def _has_rdma(settings: Settings) -> bool:
+    found = _instance_type(settings)
+    return found is not None and found.gpudirect_rdma
+
+
+def _instance_type(settings: Settings) -> InstanceType | None:
+    """Return what EC2 says of the GPU nodes; None on other targets, and of a type that is not known."""
+    target = settings.target
+    return INSTANCE_TYPES.get(target.instance_type) if isinstance(target, AwsTarget) else None

@@ -1,0 +1,1 @@
+"""Restarts and interruptions by a change of the plan."""

@@ -1,0 +1,30 @@
+"""Which workers may work together: those of one generation."""
+
+import hashlib
+import json
+
+from nodectl.contract.manifest import RuntimeSpec
+from planning.commands.arguments import PAIRING_FLAGS
+from planning.roles import worker_roles
+from settings.models import Settings
+
+
+def generation(settings: Settings, runtime: RuntimeSpec) -> str:
+    """Return a short name that changes exactly when workers of before and after could not work together.
+
+    That is decided by what NIXL compares (versions, model, layout of the KV cache) and by the pattern: a
+    decode worker and an aggregated one register alike.
+    """
+    pairing = {
+        name: role.flags[name]
+        for _, role in worker_roles(settings)
+        for name in PAIRING_FLAGS
+        if name in role.flags
+    }
+    serving = runtime.model_dump(
+        mode="json",
+        include={"variant", "lock", "model", "engine"},
+        exclude={"model": {"endpoint"}},  # a mirror has the same files
+    )
+    body = [settings.pattern, serving, pairing]
+    return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]

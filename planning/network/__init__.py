@@ -1,0 +1,1 @@
+"""Ports, listeners and flows, and what is rendered from them: firewall, balancer."""

@@ -1,0 +1,77 @@
+"""When the machines of a cloud end by themselves, and what they do when they are taken away."""
+
+from typing import Final
+
+from nodectl.contract.manifest import Lifetime, Watch
+from planning.commands import arguments
+from planning.commands.arguments import Site
+from planning.network import ports
+from planning.values import Plan
+from settings.aws.target import AwsTarget
+from settings.models import Settings
+
+REACHED_MINUTES: Final = 60
+"""After its boot a machine was reached by `up`, or never will be: that takes minutes."""
+
+
+def lifetime(settings: Settings) -> Lifetime | None:
+    """Return how long every machine lives after its boot; None: until somebody ends it."""
+    target = settings.target
+    if not isinstance(target, AwsTarget) or target.lifetime.max_minutes is None:
+        return None
+    return Lifetime(minutes=target.lifetime.max_minutes, warn_minutes=target.lifetime.warn_minutes)
+
+
+def first_boot(settings: Settings) -> Lifetime | None:
+    """Return how long a machine lives that no `up` reached: its user data ends it.
+
+    The first `up` that reaches it puts its own word in place of this one (`lifetime`, `watch`). So a stack
+    that ends idle machines alone bounds these as well; they have had no request.
+    """
+    found, target = lifetime(settings), settings.target
+    if found is not None or not isinstance(target, AwsTarget) or target.lifetime.idle_minutes is None:
+        return found
+    minutes = max(target.lifetime.idle_minutes, REACHED_MINUTES)
+    return Lifetime(minutes=minutes, warn_minutes=target.lifetime.warn_minutes)
+
+
+def watch(site: Site, node: str) -> Watch | None:
+    """Return what one node watches; None where nothing can happen to it.
+
+    The head alone asks its frontends and tells all others through etcd, which they reach anyway.
+    """
+    target = site.settings.target
+    if not isinstance(target, AwsTarget):
+        return None
+    idle, option = target.lifetime.idle_minutes, target.purchase.option
+    leaves = in_a_block(site.plan, node)
+    if idle is None and option != "spot" and not leaves:
+        return None
+    asks = idle is not None and node == site.plan.head
+    return Watch(
+        frontends=arguments.frontend_urls(site.plan, site.addresses) if asks else [],
+        idle_minutes=idle,
+        warn_minutes=target.lifetime.warn_minutes if idle else 0,
+        spot=option == "spot",
+        workers=sorted(_listed(site, node)) if option == "spot" or leaves else [],
+        drain_seconds=site.settings.rollout.drain_seconds,
+        etcd=f"{site.head}:{site.ports.etcd}",
+    )
+
+
+def in_a_block(plan: Plan, node: str) -> bool:
+    """Return whether a node is in a capacity block, and so goes before that ends; who knows when says it."""
+    target = plan.settings.target
+    bought = isinstance(target, AwsTarget) and target.purchase.option == "capacity-block"
+    return bought and any(one.name == node and one.gpus > 0 for one in plan.nodes)
+
+
+def _listed(site: Site, node: str) -> set[str]:
+    """Return where engines with a rank on the node are listed: an engine that lost a rank serves nothing."""
+    firsts = [
+        engine.ranks[0] for engine in site.plan.engines if any(rank.node == node for rank in engine.ranks)
+    ]
+    return {
+        f"{site.addresses[first.node]}:{ports.of_slot(site.ports, first.slot).request_plane}"
+        for first in firsts
+    }

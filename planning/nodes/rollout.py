@@ -1,0 +1,70 @@
+"""How a change of a plan reaches what runs: what each node's manifest says about changing in turn."""
+
+import hashlib
+import json
+
+from nodectl.contract.manifest import Rollout, RolloutService
+from planning.commands import arguments
+from planning.commands.arguments import Command, Site, namespace, served_model
+from planning.network import ports
+from planning.nodes.runtimes import engine_part
+from planning.roles import worker_roles
+from planning.values import Plan, PlannedService
+
+
+def rollout(site: Site, node: str) -> Rollout:
+    """Return how the services of one node change; who knows the stack writes its name in."""
+    frontends = [service for service in site.plan.services if service.kind == "frontend"]
+    return Rollout(
+        etcd=f"{site.head}:{site.ports.etcd}",
+        frontends=[f"http://{_address(site, service)}" for service in frontends],
+        model=served_model(site.settings.model),
+        namespace=namespace(site.plan),
+        max_unavailable=site.settings.rollout.max_unavailable,
+        services={
+            service.name: RolloutService(
+                role=service.kind,
+                address=_address(site, service),
+                revision=digest([_first(site, service), engine_part(site.plan.runtime)]),
+            )
+            for service in site.plan.services_on(node)
+            if service.kind not in ("nats", "etcd", "balancer") and service.rank == 0
+        },
+    )
+
+
+def followers(plan: Plan) -> dict[str, list[str]]:
+    """Return for each node those that carry the headless ranks of an engine whose rank 0 it has.
+
+    They converge before it: the engine restarts as a whole when its rank 0 does.
+    """
+    found: dict[str, list[str]] = {node.name: [] for node in plan.nodes}
+    for engine in plan.engines:
+        found[engine.ranks[0].node] += [rank.node for rank in engine.ranks[1:]]
+    return found
+
+
+def digest(value: object) -> str:
+    """Return a short digest of anything that is plain JSON."""
+    return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _address(site: Site, service: PlannedService) -> str:
+    """Return where a frontend answers, or where a worker is listed."""
+    host = site.addresses[service.node]
+    if service.engine is None:
+        return f"{host}:{ports.frontend(site.ports, site.settings.roles.frontend.replicas)}"
+    return f"{host}:{ports.of_slot(site.ports, service.engine.ranks[0].slot).request_plane}"
+
+
+def _first(site: Site, service: PlannedService) -> object:
+    """Return how the first service of the role is started: a change of it is the change of all."""
+    first = next(one for one in site.plan.services if one.kind == service.kind)
+    command = _command(site, first)
+    return [command.module, command.flags, command.env]
+
+
+def _command(site: Site, service: PlannedService) -> Command:
+    if service.engine is None:
+        return arguments.frontend(site, service)
+    return arguments.worker(site, service.engine, 0, dict(worker_roles(site.settings))[service.engine.role])

@@ -1,0 +1,34 @@
+"""Keys that a plan needs before it may cost anything; without them it can be shown all the same."""
+
+from collections.abc import Iterator
+
+from nodectl.common.redaction import shown
+from planning.roles import engine_kind
+from planning.sizing.cost import Cost, over_limit
+from planning.sizing.fit import shape
+from planning.values import Plan
+from settings.encrypted import SET_TOKEN, TOKEN_KEY
+from settings.problems import Problem
+
+
+def before_up(plan: Plan, cost: Cost | None) -> list[Problem]:
+    """Return why `plan` may not be brought up at that cost (`planning.sizing.cost.cost`)."""
+    return [*_token(plan), *_limit(plan, cost)]
+
+
+def _token(plan: Plan) -> Iterator[Problem]:
+    settings = plan.settings
+    found = shape(settings.model)
+    if settings.model.source != "hub" or settings.hugging_face_token is not None or found is None:
+        return
+    if found.gated and settings.target.kind != "local" and engine_kind(settings) == "vllm":
+        yield Problem(
+            TOKEN_KEY,
+            f"missing: {settings.model.name} is gated; ask for access on its page of the hub, then run "
+            f"{SET_TOKEN}",
+        )
+
+
+def _limit(plan: Plan, cost: Cost | None) -> Iterator[Problem]:
+    if cost is not None and (message := over_limit(plan, cost)):
+        yield Problem("cost.maxHourly", message, shown(plan.settings.cost.max_hourly))

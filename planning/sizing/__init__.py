@@ -1,0 +1,1 @@
+"""Whether a model fits its GPUs, and what a plan costs."""

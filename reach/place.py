@@ -1,0 +1,40 @@
+"""Where SSH connects to, as people write it: `[user@]host[:port]`, an IPv6 address in brackets. Pure."""
+
+import ipaddress
+import re
+from typing import Final, NamedTuple
+
+_PLACE: Final = re.compile(
+    r"(?:(?P<user>.*)@)?(?:\[(?P<bracketed>[^\[\]@]*)\]|(?P<host>[^\[\]@:]*))(?::(?P<port>.*))?", re.DOTALL
+)
+
+
+class Place(NamedTuple):
+    """Who logs in where; None leaves a choice to the operator's SSH configuration."""
+
+    user: str | None
+    host: str
+    port: str | None
+
+
+def place(text: str) -> Place:
+    """Return the parts of a place; an IPv6 address without brackets is one whole, and has no port.
+
+    Raises ValueError for text that has no such parts.
+    """
+    user, at, host = text.rpartition("@")
+    if is_ipv6(host):
+        return Place(user if at else None, host, None)
+    found = _PLACE.fullmatch(text)
+    if not found or (found["bracketed"] is not None and not is_ipv6(found["bracketed"])):
+        raise ValueError(text)
+    return Place(found["user"], found["bracketed"] or found["host"], found["port"])
+
+
+def is_ipv6(host: str) -> bool:
+    """Return whether a host is an IPv6 address, as it stands without brackets."""
+    try:
+        ipaddress.IPv6Address(host)
+    except ValueError:
+        return False
+    return True
