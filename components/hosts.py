@@ -9,8 +9,8 @@ import planning
 from components.node import Node
 from components.nodectl import PYTHON
 from planning.values import Plan
-from reach import known, release
-from reach.host import Host
+from remote import bundle, host_keys
+from remote.host import Host
 from settings.targets import HostEntry, HostsTarget
 
 ROOT = "/var/lib/dynamo-multinode"
@@ -32,7 +32,7 @@ def host_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
     target = _target(plan)
     hosts = {entry.name: _host(target, entry) for entry in target.inventory}
     if not pulumi.runtime.is_dry_run():
-        known.record(hosts.values())
+        host_keys.record(hosts.values())
     return [_node(hosts[name], address, plan) for name, address in addresses.items()]
 
 
@@ -61,14 +61,14 @@ def _host(target: HostsTarget, entry: HostEntry) -> Host:
 
 def _node(host: Host, address: str, plan: Plan) -> Node:
     # -S: it needs no packages, and looking for them is half of its start
-    reach = (PYTHON, "-S", "-m", "reach", *host.arguments())
+    reach = (PYTHON, "-S", "-m", "remote", *host.arguments())
     variant = planning.installed(plan, host.name).environment
     return Node(
         host.name,
         address,
-        nodectl=(*reach, "--release", release.digest(), "--", variant),
+        nodectl=(*reach, "--release", bundle.digest(), "--", variant),
         undo=(*reach, "--gone-is-fine", "--", variant),
-        identity=f"{address} {known.key(host) or 'any key'}",
+        identity=f"{address} {host_keys.key(host) or 'any key'}",
         root=f"{ROOT}/{pulumi.get_stack()}/{host.name}",
         here=False,
     )

@@ -16,7 +16,7 @@ from components.prerequisites import NotReadyError, aws_target, check
 from planning.aws.network import addresses as aws_addresses
 from planning.sizing.cost_change import change, exported
 from planning.values import Plan
-from reach.known import UnknownHostsError
+from remote.host_keys import UnknownHostKeysError
 from settings import Settings
 from settings.loader import exposed_secrets, from_config, stack_file
 from settings.problems import StackFileError
@@ -110,7 +110,7 @@ def make_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
         raise _refusal(error) from None
     except NotReadyError as error:
         raise pulumi.RunError(str(error)) from None
-    except UnknownHostsError as error:
+    except UnknownHostKeysError as error:
         raise _nothing(error) from None
 
 

@@ -8,7 +8,7 @@ from account.instance_power import PowerError
 from nodectl.common.redaction import without_known_secrets
 from operations.creating import NotAllowedError
 from operations.state import EncryptedError
-from reach.errors import NoAccessError
+from remote.errors import NoAccessError
 from settings.problems import StackFileError
 from tools.toolchain.common import ToolchainError
 

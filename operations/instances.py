@@ -8,11 +8,11 @@ from operations import engine
 from operations.errors import StackError
 from operations.state import COMMAND, ELASTIC_IP, INSTANCE, PROVIDER, living, plain
 from planning.aws.state import ROLE_TAG
-from reach import access
+from remote import aws_access
 from settings.aws.target import AwsTarget
 from settings.loader import read_stack_file, stack_file
 
-_KEYS: Final = (access.LOGIN_KEY, access.HOST_KEY)
+_KEYS: Final = (aws_access.LOGIN_KEY, aws_access.HOST_KEY)
 
 
 def runs_any(exported: Mapping[str, Any] | None) -> bool:
@@ -44,7 +44,7 @@ def keep_access(stack: str, target: AwsTarget, exported: Mapping[str, Any] | Non
     }
     provider: dict[str, Any] = next((found["inputs"] for _, found in living(exported, PROVIDER)), {})
     ssm = target.access == "ssm"
-    route = access.Route(
+    route = aws_access.FleetAccess(
         region=target.region or "",
         ssm=ssm,
         bastion=f"{target.ami.user}@{public}" if public and not ssm else None,
@@ -53,12 +53,12 @@ def keep_access(stack: str, target: AwsTarget, exported: Mapping[str, Any] | Non
         instances={name: str(found["id"]) for name, found in machines.items()},
         since={name: _created(found) for name, found in machines.items()},
     )
-    login = keys.get(access.LOGIN_KEY)
-    access.keep(
-        access.folder_of(stack),
+    login = keys.get(aws_access.LOGIN_KEY)
+    aws_access.write_access(
+        aws_access.folder_of(stack),
         route,
-        key=None if login is None else access.private_part(login),
-        host_key=access.public_part(keys[access.HOST_KEY]),
+        key=None if login is None else aws_access.private_part(login),
+        host_key=aws_access.public_part(keys[aws_access.HOST_KEY]),
     )
 
 

@@ -45,7 +45,7 @@ class DeployedNode:
     @property
     def remote(self) -> bool:
         """Whether it is another machine, which may have changed behind our back."""
-        return "reach" in shlex.split(self.runs["apply"].command)[:4]
+        return "remote" in shlex.split(self.runs["apply"].command)[:4]
 
     def running(self, verb: str, *arguments: str) -> list[str]:
         """Return the command that runs another verb on the node."""

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from operations import engine, fleet, instances, nodes
-from reach import access
+from remote import aws_access
 from settings.aws.target import AwsTarget
 from settings.loader import read_stack_file, stack_file
 
@@ -41,7 +41,7 @@ def _set_up_woken(stack: str, woken: Sequence[str]) -> int:
     """Set up again the nodes that were started: what was on their local disks is not there any more."""
     exported = engine.exported(stack, secrets=True)
     instances.open_access(stack, exported)
-    access.boots(access.folder_of(stack), woken)
+    aws_access.record_start(aws_access.folder_of(stack), woken)
     print(f"resuming   {', '.join(woken)}: set up again, local disks are empty", file=sys.stderr, flush=True)
     existing = nodes.deployed_nodes(exported)
     return nodes.set_up([existing[name] for name in woken if name in existing])

@@ -1,76 +1,8 @@
-"""`python -m reach [OPTIONS] -- VARIANT VERB …`: `nodectl VERB …` on a host, as if it were run here.
+"""`python -m remote` under the name that it had up to release 0.2, which delete commands in state have.
 
-Exit codes are nodectl's, and 1 where the host cannot be reached. With `--gone-is-fine`, for what undoes
-something: a host that cannot be reached is left as it is, and said.
+The first `up` after an upgrade writes the present name; a `destroy` before it needs this one.
 """
 
-import signal
-import sys
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+import runpy
 
-from nodectl.common.commandline import CommandLine
-from nodectl.common.redaction import without_known_secrets
-from reach.errors import ReachError
-from reach.host import Host
-from reach.run import nodectl
-
-
-def main(argv: Sequence[str]) -> int:
-    """Run one verb on one host."""
-    options, arguments = _parsed(argv)
-    host = Host(
-        name=options.name,
-        host=options.host,
-        user=options.user,
-        port=options.port,
-        bastion=options.bastion,
-        host_key=options.host_key,
-        known_hosts=options.known_hosts,
-    )
-    try:
-        if options.access is not None:
-            host = _on_aws(host, options.access)
-        done = nodectl(host, arguments, _stdin())
-    except ReachError as error:
-        if options.gone_is_fine and error.gone:
-            print(f"{error}. What this stack put there stays there.", file=sys.stderr)
-            return 0
-        print(without_known_secrets(str(error)), file=sys.stderr)
-        return 1
-    sys.stdout.buffer.write(done.stdout)
-    return done.code
-
-
-def _on_aws(host: Host, folder: Path) -> Host:
-    from reach import access  # noqa: PLC0415 - every command on any other host would wait for it
-
-    way = access.way(folder, host.name)
-    return host._replace(bastion=way.bastion, known_hosts=way.known_hosts, way=way)
-
-
-def _parsed(argv: Sequence[str]) -> tuple[Any, list[str]]:
-    parser = CommandLine(prog="reach", description=main.__doc__)
-    parser.add_argument("--name", required=True, help="the node's name, for messages")
-    parser.add_argument("--host", required=True, help="what SSH connects to")
-    parser.add_argument("--user", help="default: what the SSH configuration says")
-    parser.add_argument("--port", type=int, help="default: what the SSH configuration says")
-    parser.add_argument("--bastion", metavar="[USER@]HOST[:PORT]", help="goes through it")
-    parser.add_argument("--host-key", metavar="'TYPE KEY'", help="the only key that the host may show")
-    parser.add_argument("--known-hosts", type=Path, help="file that keys are recorded in and checked against")
-    parser.add_argument("--access", type=Path, help="folder that says how an instance on AWS is reached")
-    parser.add_argument("--release", help="changes when nodectl's code does, so that it runs again")
-    parser.add_argument("--gone-is-fine", action="store_true", help="do nothing on a host that is gone")
-    parser.add_argument("nodectl", nargs="+", metavar="VARIANT VERB …")
-    options = parser.parse_args(argv)
-    return options, options.nodectl
-
-
-def _stdin() -> bytes:
-    return b"" if sys.stdin is None or sys.stdin.isatty() else sys.stdin.buffer.read()
-
-
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-    sys.exit(main(sys.argv[1:]))
+runpy.run_module("remote", run_name="__main__", alter_sys=True)

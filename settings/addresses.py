@@ -9,7 +9,7 @@ from typing import Annotated, Final
 
 from pydantic import AfterValidator
 
-from reach.place import Place, is_ipv6, place
+from remote.destination import Destination, destination, is_ipv6
 from settings.section import USER_NAME, wrong
 
 PRIVATE: Final = tuple(
@@ -111,7 +111,7 @@ def _is_name(host: str) -> bool:
 
 def _bastion(text: str) -> str:
     try:
-        parts = place(text)
+        parts = destination(text)
     except ValueError:
         raise wrong(f"expected {_BASTION}") from None
     if parts.user is not None and not USER_NAME.fullmatch(parts.user):
@@ -138,7 +138,7 @@ def same_bastion(bastion: str | None) -> str | None:
     """Return a form of a bastion that is the same for all ways to write where it is."""
     if bastion is None:
         return None
-    found: Place = place(bastion)
+    found: Destination = destination(bastion)
     return f"{same_host(found.host)} {found.port or 22}"
 
 

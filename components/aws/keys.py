@@ -10,7 +10,7 @@ import pulumi_command as command
 from pulumi_aws import ec2
 
 from components.aws.labels import Labels
-from reach.access import GENERATE, HOST_KEY, LOGIN_KEY, private_part, public_part
+from remote.aws_access import GENERATE, HOST_KEY, LOGIN_KEY, private_part, public_part
 
 
 @dataclass(frozen=True)

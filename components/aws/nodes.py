@@ -16,7 +16,7 @@ from components.nodectl import PYTHON
 from planning.aws.state import state_digest
 from planning.nodes.idle_stop import in_a_block
 from planning.values import Plan
-from reach import access, release
+from remote import aws_access, bundle
 from settings.aws.target import AwsTarget
 
 
@@ -29,7 +29,7 @@ def aws_nodes(plan: Plan, addresses: Mapping[str, str], ends: str | None = None)
     if not isinstance(target, AwsTarget):
         raise TypeError(f"not aws: {target.kind}")
     fleet = Fleet(pulumi.get_stack(), FleetArgs(plan, target, addresses, _labels(target)))
-    door = _Door(fleet, plan, target)
+    door = _AccessWriter(fleet, plan, target)
     nodes = [_node(node.name, addresses[node.name], door, plan, target) for node in plan.nodes]
     leaving = [node.name for node in nodes if in_a_block(plan, node.name)]
     end = _end(target, ends, fleet) if leaving else None
@@ -55,15 +55,15 @@ def _labels(target: AwsTarget) -> Labels:
     return Labels(project, stack, state, target.tags)
 
 
-def _node(name: str, address: str, door: "_Door", plan: Plan, target: AwsTarget) -> Node:
-    folder = str(access.folder_of(pulumi.get_stack()))
+def _node(name: str, address: str, door: "_AccessWriter", plan: Plan, target: AwsTarget) -> Node:
+    folder = str(aws_access.folder_of(pulumi.get_stack()))
     place = ("--name", name, "--host", address, "--user", target.ami.user, "--access", folder)
     return Node(
         name,
         address,
         nodectl=(
-            *(PYTHON, "-S", "-m", "reach", *place),
-            *("--release", release.digest(), "--", planning.installed(plan, name).environment),
+            *(PYTHON, "-S", "-m", "remote", *place),
+            *("--release", bundle.digest(), "--", planning.installed(plan, name).environment),
         ),
         undo=None,
         identity=door.opened(name),
@@ -73,13 +73,13 @@ def _node(name: str, address: str, door: "_Door", plan: Plan, target: AwsTarget)
     )
 
 
-class _Door:
+class _AccessWriter:
     """The folder by which nodes are reached, written as instances come to be."""
 
     def __init__(self, fleet: Fleet, plan: Plan, target: AwsTarget) -> None:
         self._fleet, self._target, self._head = fleet, target, plan.head
-        self._folder = access.folder_of(pulumi.get_stack())
-        self._before = None if pulumi.runtime.is_dry_run() else access.kept(self._folder)
+        self._folder = aws_access.folder_of(pulumi.get_stack())
+        self._before = None if pulumi.runtime.is_dry_run() else aws_access.read_access(self._folder)
         self._instances: dict[str, str] = {}
         self._since: dict[str, float] = {}
         self.public = fleet.public
@@ -111,9 +111,9 @@ class _Door:
     def _write(self, known: Mapping[str, Any]) -> str:
         for name, instance in ((self._head, known["head"]), (known["name"], known["instance"])):
             self._instances[name] = instance
-            self._since.setdefault(name, access.since(self._before, name, instance))
+            self._since.setdefault(name, aws_access.running_since(self._before, name, instance))
         ssm, public = self._target.access == "ssm", known["public"]
-        route = access.Route(
+        route = aws_access.FleetAccess(
             region=self._target.region or "",
             ssm=ssm,
             bastion=f"{self._target.ami.user}@{public}" if public and not ssm else None,
@@ -122,6 +122,6 @@ class _Door:
             instances=self._instances,
             since=self._since,
         )
-        key = known["key"] and access.private_part(known["key"])
-        access.keep(self._folder, route, key=key, host_key=known["host_key"])
+        key = known["key"] and aws_access.private_part(known["key"])
+        aws_access.write_access(self._folder, route, key=key, host_key=known["host_key"])
         return str(known["instance"])

@@ -4,7 +4,7 @@ from operations import engine
 from operations.errors import StackError
 from operations.instances import open_access
 from operations.verbs.arguments import Stack
-from reach.access import folder_of
+from remote.aws_access import folder_of
 
 
 def access(stack: Stack) -> None:

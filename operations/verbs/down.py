@@ -12,7 +12,7 @@ from operations.destroying import destroy
 from operations.locks import state_folder, unlock
 from operations.verbs.arguments import Stack
 from operations.verbs.rehearse import REHEARSAL
-from reach import access
+from remote import aws_access
 from settings.loader import stack_file
 
 
@@ -37,7 +37,7 @@ def take_down(stack: str) -> None:
         subprocess.run(forgotten, check=True)
     elif not run.exists():
         print(f"stack {stack} is not up: nothing to take down", file=sys.stderr)
-    others = (access.folder_of(stack),)
+    others = (aws_access.folder_of(stack),)
     for root in (path for path in sorted(run.glob("*/")) if path.suffix != ".removed" and path not in others):
         subprocess.run([sys.executable, "-m", "nodectl", "remove", "--root", str(root)], check=True)
     shutil.rmtree(run, ignore_errors=True)

@@ -15,7 +15,7 @@ from nodectl.contract.manifest import ModelSource
 from planning import plan
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.values import Plan
-from reach.access import kept, private_part, public_part
+from remote.aws_access import private_part, public_part, read_access
 from tests.aws.recorded import MADE, SIGNATURE, Program, record
 from tests.unit.plan_examples import LLAMA, real
 
@@ -265,7 +265,7 @@ def test_keys_and_the_image_stay_whatever_a_newer_program_or_aws_says(disagg: Pr
 def test_the_folder_says_how_nodes_are_reached_before_a_node_has_its_identity(disagg: Program) -> None:
     assert disagg.nodes == {"node-1": "instance-node-1", "node-2": "instance-node-2"}
     folder = disagg.folder / ".run/disagg/access"
-    route = kept(folder)
+    route = read_access(folder)
     assert route is not None
     assert route.bastion == "ubuntu@198.51.100.4"
     assert route.head == "node-1"
@@ -377,7 +377,7 @@ def test_an_existing_network_gets_groups_and_interfaces_and_nothing_else(
         assert program.of(kind) == [], kind
     assert {found.plain["subnetId"] for found in program.of("NetworkInterface")} == {given["subnetId"]}
     assert {found.plain["vpcId"] for found in program.of("SecurityGroup")} == {given["vpcId"]}
-    route = kept(program.folder / ".run/disagg/access")
+    route = read_access(program.folder / ".run/disagg/access")
     assert route is not None
     assert route.bastion is None
 
@@ -390,7 +390,7 @@ def test_session_manager_takes_the_place_of_ssh_from_outside(
     assert attached.plain["policyArn"] == "arn:aws:iam::aws:policy/AmazonSSMManagedInstanceCore"
     opened = [found.plain for found in program.of("SecurityGroupIngressRule")]
     assert not [rule for rule in opened if rule.get("fromPort") == 22]
-    route = kept(program.folder / ".run/disagg/access")
+    route = read_access(program.folder / ".run/disagg/access")
     assert route is not None
     assert (route.ssm, route.bastion) == (True, None)
 

@@ -36,7 +36,7 @@ def clone(folder: Path, *, home: Path) -> Path:
     (folder / "scripts").mkdir(parents=True)
     for script in ("scripts/bootstrap", "scripts/env", "scripts/script.bash"):
         shutil.copy(PROJECT / script, folder / script)
-    for needed in ("tools/toolchain", "policy", "settings", "nodectl", "reach"):
+    for needed in ("tools/toolchain", "policy", "settings", "nodectl", "remote"):
         shutil.copytree(PROJECT / needed, folder / needed, ignore=shutil.ignore_patterns("__pycache__"))
     (folder / "components").mkdir()
     for module in ("components/__init__.py", "components/backend.py"):

@@ -9,7 +9,7 @@ from typing import Any, Final
 
 import yaml
 
-from reach.host import KEY_FILE
+from remote.host import KEY_FILE
 from tests.engine.deployment.checkout import Checkout
 from tools.hostlab.lab import BUNDLED, Lab
 from tools.toolchain.shell import SALT

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from reach.host import KEY_FILE
+from remote.host import KEY_FILE
 from tests.lab.shell import shell
 from tests.lab.stacks import NETWORK, LabStacks
 from tools.hostlab.host import Host
@@ -215,7 +215,7 @@ def test_a_host_that_dies_in_the_middle_of_a_command_ends_it_within_a_bound(stac
         "aggregated-1",
     ]
     running = subprocess.Popen(
-        [sys.executable, "-m", "reach", *arguments, *follow],
+        [sys.executable, "-m", "remote", *arguments, *follow],
         cwd=stacks.checkout.path,
         env=stacks.checkout.env,
         stdin=subprocess.DEVNULL,

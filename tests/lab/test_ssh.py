@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from reach.host import KEY_FILE
-from reach.host import Host as Reached
+from remote.host import KEY_FILE
+from remote.host import Host as Reached
 from tests.lab.shell import shell
 from tools.hostlab.host import Host
 from tools.hostlab.lab import Lab
@@ -41,7 +41,7 @@ def reached(
     known = Path("/dev/null") if bastion else None
     at = Reached(host.name, host.address, "ops", bastion=bastion, host_key=host.host_key, known_hosts=known)
     verb = ["--", "mocker", "remove", "--root", "/var/lib/dynamo-multinode/none/here"]
-    command = [sys.executable, "-m", "reach", *at.arguments(), *verb]
+    command = [sys.executable, "-m", "remote", *at.arguments(), *verb]
     here = 'mount -t tmpfs none "$0" && printf %s "$1" >"$0/config" && shift && exec "$@"'
     home = Path.home() / ".ssh"
     home.mkdir(mode=0o700, exist_ok=True)

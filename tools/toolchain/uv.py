@@ -27,7 +27,7 @@ LOADED = (
     "pulumi_aws.iam.role",
     "pulumi_aws.ssm.get_parameter",
     "pulumi_aws.vpc.security_group_ingress_rule",
-    "reach.__main__",
+    "remote.__main__",
 )
 """What runs load: the program, what it runs, modules that Pulumi's AWS SDK loads late, what Pulumi runs."""
 

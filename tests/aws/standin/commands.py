@@ -14,7 +14,7 @@ from plugins.command import local  # noqa: E402 -- after the path that it is fou
 from plugins.command.output import Log  # noqa: E402
 from plugins.command.wire import Properties  # noqa: E402
 
-ON_NODE: Final = "-m reach"
+ON_NODE: Final = "-m remote"
 PROVED: Final = {"ok": True, "provedAt": "", "digest": "", "seconds": 0, "checks": []}
 _run: Final = local.run
 

@@ -14,8 +14,8 @@ from account.identity import Identity
 from account.login import Login
 from operations import engine, fleet, instances, repairing
 from operations.fleet import ExistingInstance, existing_instances, explained, gone, login_of, pause, wake
-from reach import access
-from reach.errors import NoAccessError
+from remote import aws_access
+from remote.errors import NoAccessError
 from tests.unit.account_examples import NO_CAPACITY, REGION, URN, client, event, launch
 from tests.unit.operations.steps import run
 
@@ -209,13 +209,15 @@ def test_nodes_that_were_started_are_set_up_again_and_given_the_time_to_boot(
     monkeypatch.setattr(engine, "exported", lambda stack, **options: state(*nodes))
     monkeypatch.setattr(instances, "open_access", lambda stack, exported: True)
     monkeypatch.setattr(repairing, "_resume", lambda stack: ["node-2"])
-    folder = access.folder_of("disagg")
-    route = access.Route(REGION, ssm=False, bastion=None, head="node-1", since={"node-1": 1.0, "node-2": 1.0})
-    access.keep(folder, route, key=None, host_key="ssh-ed25519 AAAA")
+    folder = aws_access.folder_of("disagg")
+    route = aws_access.FleetAccess(
+        REGION, ssm=False, bastion=None, head="node-1", since={"node-1": 1.0, "node-2": 1.0}
+    )
+    aws_access.write_access(folder, route, key=None, host_key="ssh-ed25519 AAAA")
     began = time.time()
     assert run("repair", "disagg") == 0
     assert sorted(path.name for path in project.glob("node-*")) == ["node-2-apply", "node-2-install"]
-    kept_now = access.kept(folder)
+    kept_now = aws_access.read_access(folder)
     assert kept_now is not None
     assert kept_now.since["node-1"] == 1.0
     assert kept_now.since["node-2"] >= began
@@ -223,7 +225,7 @@ def test_nodes_that_were_started_are_set_up_again_and_given_the_time_to_boot(
 
 def test_a_folder_that_does_not_say_how_nodes_are_reached_is_said(project: Path) -> None:
     with pytest.raises(NoAccessError, match="scripts/access disagg"):
-        access.boots(access.folder_of("disagg"), ["node-1"])
+        aws_access.record_start(aws_access.folder_of("disagg"), ["node-1"])
 
 
 def test_the_event_log_is_read_from_a_file(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from operations import instances
-from reach.access import folder_of, kept
+from remote.aws_access import folder_of, read_access
 from tests.unit.operations.steps import run
 from tests.unit.plan_examples import aws_target
 
@@ -58,7 +58,7 @@ def _project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_state_says_how_nodes_are_reached() -> None:
     instances.keep_access("disagg", aws_target(), exported())
-    route = kept(folder_of("disagg"))
+    route = read_access(folder_of("disagg"))
     assert route is not None
     assert (route.bastion, route.head, route.profile) == ("ubuntu@198.51.100.7", "node-1", "team")
     assert route.instances == {"node-1": "i-node-1", "node-2": "i-node-2"}
@@ -69,14 +69,14 @@ def test_state_says_how_nodes_are_reached() -> None:
 
 def test_a_head_without_a_public_address_is_no_bastion() -> None:
     instances.keep_access("disagg", aws_target(), exported(without="head"))
-    route = kept(folder_of("disagg"))
+    route = read_access(folder_of("disagg"))
     assert route is not None
     assert route.bastion is None
 
 
 def test_session_manager_needs_no_bastion() -> None:
     instances.keep_access("disagg", aws_target(access="ssm"), exported())
-    route = kept(folder_of("disagg"))
+    route = read_access(folder_of("disagg"))
     assert route is not None
     assert (route.ssm, route.bastion) == (True, None)
 
@@ -101,7 +101,7 @@ def test_another_machine_gets_the_folder_by_a_script(
 ) -> None:
     cli(tmp_path, monkeypatch, exported())
     assert run("access", "disagg") == 0
-    assert kept(folder_of("disagg")) is not None
+    assert read_access(folder_of("disagg")) is not None
     assert "scripts/node disagg NODE" in capsys.readouterr().out
     assert "--show-secrets" in (tmp_path / "asked").read_text()
 

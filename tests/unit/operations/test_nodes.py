@@ -23,7 +23,7 @@ def node(folder: Path, name: str, code: int) -> dict[str, Any]:
         f"    sys.exit({code})\n"
         "pathlib.Path(__file__).with_suffix('.set-up').touch()\n"
     )
-    create = shlex.join([sys.executable, str(script), "reach", "apply", "--root", "/r"])
+    create = shlex.join([sys.executable, str(script), "remote", "apply", "--root", "/r"])
     urn = f"urn:pulumi:s::dynamo::command:local:Command::{name}-apply"
     return {"urn": urn, "type": "command:local:Command", "inputs": {"create": create, "stdin": "{}"}}
 

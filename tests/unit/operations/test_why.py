@@ -17,7 +17,7 @@ PROJECT = Path(__file__).parents[3]
 
 NODE = """
 import sys
-assert sys.argv[1:] == ["reach", "status", "--root", "/r", "--why"], sys.argv
+assert sys.argv[1:] == ["remote", "status", "--root", "/r", "--why"], sys.argv
 print({out!r})
 print({err!r}, file=sys.stderr)
 sys.exit(1)
@@ -48,7 +48,7 @@ def exported(folder: Path, **said: tuple[str, str]) -> dict[str, object]:
     for name, (out, err) in said.items():
         script = folder / f"{name}.py"
         script.write_text(NODE.format(out=out, err=err))
-        create = shlex.join([sys.executable, str(script), "reach", "apply", "--root", "/r"])
+        create = shlex.join([sys.executable, str(script), "remote", "apply", "--root", "/r"])
         resources.append(
             {
                 "urn": f"urn:pulumi:s::dynamo::x$command:local:Command::{name}-apply",

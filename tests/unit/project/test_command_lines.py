@@ -386,7 +386,7 @@ def in_project(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 
 def test_modules_are_found() -> None:
-    assert {"operations.__main__", "reach.__main__", "settings.reference"} <= set(MODULES)
+    assert {"operations.__main__", "remote.__main__", "settings.reference"} <= set(MODULES)
     assert all((PROJECT / f"{name.replace('.', '/')}.py").is_file() for name in STARTED_BY_OTHERS)
 
 

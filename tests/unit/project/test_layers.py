@@ -21,7 +21,7 @@ ALLOWED = {
         "nodectl.common.files",
         "nodectl.contract.manifest",
         "nodectl.common.redaction",
-        "reach.place",
+        "remote.destination",
     },
     "planning": {
         "planning",
@@ -34,7 +34,7 @@ ALLOWED = {
         "nodectl.contract.tokens",
         "nodectl.versions",
     },
-    "reach": {"reach", "nodectl.common.commandline", "nodectl.common.redaction", "nodectl.common.waiting"},
+    "remote": {"remote", "nodectl.common.commandline", "nodectl.common.redaction", "nodectl.common.waiting"},
     "account": {
         "account",
         "planning",
@@ -43,7 +43,7 @@ ALLOWED = {
         "nodectl.common.redaction",
         "nodectl.common.waiting",
     },
-    "components": {"components", "account", "planning", "settings", "nodectl", "reach"},
+    "components": {"components", "account", "planning", "settings", "nodectl", "remote"},
     "policy": {"policy"},
     "operations": {
         "operations",
@@ -52,14 +52,14 @@ ALLOWED = {
         "planning",
         "settings",
         "nodectl",
-        "reach",
+        "remote",
         "tools",
     },
     "tools": {"tools", "account", "components", "planning", "settings", "nodectl"},
 }
 """Layer -> what of this project it may import."""
 
-NO_PULUMI = {"nodectl", "settings", "planning", "reach", "account"}
+NO_PULUMI = {"nodectl", "settings", "planning", "remote", "account"}
 
 
 def imports(folder: str) -> Iterator[tuple[Path, str]]:

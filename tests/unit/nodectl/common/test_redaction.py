@@ -213,7 +213,7 @@ def test_only_passwords_are_called_passwords() -> None:
     ]
 
 
-PRODUCT = ["account", "components", "nodectl", "operations", "planning", "policy", "reach", "settings"]
+PRODUCT = ["account", "components", "nodectl", "operations", "planning", "policy", "remote", "settings"]
 PRODUCT += ["tools"]
 
 

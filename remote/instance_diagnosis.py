@@ -4,10 +4,10 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Final
 
-from reach.host import KEY_FILE, Host
+from remote.host import KEY_FILE, Host
 
 if TYPE_CHECKING:
-    from reach.access import Way
+    from remote.aws_access import SshRoute
 
 _CAUSES: Final = (
     (
@@ -24,7 +24,7 @@ _CAUSES: Final = (
     (
         r"TargetNotConnected",
         (
-            "is not connected to Session Manager: it needs a way out (`network.egress`) and a profile with "
+            "is not connected to Session Manager: it needs a route out (`network.egress`) and a profile with "
             "AmazonSSMManagedInstanceCore; or it is stopped or gone: see `pulumi refresh --stack {stack}`"
         ),
     ),
@@ -49,22 +49,22 @@ _CAUSES: Final = (
 )
 
 
-def unreachable(host: Host, way: "Way", said: Sequence[str], last: str) -> str:
+def unreachable(host: Host, route: "SshRoute", said: Sequence[str], last: str) -> str:
     """Return why no command was started on the instance; `last` is the last line that ssh `said`."""
     text = "\n".join(said)
     for pattern, cause in _CAUSES:
         if re.search(pattern, text):
-            return f"{host.place} " + cause.format(
-                stack=way.known_hosts.parents[1].name,
+            return f"{host.label} " + cause.format(
+                stack=route.known_hosts.parents[1].name,
                 user=host.user,
-                key=_key(way),
+                key=_key(route),
                 through=f" through the head, {host.bastion_host}" if host.bastion else "",
                 last=last,
             )
-    return f"{host.place} cannot be reached: {last}"
+    return f"{host.label} cannot be reached: {last}"
 
 
-def _key(way: "Way") -> str:
-    if way.key is not None:
-        return f"the stack's key: run `scripts/access {way.known_hosts.parents[1].name}`"
+def _key(route: "SshRoute") -> str:
+    if route.key is not None:
+        return f"the stack's key: run `scripts/access {route.known_hosts.parents[1].name}`"
     return f"your keys: offer the private key of `target.keyPair`, by ssh-agent or {KEY_FILE}"

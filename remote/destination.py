@@ -4,12 +4,12 @@ import ipaddress
 import re
 from typing import Final, NamedTuple
 
-_PLACE: Final = re.compile(
+_DESTINATION: Final = re.compile(
     r"(?:(?P<user>.*)@)?(?:\[(?P<bracketed>[^\[\]@]*)\]|(?P<host>[^\[\]@:]*))(?::(?P<port>.*))?", re.DOTALL
 )
 
 
-class Place(NamedTuple):
+class Destination(NamedTuple):
     """Who logs in where; None leaves a choice to the operator's SSH configuration."""
 
     user: str | None
@@ -17,18 +17,18 @@ class Place(NamedTuple):
     port: str | None
 
 
-def place(text: str) -> Place:
-    """Return the parts of a place; an IPv6 address without brackets is one whole, and has no port.
+def destination(text: str) -> Destination:
+    """Return the parts of a destination; an IPv6 address without brackets is one whole, and has no port.
 
     Raises ValueError for text that has no such parts.
     """
     user, at, host = text.rpartition("@")
     if is_ipv6(host):
-        return Place(user if at else None, host, None)
-    found = _PLACE.fullmatch(text)
+        return Destination(user if at else None, host, None)
+    found = _DESTINATION.fullmatch(text)
     if not found or (found["bracketed"] is not None and not is_ipv6(found["bracketed"])):
         raise ValueError(text)
-    return Place(found["user"], found["bracketed"] or found["host"], found["port"])
+    return Destination(found["user"], found["bracketed"] or found["host"], found["port"])
 
 
 def is_ipv6(host: str) -> bool:

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, Final
 
-from reach.errors import NoAccessError
+from remote.errors import NoAccessError
 
 LOGIN_KEY: Final = "login-key"
 HOST_KEY: Final = "host-key"
@@ -51,7 +51,7 @@ def public_part(pair: str) -> str:
 
 
 @dataclass(frozen=True)
-class Route:
+class FleetAccess:
     """What is between here and the nodes."""
 
     region: str
@@ -70,7 +70,7 @@ class Route:
 
 
 @dataclass(frozen=True)
-class Way:
+class SshRoute:
     """How one node is reached now."""
 
     key: Path | None
@@ -88,7 +88,7 @@ def folder_of(stack: str) -> Path:
     return Path(".run", stack, "access")
 
 
-def keep(folder: Path, route: Route, *, key: str | None, host_key: str) -> None:
+def write_access(folder: Path, access: FleetAccess, *, key: str | None, host_key: str) -> None:
     """Write the folder, readable for this user alone; what is right already stays as it is."""
     for path in (folder.parent, folder):
         path.mkdir(mode=_FOLDER, parents=True, exist_ok=True)
@@ -98,74 +98,74 @@ def keep(folder: Path, route: Route, *, key: str | None, host_key: str) -> None:
     else:
         _write(folder / "key", key)
     _write(folder / "known_hosts", f"* {host_key}\n")
-    _write_route(folder, route)
+    _write_access(folder, access)
 
 
-def kept(folder: Path) -> Route | None:
-    """Return the route that was last written; None where there is none."""
+def read_access(folder: Path) -> FleetAccess | None:
+    """Return the access that was last written; None where there is none."""
     try:
-        found: dict[str, Any] = json.loads((folder / "route.json").read_text(encoding="utf-8"))
-        return Route(**found)
+        recorded: dict[str, Any] = json.loads((folder / "route.json").read_text(encoding="utf-8"))
+        return FleetAccess(**recorded)
     except (OSError, ValueError, TypeError):
         return None
 
 
-def way(folder: Path, name: str) -> Way:
+def ssh_route(folder: Path, name: str) -> SshRoute:
     """Return how node `name` is reached. Raises NoAccessError where the folder or a program is missing."""
-    route, stack = kept(folder), folder.parent.name
-    if route is None or not (folder / "known_hosts").is_file():
+    access, stack = read_access(folder), folder.parent.name
+    if access is None or not (folder / "known_hosts").is_file():
         raise NoAccessError(
             f"{name}: {folder} does not say how it is reached: run `scripts/access {stack}`, which writes it "
             f"from the stack's state, or bring the stack up with `scripts/up {stack}`"
         )
-    since = max(route.since.get(name, 0.0), route.since.get(route.head, 0.0))
+    since = max(access.since.get(name, 0.0), access.since.get(access.head, 0.0))
     key = folder / "key"
-    return Way(
+    return SshRoute(
         key=key if key.is_file() else None,
         known_hosts=folder / "known_hosts",
-        bastion=route.bastion,
-        session=_session(route, name, stack) if route.ssm else None,
+        bastion=access.bastion,
+        session=_session(access, name, stack) if access.ssm else None,
         boots_until=since + BOOT_SECONDS,
     )
 
 
-def boots(folder: Path, names: Collection[str]) -> None:
-    """Take note that the instances of these nodes were started just now, so that SSH may take its time."""
-    route = kept(folder)
-    if route is None:
+def record_start(folder: Path, names: Collection[str]) -> None:
+    """Record that the instances of these nodes were started just now, so that SSH may take its time."""
+    access = read_access(folder)
+    if access is None:
         raise NoAccessError(
             f"{folder} does not say how nodes are reached: run `scripts/access {folder.parent.name}`"
         )
     now = dict.fromkeys(names, time.time())
-    _write_route(folder, replace(route, since={**route.since, **now}))
+    _write_access(folder, replace(access, since={**access.since, **now}))
 
 
-def since(before: Route | None, name: str, instance: str) -> float:
+def running_since(before: FleetAccess | None, name: str, instance: str) -> float:
     """Return when an instance came to be: now, unless it was there before."""
     if before is not None and before.instances.get(name) == instance:
         return before.since.get(name, 0.0)
     return time.time()
 
 
-def _session(route: Route, name: str, stack: str) -> str:
+def _session(access: FleetAccess, name: str, stack: str) -> str:
     for program, what in _PROGRAMS.items():
         if shutil.which(program) is None:
             raise NoAccessError(
                 f"{name}: `target.access: ssm` needs `{program}`, which is not on PATH here: install {what}"
             )
-    if name not in route.instances:
+    if name not in access.instances:
         raise NoAccessError(
             f"{name}: no instance of it is known here: run `scripts/access {stack}`, or `scripts/up {stack}`"
         )
-    command = ["aws", "ssm", "start-session", "--target", route.instances[name]]
-    command += ["--document-name", _DOCUMENT, "--region", route.region]
-    command += ["--profile", route.profile] if route.profile else []
+    command = ["aws", "ssm", "start-session", "--target", access.instances[name]]
+    command += ["--document-name", _DOCUMENT, "--region", access.region]
+    command += ["--profile", access.profile] if access.profile else []
     # ssh replaces %p; everything else is taken as it is
     return f"{shlex.join(command).replace('%', '%%')} --parameters portNumber=%p"
 
 
-def _write_route(folder: Path, route: Route) -> None:
-    _write(folder / "route.json", json.dumps(asdict(route), indent=1, sort_keys=True) + "\n")
+def _write_access(folder: Path, access: FleetAccess) -> None:
+    _write(folder / "route.json", json.dumps(asdict(access), indent=1, sort_keys=True) + "\n")
 
 
 def _write(path: Path, text: str) -> None:

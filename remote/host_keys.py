@@ -5,14 +5,14 @@ from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Final
 
-from reach.errors import ReachError
-from reach.host import Host
-from reach.run import greet
+from remote.errors import RemoteError
+from remote.host import Host
+from remote.run import greet
 
 _AT_ONCE: Final = 32
 
 
-class UnknownHostsError(RuntimeError):
+class UnknownHostKeysError(RuntimeError):
     """Hosts whose keys could not be learnt; one line for each."""
 
 
@@ -31,7 +31,7 @@ def key(host: Host) -> str | None:
 def record(hosts: Iterable[Host]) -> None:
     """Connect to each host whose key is not known yet, side by side, which records it.
 
-    Raises UnknownHostsError with everything that stands in the way.
+    Raises UnknownHostKeysError with everything that stands in the way.
     """
     unknown = [host for host in hosts if key(host) is None]
     if not unknown:
@@ -39,12 +39,12 @@ def record(hosts: Iterable[Host]) -> None:
     with ThreadPoolExecutor(_AT_ONCE) as pool:
         problems = [problem for problem in pool.map(_greeted, unknown) if problem]
     if problems:
-        raise UnknownHostsError("\n".join(problems))
+        raise UnknownHostKeysError("\n".join(problems))
 
 
 def _greeted(host: Host) -> str:
     try:
         greet(host)
-    except ReachError as error:
+    except RemoteError as error:
         return str(error)
     return ""

@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from reach import access, diagnosis, run
-from reach.__main__ import main
-from reach.access import Route, Way, keep, kept, way
-from reach.errors import NoAccessError, ReachError
-from reach.host import KEY_FILE, Host
-from reach.run import nodectl
+from remote import aws_access, diagnosis, run
+from remote.__main__ import main
+from remote.aws_access import FleetAccess, SshRoute, read_access, ssh_route, write_access
+from remote.errors import NoAccessError, RemoteError
+from remote.host import KEY_FILE, Host
+from remote.run import nodectl
 
 KEY = "-----BEGIN OPENSSH PRIVATE KEY-----\nx\n-----END OPENSSH PRIVATE KEY-----\n"
 HOST_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAgEGNedF3RWLspf6t5OrXdXCwd1HeDFeDRTCchXS9r"
-PROXIED = Route(
+PROXIED = FleetAccess(
     region="us-east-1",
     ssm=False,
     bastion="ubuntu@198.51.100.7",
@@ -33,7 +33,7 @@ MANAGED = replace(PROXIED, ssm=True, bastion=None)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a stack `disagg`, seen from its project."""
     monkeypatch.chdir(tmp_path)
-    return access.folder_of("disagg")
+    return aws_access.folder_of("disagg")
 
 
 def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, **scripts: str) -> None:
@@ -52,53 +52,57 @@ def mode(path: Path) -> str:
 
 def host(**changes: object) -> Host:
     """Return node-2 of a stack as it is reached through the head."""
-    how = Way(Path(".run/disagg/access/key"), Path(".run/disagg/access/known_hosts"), None, None, 0.0)
-    found = Host("node-2", "10.42.0.12", user="ubuntu", bastion="ubuntu@198.51.100.7", way=how)
+    how = SshRoute(Path(".run/disagg/access/key"), Path(".run/disagg/access/known_hosts"), None, None, 0.0)
+    found = Host("node-2", "10.42.0.12", user="ubuntu", bastion="ubuntu@198.51.100.7", route=how)
     return found._replace(**changes)  # type: ignore[arg-type]
 
 
 def test_a_key_pair_that_was_generated_comes_apart(tmp_path: Path) -> None:
-    made = subprocess.run(["sh", "-c", access.GENERATE], capture_output=True, text=True, check=True).stdout
+    made = subprocess.run(
+        ["sh", "-c", aws_access.GENERATE], capture_output=True, text=True, check=True
+    ).stdout
     private = tmp_path / "key"
-    private.write_text(access.private_part(made))
+    private.write_text(aws_access.private_part(made))
     private.chmod(0o600)
     public = subprocess.run(["ssh-keygen", "-y", "-f", private], capture_output=True, text=True, check=True)
-    assert public.stdout.split()[:2] == access.public_part(made).split()
-    assert len(access.public_part(made).split()) == 2
+    assert public.stdout.split()[:2] == aws_access.public_part(made).split()
+    assert len(aws_access.public_part(made).split()) == 2
 
 
 def test_the_folder_is_for_its_owner_alone_and_stays_as_it_is_when_it_is_right(folder: Path) -> None:
-    keep(folder, PROXIED, key=KEY, host_key=HOST_KEY)
+    write_access(folder, PROXIED, key=KEY, host_key=HOST_KEY)
     assert (mode(folder), {path.name: mode(path) for path in folder.iterdir()}) == (
         "700",
         {"key": "600", "known_hosts": "600", "route.json": "600"},
     )
     before = {path: path.stat().st_ino for path in folder.iterdir()}
     (folder / "key").chmod(0o644)
-    keep(folder, PROXIED, key=KEY, host_key=HOST_KEY)
+    write_access(folder, PROXIED, key=KEY, host_key=HOST_KEY)
     assert {path: path.stat().st_ino for path in folder.iterdir()} == before
     assert mode(folder / "key") == "600"
-    assert kept(folder) == PROXIED
+    assert read_access(folder) == PROXIED
 
 
 def test_a_given_key_pair_leaves_no_key_of_the_stack(folder: Path) -> None:
-    keep(folder, PROXIED, key=KEY, host_key=HOST_KEY)
-    keep(folder, PROXIED, key=None, host_key=HOST_KEY)
-    assert way(folder, "node-2").key is None
+    write_access(folder, PROXIED, key=KEY, host_key=HOST_KEY)
+    write_access(folder, PROXIED, key=None, host_key=HOST_KEY)
+    assert ssh_route(folder, "node-2").key is None
 
 
 def test_a_new_instance_is_given_time_to_boot_and_so_is_a_node_behind_a_new_head(folder: Path) -> None:
-    keep(folder, PROXIED, key=KEY, host_key=HOST_KEY)
-    assert way(folder, "node-1").boots_until == 100.0 + access.BOOT_SECONDS
-    assert way(folder, "node-2").boots_until == 200.0 + access.BOOT_SECONDS
-    keep(folder, replace(PROXIED, since={"node-1": 300.0, "node-2": 200.0}), key=KEY, host_key=HOST_KEY)
-    assert way(folder, "node-2").boots_until == 300.0 + access.BOOT_SECONDS
+    write_access(folder, PROXIED, key=KEY, host_key=HOST_KEY)
+    assert ssh_route(folder, "node-1").boots_until == 100.0 + aws_access.BOOT_SECONDS
+    assert ssh_route(folder, "node-2").boots_until == 200.0 + aws_access.BOOT_SECONDS
+    write_access(
+        folder, replace(PROXIED, since={"node-1": 300.0, "node-2": 200.0}), key=KEY, host_key=HOST_KEY
+    )
+    assert ssh_route(folder, "node-2").boots_until == 300.0 + aws_access.BOOT_SECONDS
 
 
 def test_an_instance_is_as_old_as_it_was_and_another_is_new() -> None:
-    assert access.since(PROXIED, "node-1", "i-1") == 100.0
-    assert access.since(PROXIED, "node-1", "i-other") == pytest.approx(time.time(), abs=5)
-    assert access.since(None, "node-1", "i-1") == pytest.approx(time.time(), abs=5)
+    assert aws_access.running_since(PROXIED, "node-1", "i-1") == 100.0
+    assert aws_access.running_since(PROXIED, "node-1", "i-other") == pytest.approx(time.time(), abs=5)
+    assert aws_access.running_since(None, "node-1", "i-1") == pytest.approx(time.time(), abs=5)
 
 
 @pytest.mark.parametrize("content", [None, "", "[]", '{"region": "us-east-1"}'])
@@ -106,10 +110,10 @@ def test_a_folder_that_is_not_there_or_broken_is_said_with_the_command_that_writ
     folder: Path, content: str | None
 ) -> None:
     if content is not None:
-        keep(folder, PROXIED, key=KEY, host_key=HOST_KEY)
+        write_access(folder, PROXIED, key=KEY, host_key=HOST_KEY)
         (folder / "route.json").write_text(content)
     with pytest.raises(NoAccessError, match=r"node-2: .*`scripts/access disagg`.*`scripts/up disagg`"):
-        way(folder, "node-2")
+        ssh_route(folder, "node-2")
 
 
 def test_every_hop_uses_the_stacks_key_and_host_key_alone(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -127,9 +131,9 @@ def test_every_hop_uses_the_stacks_key_and_host_key_alone(monkeypatch: pytest.Mo
 
 def test_without_a_key_of_the_stack_the_operators_own_is_offered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(KEY_FILE, "/home/me/.ssh/key")
-    how = host().way
+    how = host().route
     assert how is not None
-    command = host(way=replace(how, key=None)).ssh(Path("unused"))
+    command = host(route=replace(how, key=None)).ssh(Path("unused"))
     assert command[command.index("-i") + 1] == "/home/me/.ssh/key"
     assert "-oIdentitiesOnly=yes" not in command
 
@@ -138,8 +142,8 @@ def test_session_manager_opens_the_connection_to_the_nodes_own_instance(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     programs(tmp_path, monkeypatch, aws='printf "%s|" "$@"', session_manager_plugin="true")
-    keep(folder, replace(MANAGED, profile="the team's 100%"), key=KEY, host_key=HOST_KEY)
-    session = way(folder, "node-2").session
+    write_access(folder, replace(MANAGED, profile="the team's 100%"), key=KEY, host_key=HOST_KEY)
+    session = ssh_route(folder, "node-2").session
     assert session is not None
     # as ssh hands it to a shell
     ran = session.replace("%p", "22").replace("%%", "%")
@@ -148,7 +152,7 @@ def test_session_manager_opens_the_connection_to_the_nodes_own_instance(
         *("ssm", "start-session", "--target", "i-2", "--document-name", "AWS-StartSSHSession"),
         *("--region", "us-east-1", "--profile", "the team's 100%", "--parameters", "portNumber=22"),
     ]
-    command = host(bastion=None, way=way(folder, "node-2")).ssh(Path("unused"))
+    command = host(bastion=None, route=ssh_route(folder, "node-2")).ssh(Path("unused"))
     assert f"-oProxyCommand={session}" in command
 
 
@@ -159,9 +163,9 @@ def test_a_program_that_session_manager_needs_is_named_with_where_it_comes_from(
     both = {"aws": "true", "session_manager_plugin": "true"}
     both.pop(missing.replace("-", "_"))
     programs(tmp_path, monkeypatch, **both)
-    keep(folder, MANAGED, key=KEY, host_key=HOST_KEY)
+    write_access(folder, MANAGED, key=KEY, host_key=HOST_KEY)
     with pytest.raises(NoAccessError, match=rf"node-2: .*needs `{missing}`.*install .*https://docs\.aws"):
-        way(folder, "node-2")
+        ssh_route(folder, "node-2")
 
 
 def test_the_command_reads_the_folder_when_it_runs(
@@ -174,10 +178,10 @@ def test_the_command_reads_the_folder_when_it_runs(
     command = [*place, "--release", "r", "--", "mocker", "status"]
     assert main(command) == 1
     assert "`scripts/access disagg`" in capfd.readouterr().err
-    keep(folder, PROXIED, key=KEY, host_key=HOST_KEY)
+    write_access(folder, PROXIED, key=KEY, host_key=HOST_KEY)
     assert main(command) == 0
     assert "198.51.100.7" in capfd.readouterr().out
-    keep(folder, replace(PROXIED, bastion=None), key=KEY, host_key=HOST_KEY)
+    write_access(folder, replace(PROXIED, bastion=None), key=KEY, host_key=HOST_KEY)
     assert main(command) == 0
     assert "ProxyCommand" not in capfd.readouterr().out
 
@@ -207,9 +211,9 @@ def test_an_instance_that_boots_is_waited_for_and_that_is_said(
     monkeypatch.setattr(run, "_PAUSE", 0.01)
     monkeypatch.setattr(run, "_TELL_SECONDS", 0.0)
     monkeypatch.setattr(run, "RETRY_SECONDS", 0.0)
-    how = host().way
+    how = host().route
     assert how is not None
-    booting = host(way=replace(how, boots_until=time.time() + 60))
+    booting = host(route=replace(how, boots_until=time.time() + 60))
     assert nodectl(booting, ["mocker", "status"], b"").code == 0
     assert "node-2: waits for SSH" in capfd.readouterr().err
 
@@ -219,7 +223,7 @@ def test_an_instance_that_had_time_to_boot_is_not_waited_for(
 ) -> None:
     programs(tmp_path, monkeypatch, ssh="echo 'ssh: connect: Connection timed out' >&2; exit 255")
     monkeypatch.setattr(run, "RETRY_SECONDS", 0.0)
-    with pytest.raises(ReachError, match=r"node-2 .*does not answer through the head, 198\.51\.100\.7"):
+    with pytest.raises(RemoteError, match=r"node-2 .*does not answer through the head, 198\.51\.100\.7"):
         nodectl(host(), ["mocker", "status"], b"")
 
 

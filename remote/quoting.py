@@ -5,7 +5,7 @@ import shlex
 from collections.abc import Sequence
 
 
-def remote(script: str, name: str, arguments: Sequence[str]) -> str:
+def login_shell_command(script: str, name: str, arguments: Sequence[str]) -> str:
     """Return what runs `script` by sh with `arguments` as $1, $2 …; whatever they hold stays an argument.
 
     The login shell, which may be a csh or a fish, sees one line of what all shells agree on: in quotes, a csh

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Final, NamedTuple
 
 from nodectl.common.waiting import Moment, NotYetError, Progress, Wait
-from reach import diagnosis, release
-from reach.errors import ReachError
-from reach.host import Host
-from reach.quoting import remote
+from remote import bundle, diagnosis
+from remote.errors import RemoteError
+from remote.host import Host
+from remote.quoting import login_shell_command
 
 BEGUN: Final = "dynamo-multinode: begun"
 """Line by which the host says, on both outputs, that the part of SSH and of the login shell is over."""
@@ -101,15 +101,15 @@ class Done(NamedTuple):
 def nodectl(host: Host, arguments: Sequence[str], stdin: bytes) -> Done:
     """Run `nodectl` of this release on the host as root; its standard error goes on to ours, line by line.
 
-    Raises ReachError where the host cannot be reached, is lost on the way, or cannot run nodectl.
+    Raises RemoteError where the host cannot be reached, is lost on the way, or cannot run nodectl.
     """
     with tempfile.TemporaryDirectory() as folder:
         keys = Path(folder, "known_hosts")
         keys.write_text(f"{host.known_name} {host.host_key}\n" if host.host_key else "", encoding="utf-8")
-        command = [release.HOME, release.digest(), release.program(), *arguments]
-        done = _connected(host, [*host.ssh(keys), remote(RUN, "nodectl", command)], stdin)
+        command = [bundle.HOME, bundle.digest(), bundle.program(), *arguments]
+        done = _connected(host, [*host.ssh(keys), login_shell_command(RUN, "nodectl", command)], stdin)
     if done.code in _REFUSALS:
-        raise ReachError(_refused(host, done))
+        raise RemoteError(_refused(host, done))
     return done
 
 
@@ -119,20 +119,22 @@ def _refused(host: Host, done: Done) -> str:
     if done.code == NO_RIGHTS:
         return _no_rights(host, last)
     if done.code == WRONG_SYSTEM:
-        return f"{host.place} runs {last}, expected Linux on x86_64: take it out of `target.inventory`"
+        return f"{host.label} runs {last}, expected Linux on x86_64: take it out of `target.inventory`"
     if done.code == NO_RELEASE:
-        return f"{host.place} does not run what was brought to {release.HOME}: is it mounted noexec?"
+        return f"{host.label} does not run what was brought to {bundle.HOME}: is it mounted noexec?"
     if "No space left" in "\n".join(done.errors):
-        return f"{host.place} has no room left on the disk that holds {release.HOME}: make room there"
-    return f"{host.place} does not take nodectl's code: {last}"
+        return f"{host.label} has no room left on the disk that holds {bundle.HOME}: make room there"
+    return f"{host.label} does not take nodectl's code: {last}"
 
 
 def greet(host: Host) -> None:
-    """Log in to the host and leave again. Raises ReachError where that is not possible."""
+    """Log in to the host and leave again. Raises RemoteError where that is not possible."""
     with tempfile.TemporaryDirectory() as folder:
-        done = _connected(host, [*host.ssh(Path(folder, "unused")), remote(_BECOME_ROOT, "greet", [])], b"")
+        done = _connected(
+            host, [*host.ssh(Path(folder, "unused")), login_shell_command(_BECOME_ROOT, "greet", [])], b""
+        )
     if done.code == NO_RIGHTS:
-        raise ReachError(_refused(host, done))
+        raise RemoteError(_refused(host, done))
 
 
 def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
@@ -143,19 +145,19 @@ def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
         started = time.monotonic()
         done, begun = _once(host, command, stdin)
         if done.silent:
-            raise ReachError(
-                f"{host.place} lets you in, and runs nothing within {BEGIN_SECONDS:.0f} s: see what its "
+            raise RemoteError(
+                f"{host.label} lets you in, and runs nothing within {BEGIN_SECONDS:.0f} s: see what its "
                 "login shell, PAM or sudo waits for there"
             )
         if done.code != SSH_FAILED and begun:
             return done
         if done.code != SSH_FAILED:
             last = next(reversed(done.errors), "") or done.stdout.decode(errors="replace").strip()
-            raise ReachError(f"{host.place} lets you in, but its login shell runs nothing: {last}")
+            raise RemoteError(f"{host.label} lets you in, but its login shell runs nothing: {last}")
         if begun:
-            raise ReachError(diagnosis.lost(host, time.monotonic() - started))
+            raise RemoteError(diagnosis.lost(host, time.monotonic() - started))
         if not _passes(host, done.errors, time.monotonic() - began):
-            raise ReachError(diagnosis.unreachable(host, done.errors), gone=diagnosis.gone(done.errors))
+            raise RemoteError(diagnosis.unreachable(host, done.errors), gone=diagnosis.gone(done.errors))
         raise NotYetError(done.errors[-1])
 
     def tell(moment: Moment) -> None:
@@ -168,8 +170,8 @@ def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
 
 def _passes(host: Host, said: Sequence[str], waited: float) -> bool:
     """Return whether to try again: shortly with every host, as long as it may boot with a new instance."""
-    if host.way is not None:
-        may_boot = time.time() < host.way.boots_until
+    if host.route is not None:
+        may_boot = time.time() < host.route.boots_until
         return (may_boot or waited < RETRY_SECONDS) and diagnosis.boots(said)
     return waited < RETRY_SECONDS and diagnosis.passes(said)
 
@@ -220,7 +222,7 @@ def _once(host: Host, command: Sequence[str], stdin: bytes) -> tuple[Done, bool]
 def _brought(host: Host) -> bytes:
     """Return what comes before the input where the host lacks the release."""
     print(f"{host.name}: bringing nodectl there", file=sys.stderr, flush=True)
-    archive = release.archive()
+    archive = bundle.archive()
     return f"{len(archive)}\n".encode() + archive
 
 
@@ -233,7 +235,7 @@ def _after_login(stdout: bytes) -> bytes:
 def _no_rights(host: Host, said: str) -> str:
     who, user = (f"user {host.user}", host.user) if host.user else ("the user who logs in", "USER")
     return (
-        f"{host.place}: {who} may not use sudo without a password and a terminal ({said}): add lines such as "
+        f"{host.label}: {who} may not use sudo without a password and a terminal ({said}): add lines such as "
         f"`{user} ALL=(ALL) NOPASSWD: ALL` and `Defaults:{user} !requiretty` to /etc/sudoers.d there, or "
         "correct `user` in `target.inventory`"
     )

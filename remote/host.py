@@ -9,10 +9,10 @@ from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from reach.place import place
+from remote.destination import destination
 
 if TYPE_CHECKING:
-    from reach.access import Way
+    from remote.aws_access import SshRoute
 
 KEY_FILE: Final = "DYNAMO_MULTINODE_SSH_KEY"
 """Environment name: a private key file of the operator's; otherwise the agent and ~/.ssh are asked."""
@@ -41,11 +41,11 @@ class Host(NamedTuple):
     host_key: str | None = None
     """Type and key; None: recorded in `known_hosts` at the first connection."""
     known_hosts: Path | None = None
-    way: "Way | None" = None
+    route: "SshRoute | None" = None
     """How an instance of a stack on AWS is reached; it stands in place of bastion, key and known_hosts."""
 
     def arguments(self) -> list[str]:
-        """Return the options of `python -m reach` that stand for this host."""
+        """Return the options of `python -m remote` that stand for this host."""
         given = {
             "name": self.name,
             "host": self.host,
@@ -60,7 +60,7 @@ class Host(NamedTuple):
         ]
 
     @property
-    def place(self) -> str:
+    def label(self) -> str:
         """Return how the host is named in messages."""
         return f"{self.name} ({self.host}{f':{self.port}' if self.port else ''})"
 
@@ -91,12 +91,12 @@ class Host(NamedTuple):
     @property
     def bastion_host(self) -> str:
         """Return the bastion without user and port; nothing where there is none."""
-        return place(self.bastion).host if self.bastion else ""
+        return destination(self.bastion).host if self.bastion else ""
 
     def _options(self, given_keys: Path | None = None) -> Iterator[str]:
         """Yield what every connection on the way to the host is made with."""
-        if self.way is not None:
-            yield from _options(self.way.known_hosts, strict=True, key=self.way.key)
+        if self.route is not None:
+            yield from _options(self.route.known_hosts, strict=True, key=self.route.key)
         else:
             yield from _options(given_keys or self.known_hosts, strict=given_keys is not None)
 
@@ -105,8 +105,8 @@ class Host(NamedTuple):
 
         `ssh -J` would hand none of our options on to the connection with the bastion.
         """
-        if self.way is not None and self.way.session is not None:
-            return self.way.session
+        if self.route is not None and self.route.session is not None:
+            return self.route.session
         if self.bastion is None or self._is_bastion:
             return None
         bastion = shlex.quote(self.bastion_host).replace("%", "%%")
@@ -120,7 +120,7 @@ class Host(NamedTuple):
         return [ssh, *informed, *options, "--", self.bastion_host]
 
     def _to_bastion(self) -> list[str]:
-        user, _, port = place(self.bastion or "")
+        user, _, port = destination(self.bastion or "")
         command = ["ssh", *self._options()]
         command += ["-l", user] if user else []
         command += ["-p", port] if port else []

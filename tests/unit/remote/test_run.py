@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from reach import diagnosis, known, release, run
-from reach.__main__ import main
-from reach.errors import ReachError
-from reach.host import KEY_FILE, Host
-from reach.quoting import remote
-from reach.run import nodectl
+from remote import bundle, diagnosis, host_keys, run
+from remote.__main__ import main
+from remote.errors import RemoteError
+from remote.host import KEY_FILE, Host
+from remote.quoting import login_shell_command
+from remote.run import nodectl
 
 KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIGAgEGNedF3RWLspf6t5OrXdXCwd1HeDFeDRTCchXS9r"
 ODD = [
@@ -59,7 +59,7 @@ def fake(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     write(folder / "ssh", SSH.format(before=""))
     monkeypatch.setenv("PATH", f"{folder}:{os.environ['PATH']}")
     monkeypatch.setenv("FAKE", str(tmp_path))
-    monkeypatch.setattr(release, "HOME", str(tmp_path / "opt"))
+    monkeypatch.setattr(bundle, "HOME", str(tmp_path / "opt"))
     return tmp_path
 
 
@@ -76,11 +76,11 @@ def launcher(monkeypatch: pytest.MonkeyPatch, body: str) -> None:
         content = f"#!/bin/sh\n{body}\n".encode()
         entry.size, entry.mode = len(content), 0o755
         tar.addfile(entry, io.BytesIO(content))
-    monkeypatch.setattr(release, "archive", packed.getvalue)
+    monkeypatch.setattr(bundle, "archive", packed.getvalue)
 
 
 def test_whatever_arguments_hold_they_stay_arguments_on_the_host(tmp_path: Path) -> None:
-    text = remote('printf "%s\\0" "$@"', "name", ODD)
+    text = login_shell_command('printf "%s\\0" "$@"', "name", ODD)
     printed = subprocess.run(
         ["sh", "-c", text], cwd=tmp_path, capture_output=True, check=True
     ).stdout.decode()
@@ -95,7 +95,7 @@ def test_a_host_without_the_release_gets_it_and_runs_the_verb_in_one_connection(
     done = nodectl(host, ["mocker", "apply", *ODD], b"the manifest")
     assert done.stdout.decode() == "|".join(["mocker", "apply", *ODD, "the manifest"])
     assert done.errors == ["progress"]
-    assert [path.name for path in (fake / "opt").iterdir()] == [release.digest()]
+    assert [path.name for path in (fake / "opt").iterdir()] == [bundle.digest()]
     assert (fake / "asked").read_text().count(CONNECTION) == 1
 
 
@@ -113,9 +113,9 @@ def test_an_upload_that_was_cut_off_leaves_no_release(
     fake: Path, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launcher(monkeypatch, "true")
-    whole = release.archive()
-    monkeypatch.setattr(release, "archive", lambda: whole[: len(whole) // 2])
-    with pytest.raises(ReachError, match=r"gpu-1 \(10\.0\.0\.11\) does not take nodectl's code"):
+    whole = bundle.archive()
+    monkeypatch.setattr(bundle, "archive", lambda: whole[: len(whole) // 2])
+    with pytest.raises(RemoteError, match=r"gpu-1 \(10\.0\.0\.11\) does not take nodectl's code"):
         nodectl(host, ["mocker", "status"], b"")
     assert list((fake / "opt").iterdir()) == []
 
@@ -124,13 +124,13 @@ def test_a_user_without_sudo_is_said_with_the_line_to_add(fake: Path, host: Host
     write(fake / "bin/sudo", "#!/bin/sh\nexit 1\n")
     write(fake / "bin/id", "#!/bin/sh\necho 1000\n")
     lines = r"`ops ALL=\(ALL\) NOPASSWD: ALL`.*`Defaults:ops !requiretty`"
-    with pytest.raises(ReachError, match=rf"gpu-1 .*user ops may not use sudo .*{lines}"):
+    with pytest.raises(RemoteError, match=rf"gpu-1 .*user ops may not use sudo .*{lines}"):
         nodectl(host, ["mocker", "status"], b"")
 
 
 def test_another_system_is_refused_by_name(fake: Path, host: Host) -> None:
     write(fake / "bin/uname", "#!/bin/sh\necho Linux aarch64\n")
-    with pytest.raises(ReachError, match=r"gpu-1 .*runs Linux aarch64, expected Linux on x86_64"):
+    with pytest.raises(RemoteError, match=r"gpu-1 .*runs Linux aarch64, expected Linux on x86_64"):
         nodectl(host, ["mocker", "status"], b"")
 
 
@@ -139,7 +139,7 @@ def test_a_host_that_lets_us_in_and_runs_nothing_ends_the_command_in_time(
 ) -> None:
     write(fake / "bin/ssh", "#!/bin/sh\nexec sleep 60\n")
     monkeypatch.setattr(run, "BEGIN_SECONDS", 0.5)
-    with pytest.raises(ReachError, match=r"gpu-1 .*lets you in, and runs nothing within 0 s"):
+    with pytest.raises(RemoteError, match=r"gpu-1 .*lets you in, and runs nothing within 0 s"):
         nodectl(host, ["mocker", "apply"], b"the manifest")
 
 
@@ -156,7 +156,7 @@ def test_a_host_that_is_lost_in_the_middle_ends_the_command_with_its_name(
     fake: Path, host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     launcher(monkeypatch, "exit 255")
-    with pytest.raises(ReachError, match=r"gpu-1 .*was lost after \d+ s, in the middle of a command"):
+    with pytest.raises(RemoteError, match=r"gpu-1 .*was lost after \d+ s, in the middle of a command"):
         nodectl(host, ["mocker", "apply"], b"x" * 1_000_000)
 
 
@@ -288,8 +288,8 @@ def test_undoing_something_on_a_host_that_keeps_us_out_fails(
 
 
 def test_the_release_is_the_same_for_the_same_code_and_holds_all_of_nodectl() -> None:
-    packed = release.archive()
-    assert packed == release.archive()
+    packed = bundle.archive()
+    assert packed == bundle.archive()
     with tarfile.open(fileobj=io.BytesIO(packed)) as tar:
         names = set(tar.getnames())
     assert {"nodectl/__main__.py", "nodectl/versions/gpu.txt"} <= names
@@ -299,14 +299,32 @@ def test_the_release_is_the_same_for_the_same_code_and_holds_all_of_nodectl() ->
 def test_recorded_keys_are_found_by_host_and_port(tmp_path: Path) -> None:
     file = tmp_path / "known"
     file.write_text(f"[h]:2200 {KEY}\n")
-    assert known.key(Host("gpu-1", "h", port=2200, known_hosts=file)) == KEY
-    assert known.key(Host("gpu-1", "h", known_hosts=file)) is None
-    assert known.key(Host("gpu-1", "h", known_hosts=tmp_path / "none")) is None
+    assert host_keys.key(Host("gpu-1", "h", port=2200, known_hosts=file)) == KEY
+    assert host_keys.key(Host("gpu-1", "h", known_hosts=file)) is None
+    assert host_keys.key(Host("gpu-1", "h", known_hosts=tmp_path / "none")) is None
 
 
 def test_every_host_that_cannot_be_recorded_is_named(fake: Path) -> None:
     write(fake / "bin/ssh", "#!/bin/sh\necho 'connect: No route to host' >&2; exit 255\n")
     hosts = [Host(name, name, known_hosts=fake / "known") for name in ("gpu-1", "gpu-2")]
-    with pytest.raises(known.UnknownHostsError) as caught:
-        known.record(hosts)
+    with pytest.raises(host_keys.UnknownHostKeysError) as caught:
+        host_keys.record(hosts)
     assert [line.split()[0] for line in str(caught.value).splitlines()] == ["gpu-1", "gpu-2"]
+
+
+def test_a_delete_command_in_the_state_of_an_earlier_release_still_runs(tmp_path: Path) -> None:
+    gone = ["--name", "gpu-1", "--host", "gpu-1.invalid", "--gone-is-fine", "--", "mocker", "remove"]
+    project = Path(__file__).parents[3]
+    ran = [
+        subprocess.run(
+            [sys.executable, "-S", "-m", module, *gone],
+            cwd=project,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        for module in ("reach", "remote")
+    ]
+    assert [done.returncode for done in ran] == [0, 0]
+    assert ran[0].stderr == ran[1].stderr
+    assert "What this stack put there stays there" in ran[0].stderr

@@ -7,8 +7,8 @@ import subprocess
 from collections.abc import Sequence
 from typing import Final
 
-from reach import instances
-from reach.host import KEY_FILE, Host
+from remote import instance_diagnosis
+from remote.host import KEY_FILE, Host
 
 _CAUSES: Final = (
     (
@@ -104,33 +104,33 @@ def unreachable(host: Host, said: Sequence[str]) -> str:
     """Return why no command was started on the host, from what ssh said."""
     text = "\n".join(said)
     last = next((line for line in reversed(said) if line.strip()), "it said nothing").strip()
-    if host.way is not None:
-        return instances.unreachable(host, host.way, said, last)
+    if host.route is not None:
+        return instance_diagnosis.unreachable(host, host.route, said, last)
     if "stdio forwarding failed" in text and _forbidden(host):
         return (
-            f"{host.place} is not reached, since bastion {host.bastion} forbids it: set "
+            f"{host.label} is not reached, since bastion {host.bastion} forbids it: set "
             "`AllowTcpForwarding yes`, and no `PermitOpen` without the host, in its sshd_config"
         )
     if "stdio forwarding failed" in text:
         return (
-            f"{host.place} does not answer bastion {host.bastion}: start it, let SSH through its firewall, "
+            f"{host.label} does not answer bastion {host.bastion}: start it, let SSH through its firewall, "
             "or correct `address` or `host` in `target.inventory`"
         )
     if host.bastion and host.bastion_host in said[0]:
         return (
-            f"{host.place} is not reached, since its bastion is not: {said[0].strip()}; "
+            f"{host.label} is not reached, since its bastion is not: {said[0].strip()}; "
             f"correct `bastion: {host.bastion}`, or see why `ssh {host.bastion}` fails"
         )
     for pattern, cause in _CAUSES:
         if re.search(pattern, text):
-            return f"{host.place} " + cause.format(
+            return f"{host.label} " + cause.format(
                 known="given as `hostKey`" if host.host_key else f"recorded in {host.known_hosts}",
                 forget=_forget(host),
                 user=f"user {host.user}" if host.user else "you",
                 agent=_dead_agent(),
                 last=last,
             )
-    return f"{host.place} cannot be reached: {last}"
+    return f"{host.label} cannot be reached: {last}"
 
 
 def _forbidden(host: Host) -> bool:
@@ -164,7 +164,7 @@ def _dead_agent() -> str:
 def lost(host: Host, seconds: float) -> str:
     """Return what to say of a host that went away while a command ran there."""
     return (
-        f"{host.place} was lost after {seconds:.0f} s, in the middle of a command: look whether it runs, "
+        f"{host.label} was lost after {seconds:.0f} s, in the middle of a command: look whether it runs, "
         f"then run `up` again, which goes on where it stopped"
     )
 

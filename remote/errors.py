@@ -1,7 +1,7 @@
 """How reaching a host fails: one clear text."""
 
 
-class ReachError(Exception):
+class RemoteError(Exception):
     """A command could not be run on a host; the text says why and what to do. `gone`: it may be no more."""
 
     def __init__(self, text: str, *, gone: bool = False) -> None:
@@ -9,5 +9,5 @@ class ReachError(Exception):
         self.gone = gone
 
 
-class NoAccessError(ReachError):
+class NoAccessError(RemoteError):
     """Nodes cannot be reached from here; the text says what to do."""
