@@ -3,7 +3,9 @@
 import pulumi
 
 from components.deployment import Deployment, DeploymentArgs
-from components.program import announce, find_addresses, make_nodes, make_plan, read_settings, secrets
+from program.announcing import announce
+from program.configuration import make_plan, read_settings, secrets
+from program.nodes import find_addresses, make_nodes
 
 settings = read_settings()
 plan = make_plan(settings)

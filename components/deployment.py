@@ -1,5 +1,6 @@
 """The whole deployment: nodes converge side by side, then the proof."""
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -7,11 +8,8 @@ import pulumi
 
 import planning
 from components.node import Node
+from components.node_deployment import NodeDeployment, NodeDeploymentArgs
 from components.proof import Proof, ProofArgs
-from components.reachability import NodeReach, NodeReachArgs
-from components.runtime import NodeRuntime, NodeRuntimeArgs
-from components.secrets import NodeSecrets, NodeSecretsArgs
-from components.services import NodeServices, NodeServicesArgs
 from nodectl.contract.manifest import Manifest, Rollout, Watch
 from planning.values import Plan
 
@@ -26,62 +24,58 @@ class DeploymentArgs:
 
 
 class Deployment(pulumi.ComponentResource):
-    """Every node with its runtime, secrets and services, and the proof of them all."""
+    """A `NodeDeployment` for each node, and the proof of them all.
+
+    Outputs: `endpoint`, the URL that clients ask, and `proof`, the proof's report.
+    """
 
     def __init__(self, name: str, args: DeploymentArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:index:Deployment", name, None, opts)
         addresses = {node.name: node.address for node in args.nodes}
         manifests = _identified(planning.manifests(args.plan, addresses), args.nodes)
-        services = self._converge(args, manifests)
-        where = _logs(args.nodes)
+        deployed = self._nodes(args, manifests)
+        logs = _logs(args.nodes)
         spec = pulumi.Output.all(**manifests).apply(
-            lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update=where)
+            lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update=logs)
         )
         head = next(node for node in args.nodes if node.name == args.plan.head)
-        proven = pulumi.ResourceOptions(parent=self, depends_on=services)
-        self.proof = Proof("proof", ProofArgs(head, spec), proven).result
-        # beside the proof, so that a way that is closed has a name long before the proof gives up
-        for node in [] if any(node.here for node in args.nodes) else args.nodes:
-            NodeReach(
-                node.name, NodeReachArgs(node, planning.probe_spec(args.plan, addresses, node.name)), proven
-            )
+        applied = [node.applied for node in deployed.values()]
+        opts = pulumi.ResourceOptions(parent=self, depends_on=applied)
+        self.proof = Proof("proof", ProofArgs(head, spec), opts).result
+        if not any(node.here for node in args.nodes):
+            converged = _known_once(applied)
+            for node, deployment in deployed.items():
+                deployment.probe(planning.probe_spec(args.plan, addresses, node), converged)
         self.endpoint = _endpoint(args.plan, addresses, head)
         self.register_outputs({"endpoint": self.endpoint, "proof": self.proof})
 
-    def _converge(
+    def _nodes(
         self, args: DeploymentArgs, manifests: Mapping[str, pulumi.Output[Manifest]]
-    ) -> list[NodeServices]:
+    ) -> dict[str, NodeDeployment]:
         """Bring each node to its manifest. Only the first node of an engine waits for the engine's others."""
-        services: dict[str, NodeServices] = {}
-        others = planning.followers(args.plan)
-        for node in sorted(args.nodes, key=lambda node: len(others[node.name])):
-            after = [services[other] for other in others[node.name]]
-            services[node.name] = self._services(node, args, manifests, after)
-        return list(services.values())
-
-    def _services(
-        self,
-        node: Node,
-        args: DeploymentArgs,
-        manifests: Mapping[str, pulumi.Output[Manifest]],
-        after: Sequence[pulumi.Resource],
-    ) -> NodeServices:
+        deployed: dict[str, NodeDeployment] = {}
+        followers = planning.followers(args.plan)
         child = pulumi.ResourceOptions(parent=self)
-        before: list[pulumi.Resource] = [
-            NodeRuntime(
+        for node in sorted(args.nodes, key=lambda node: len(followers[node.name])):
+            runtime = planning.installed(args.plan, node.name)
+            deployed[node.name] = NodeDeployment(
                 node.name,
-                NodeRuntimeArgs(node, planning.installed(args.plan, node.name), args.secrets),
+                NodeDeploymentArgs(node, runtime, args.secrets, manifests[node.name]),
                 child,
-            ),
-            *after,
-        ]
-        if args.secrets:
-            before.append(NodeSecrets(node.name, NodeSecretsArgs(node, args.secrets), child))
-        return NodeServices(
-            node.name,
-            NodeServicesArgs(node, manifests[node.name]),
-            pulumi.ResourceOptions(parent=self, depends_on=before),
-        )
+                after=[deployed[follower].applied for follower in followers[node.name]],
+            )
+        return deployed
+
+
+def _known_once(resources: Sequence[pulumi.Resource]) -> pulumi.Output[object]:
+    """Return an output that is known once all `resources` are there.
+
+    It does not depend on them: N resources that wait for N others would put N x N dependencies into state.
+    """
+    there = asyncio.gather(*(resource.urn.future() for resource in resources))
+    known: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    known.set_result(True)
+    return pulumi.Output(set(), there, known)
 
 
 def _logs(nodes: Sequence[Node]) -> dict[str, object]:
@@ -108,8 +102,7 @@ def _identified(
 
 
 def _of(node: Node, manifest: Manifest) -> pulumi.Output[Manifest]:
-    known = pulumi.Output.all(identity=node.identity, ends=node.ends)
-    return known.apply(
+    return pulumi.Output.all(identity=node.identity, ends=node.ends).apply(
         lambda known: manifest.model_copy(
             update={
                 "identity": known["identity"],

@@ -1,8 +1,11 @@
-"""A node as the components see it: where it came from (this machine, an inventory, AWS) no longer matters."""
+"""A node as the components see it: a local one, a host of an inventory and an instance on AWS look alike."""
 
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 import pulumi
+
+HOST_ROOT: Final = "/var/lib/dynamo-multinode"
+"""Folder of all stacks on a host; nodectl keeps services below it with systemd."""
 
 
 class Node(NamedTuple):

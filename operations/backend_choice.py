@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
-from components.backend import recorded
 from nodectl.common.redaction import holds_secret, names_secret, redacted
 from planning.aws.state import kept_on_this_machine, local_state
+from program.backend import recorded
 from settings import Settings
 from settings.aws.target import AwsTarget
 from settings.encrypted import PASSPHRASE

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import urlsplit
 
-from components.backend import UnknownBackendError, backend, recorded
 from operations.stackfile import kept_as_written
 from planning.aws.state import kept_on_this_machine, local_state
+from program.backend import UnknownBackendError, backend, recorded
 from settings.configuration import own_keys
 from settings.encrypted import PASSPHRASE, SALT_KEY, TOKEN_KEY, exposed, keyless_problem, own_key
 from settings.loader import document, stack_file

@@ -23,7 +23,7 @@ def explain(stack: str, events: Path) -> None:
     with contextlib.suppress(EncryptedError, StackError):
         exported = engine.exported(stack, secrets=True)
         instances.open_access(stack, exported)
-        for text in nodes.why(exported):
+        for text in nodes.failing_logs(exported):
             print(text, file=sys.stderr)
     costs(stack)
 

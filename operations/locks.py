@@ -12,7 +12,7 @@ from urllib.parse import unquote, urlsplit
 import psutil
 
 from account.fleet import PROJECT
-from components.backend import recorded
+from program.backend import recorded
 
 ENGINE: Final = "pulumi"
 """Name of the CLI's process, which is the engine."""

@@ -1,4 +1,4 @@
-"""The nodes of a stack as its state knows them: how each is reached, and what was run there."""
+"""The nodes of a stack as its state has them: how each is reached, and which commands set it up."""
 
 import shlex
 import subprocess
@@ -8,103 +8,109 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from components.tokens import NODE
 from nodectl.common.errors import NothingAppliedError
 from operations.state import COMMAND, living, plain
 
 SETS_UP: Final = ("install", "secrets", "apply")
-"""Verbs that set a node up, in this order; resources are named NODE-VERB."""
+"""Verbs that set a node up, in this order."""
 
 _AT_ONCE: Final = 32
 _SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True)
-class Run:
-    """A command as `up` ran it, and its standard input, as state has them."""
+class SetupCommand:
+    """A command that set a node up, as state has it: its text and its standard input."""
 
     create: Any
-    input: Any
+    stdin: Any
 
-    @property
-    def command(self) -> str:
-        return plain(self.create)
+    def run(self) -> None:
+        """Run it again.
 
-    @property
-    def stdin(self) -> str:
-        """Raises EncryptedError where it is a secret, and state was exported without."""
-        return plain(self.input)
+        Raises CalledProcessError, with its output, where it fails, and EncryptedError where its input is a
+        secret and state was exported without.
+        """
+        argv, given = shlex.split(plain(self.create)), plain(self.stdin)
+        subprocess.run(argv, input=given, capture_output=True, text=True, check=True)
 
 
-@dataclass
+@dataclass(frozen=True)
 class DeployedNode:
-    """A node, and by verb what set it up."""
+    """A node that the last `up` set up."""
 
     name: str
-    runs: dict[str, Run] = field(default_factory=dict)
+    nodectl: Sequence[str]
+    """Command that a verb of nodectl and its options are added to."""
+    root: str
+    """nodectl's folder on the node."""
+    here: bool
+    """Whether it is this machine; another one may have changed since the last `up`."""
+    setup: Mapping[str, SetupCommand] = field(default_factory=dict)
+    """By verb."""
 
-    @property
-    def remote(self) -> bool:
-        """Whether it is another machine, which may have changed behind our back."""
-        return "remote" in shlex.split(self.runs["apply"].command)[:4]
+    def command(self, verb: str, *arguments: str) -> list[str]:
+        """Return the command that runs a verb on the node."""
+        return [*self.nodectl, verb, "--root", self.root, *arguments]
 
-    def running(self, verb: str, *arguments: str) -> list[str]:
-        """Return the command that runs another verb on the node."""
-        *before, _, root, folder = shlex.split(self.runs["apply"].command)
-        return [*before, verb, root, folder, *arguments]
+    def lost_its_manifest(self) -> bool:
+        """Return whether nodectl says that nothing was applied there, as after the machine was re-imaged."""
+        status = subprocess.run(self.command("status"), capture_output=True, text=True, check=False)
+        return status.returncode == NothingAppliedError.code
 
-    def has_what_it_should(self) -> bool:
-        """Return whether nodectl knows of the node over there, or its host cannot be asked."""
-        asked = subprocess.run(self.running("status"), capture_output=True, text=True, check=False)
-        return asked.returncode != NothingAppliedError.code
-
-    def why(self) -> str:
-        """Return what the logs of services say that are not ready; nothing where the host cannot be asked."""
+    def failing_logs(self) -> str:
+        """Return the last log lines of services that are not ready; empty where the host does not answer."""
+        command = self.command("status", "--why")
         try:
-            asked = subprocess.run(
-                self.running("status", "--why"), capture_output=True, text=True, timeout=_SECONDS, check=False
-            )
+            status = subprocess.run(command, capture_output=True, text=True, timeout=_SECONDS, check=False)
         except subprocess.TimeoutExpired:
             return ""
-        return asked.stderr.rstrip() if asked.stdout.strip() else ""
+        return status.stderr.rstrip() if status.stdout.strip() else ""
 
     def set_up(self) -> None:
-        """Run again what `up` ran. Raises CalledProcessError, with what it said, where that fails."""
+        """Run again what `up` ran. Raises as `SetupCommand.run` does."""
         for verb in SETS_UP:
-            if run := self.runs.get(verb):
-                command = shlex.split(run.command)
-                subprocess.run(command, input=run.stdin, capture_output=True, text=True, check=True)
+            if verb in self.setup:
+                self.setup[verb].run()
 
 
 def deployed_nodes(exported: Mapping[str, Any] | None) -> dict[str, DeployedNode]:
-    """Return the nodes of an exported stack by their names; none where it is not up."""
-    found: dict[str, DeployedNode] = {}
-    for command, resource in living(exported, COMMAND):
-        name, _, verb = command.rpartition("-")
-        if verb in SETS_UP:
-            run = Run(resource["inputs"]["create"], resource["inputs"]["stdin"])
-            found.setdefault(name, DeployedNode(name)).runs[verb] = run
-    return {name: node for name, node in found.items() if "apply" in node.runs}
+    """Return the nodes of an exported stack by their names; none where it is not up.
+
+    Nodes that a release before 0.3 set up are not among them until the next `up`.
+    """
+    commands = dict(living(exported, COMMAND))
+    return {
+        name: _deployed(name, node["outputs"], commands)
+        for name, node in living(exported, NODE)
+        if node.get("outputs")
+    }
 
 
-def why(exported: Mapping[str, Any] | None) -> list[str]:
+def _deployed(name: str, outputs: Mapping[str, Any], commands: Mapping[str, Any]) -> DeployedNode:
+    setup = {
+        verb: SetupCommand(commands[child]["inputs"]["create"], commands[child]["inputs"]["stdin"])
+        for verb, child in outputs["commands"].items()
+        if verb in SETS_UP and child in commands
+    }
+    return DeployedNode(name, outputs["nodectl"], outputs["root"], outputs["here"], setup)
+
+
+def failing_logs(exported: Mapping[str, Any] | None) -> list[str]:
     """Return what the logs of services on other machines say that are not ready, a text a node."""
-    remote = [node for node in deployed_nodes(exported).values() if node.remote]
+    remote = _remote(exported)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        said = pool.map(DeployedNode.why, remote)
-        return [f"{node.name}:\n{text}" for node, text in zip(remote, said, strict=True) if text]
+        logs = pool.map(DeployedNode.failing_logs, remote)
+        return [f"{node.name}:\n{text}" for node, text in zip(remote, logs, strict=True) if text]
 
 
 def repair(exported: Mapping[str, Any] | None) -> int:
     """Set up again what is on other machines and was lost there; exit code 1 where that fails."""
-    remote = [node for node in deployed_nodes(exported).values() if node.remote]
-    if not remote:
-        return 0
+    remote = _remote(exported)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        lost = [
-            node
-            for node, kept in zip(remote, pool.map(DeployedNode.has_what_it_should, remote), strict=True)
-            if not kept
-        ]
+        answers = pool.map(DeployedNode.lost_its_manifest, remote)
+        lost = [node for node, is_lost in zip(remote, answers, strict=True) if is_lost]
     if lost:
         names = ", ".join(node.name for node in lost)
         print(f"repairing  {names}: set up anew since the last up", file=sys.stderr, flush=True)
@@ -114,10 +120,15 @@ def repair(exported: Mapping[str, Any] | None) -> int:
 def set_up(lost: Sequence[DeployedNode]) -> int:
     """Set nodes up again, all at once, as the last `up` did; exit code 1 where that fails."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        failed = [failure for failure in pool.map(_failure, lost) if failure]
-    for failure in failed:
+        failures = [failure for failure in pool.map(_failure, lost) if failure]
+    for failure in failures:
         print(failure, file=sys.stderr)
-    return 1 if failed else 0
+    return 1 if failures else 0
+
+
+def _remote(exported: Mapping[str, Any] | None) -> list[DeployedNode]:
+    """Return the other machines that were brought to a manifest."""
+    return [node for node in deployed_nodes(exported).values() if not node.here and "apply" in node.setup]
 
 
 def _failure(node: DeployedNode) -> str:

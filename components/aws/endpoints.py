@@ -1,4 +1,4 @@
-"""Ways to AWS's own services that need no way out: S3 always, the others in place of a NAT gateway."""
+"""Endpoints of AWS's own services, which need no way out: S3 always, the others in place of a NAT gateway."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -7,7 +7,7 @@ import pulumi
 from pulumi_aws import ec2
 
 from components.aws.labels import Labels
-from components.aws.network import Place
+from components.aws.network import Subnets
 from planning.aws.network import Network as PlannedNetwork
 
 
@@ -16,7 +16,7 @@ class EndpointsArgs:
     """Arguments of `Endpoints`."""
 
     network: PlannedNetwork
-    place: Place
+    subnets: Subnets
     group: pulumi.Input[str]
     """Security group of the endpoints."""
     tables: Sequence[pulumi.Input[str]]
@@ -34,7 +34,7 @@ class Endpoints(pulumi.ComponentResource):
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
         storage = ec2.VpcEndpoint(
             "s3",
-            vpc_id=args.place.vpc,
+            vpc_id=args.subnets.vpc,
             service_name=self._service("s3"),
             vpc_endpoint_type="Gateway",
             route_table_ids=args.tables,
@@ -47,12 +47,12 @@ class Endpoints(pulumi.ComponentResource):
     def _inside(self, service: str, address: str) -> ec2.VpcEndpoint:
         return ec2.VpcEndpoint(
             service,
-            vpc_id=self._args.place.vpc,
+            vpc_id=self._args.subnets.vpc,
             service_name=self._service(service),
             vpc_endpoint_type="Interface",
             private_dns_enabled=True,
-            subnet_ids=[self._args.place.public],
-            subnet_configurations=[{"subnet_id": self._args.place.public, "ipv4": address}],
+            subnet_ids=[self._args.subnets.public],
+            subnet_configurations=[{"subnet_id": self._args.subnets.public, "ipv4": address}],
             security_group_ids=[self._args.group],
             tags=self._args.labels.of(service),
             opts=self._child,

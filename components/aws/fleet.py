@@ -1,7 +1,8 @@
 """All that the target `aws` creates for a plan, in the order in which it comes to be."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import pulumi
 from pulumi_aws import ec2
@@ -12,13 +13,14 @@ from components.aws.image import image, root_device
 from components.aws.keys import StackKeys, StackKeysArgs
 from components.aws.labels import Labels, Role
 from components.aws.machine import Address, AddressArgs, Machine, MachineArgs
-from components.aws.network import Network, NetworkArgs, Place
+from components.aws.network import Network, NetworkArgs, Subnets
 from components.aws.profile import Profile, ProfileArgs
 from components.aws.template import TemplateArgs, inputs_beside, template_inputs
 from nodectl.contract.manifest import Lifetime
 from planning.aws.capacity import own_group
 from planning.aws.groups import ENDPOINT_GROUP, groups_of
 from planning.aws.launch import launch
+from planning.aws.network import Network as PlannedNetwork
 from planning.aws.network import network
 from planning.aws.userdata import user_data
 from planning.nodes.idle_stop import first_boot
@@ -36,8 +38,34 @@ class FleetArgs:
     labels: Labels
 
 
+class _Surroundings(NamedTuple):
+    """What instances are in."""
+
+    network: PlannedNetwork
+    subnets: Subnets
+    groups: Mapping[str, pulumi.Output[str]]
+    """Ids of the security groups by their names."""
+    ready: Sequence[pulumi.Resource]
+    """What must be there before an instance boots."""
+
+
+class _Launch(NamedTuple):
+    """What all instances are launched with."""
+
+    image: pulumi.Input[str]
+    root_device: pulumi.Input[str]
+    profile: pulumi.Input[str]
+    placement_group: pulumi.Input[str] | None
+    ready: Sequence[pulumi.Resource]
+    """What must be there before an instance boots."""
+
+
 class Fleet(pulumi.ComponentResource):
-    """The network, the keys and an instance for each node."""
+    """The network, the keys and an instance for each node.
+
+    Creates `Network` unless one is given, `SecurityGroups`, `Endpoints`, `StackKeys`, `Profile` unless one is
+    given, a placement group where capacity has none, and an `Address` and a `Machine` for each node.
+    """
 
     machines: Mapping[str, Machine]
     """By the nodes' names."""
@@ -50,105 +78,118 @@ class Fleet(pulumi.ComponentResource):
     def __init__(self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:aws:Fleet", name, None, opts)
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
-        colocated = args.plan.settings.head.placement == "colocated"
-        self._planned = network(args.target, colocated=colocated)
-        self._ready: list[pulumi.Resource] = []
-        self._place = self._network(name)
+        around = _surroundings(name, args, self._child)
         self.keys = StackKeys(name, StackKeysArgs(args.target.key_pair, args.labels), self._child)
-        self._profile = self._instance_profile(name)
-        self._image = image(args.target.ami, self._planned.region, self._child)
-        self._root_device = root_device(args.target.ami, self._child)
-        self._close = self._placement_group(name)
-        addresses = {node.name: self._address(node) for node in args.plan.nodes}
-        self.machines = {node.name: self._machine(node, addresses[node.name]) for node in args.plan.nodes}
+        start = _launch(name, args, around.network.region, self._child)
+        addresses = {node.name: self._address(node, around) for node in args.plan.nodes}
+        self.machines = {
+            node.name: self._machine(node, addresses[node.name], around, start) for node in args.plan.nodes
+        }
         head = addresses[args.plan.head]
         self.public = head.public
         self.associated = head.associated[0].id if head.associated else None
         self.register_outputs({"public": self.public})
 
-    def _network(self, name: str) -> Place:
-        """Create what instances are in, or find it; it is ready when all ways and rules are there."""
-        args, planned = self._args, self._planned
-        given, tables = args.target.network, []
-        if given.vpc_id is not None and given.subnet_id is not None:
-            place = Place(given.vpc_id, given.subnet_id, given.subnet_id, [], None, None)
-        else:
-            made = Network(name, NetworkArgs(planned, args.labels), self._child)
-            place, tables = made.place, made.tables
-        groups = SecurityGroups(name, SecurityGroupsArgs(args.plan, place.vpc, args.labels), self._child)
-        self._groups = groups.ids
-        self._ready += [*place.ways, *groups.rules]
-        if tables:
-            group = groups.ids[ENDPOINT_GROUP]
-            asked = EndpointsArgs(planned, place, group, tables, args.labels)
-            self._ready += Endpoints(name, asked, self._child).all
-        return place
-
-    def _instance_profile(self, name: str) -> pulumi.Input[str]:
-        args = self._args
-        if args.target.instance_profile is not None:
-            return args.target.instance_profile
-        made = Profile(name, ProfileArgs(args.plan, args.target, args.labels), self._child)
-        self._ready += made.rights
-        return made.profile
-
-    def _placement_group(self, name: str) -> pulumi.Input[str] | None:
-        if not own_group(self._args.target):
-            return self._args.target.placement_group
-        tags = self._args.labels.of("close")
-        return ec2.PlacementGroup(name, strategy="cluster", tags=tags, opts=self._child).name
-
-    def _subnet(self, node: Node) -> pulumi.Input[str]:
-        return self._place.cluster if node.gpus else self._place.public
-
-    def _address(self, node: Node) -> Address:
+    def _address(self, node: Node, around: _Surroundings) -> Address:
         args = self._args
         return Address(
             node.name,
             AddressArgs(
                 address=args.addresses[node.name],
-                subnet=self._subnet(node),
-                groups=[self._groups[group] for group in groups_of(args.plan, node.name)],
-                public=node.head and self._planned.public_head,
+                subnet=_subnet(node, around.subnets),
+                groups=[around.groups[group] for group in groups_of(args.plan, node.name)],
+                public=node.head and around.network.public_head,
                 role=_role(node),
                 labels=args.labels,
-                ways=self._place.ways,
+                routes=around.subnets.routes,
             ),
             self._child,
         )
 
-    def _machine(self, node: Node, address: Address) -> Machine:
+    def _machine(self, node: Node, address: Address, around: _Surroundings, start: _Launch) -> Machine:
         target, labels, role = self._args.target, self._args.labels, _role(node)
         template = TemplateArgs(
             target=target,
             launch=launch(target, node),
-            image=self._image,
-            root_device=self._root_device,
+            image=start.image,
+            root_device=start.root_device,
             key_pair=self.keys.pair,
-            profile=self._profile,
-            user_data=self._user_data(None),
-            first_boot=self._user_data(first_boot(self._args.plan.settings)),
+            profile=start.profile,
+            user_data=_user_data(self.keys, None),
+            first_boot=_user_data(self.keys, first_boot(self._args.plan.settings)),
             tags=labels.of(node.name, role),
-            placement_group=self._close,
+            placement_group=start.placement_group,
             primary=address.interface,
-            subnet=self._subnet(node),
-            cluster=self._groups["cluster"],
+            subnet=_subnet(node, around.subnets),
+            cluster=around.groups["cluster"],
         )
-        args = MachineArgs(
-            template=template_inputs(template),
-            more=inputs_beside(template),
-            placement_group=self._close if template.launch.capacity.grouped else None,
-            role=role,
-            labels=labels,
-            after=[*self._ready, *address.associated],
-            within=self._place.cluster_made if node.gpus else self._place.public_made,
+        return Machine(
+            node.name,
+            MachineArgs(
+                template=template_inputs(template),
+                more=inputs_beside(template),
+                placement_group=start.placement_group if template.launch.capacity.grouped else None,
+                role=role,
+                labels=labels,
+                after=[*around.ready, *start.ready, *address.associated],
+                subnet=around.subnets.cluster_subnet if node.gpus else around.subnets.public_subnet,
+            ),
+            self._child,
         )
-        return Machine(node.name, args, self._child)
 
-    def _user_data(self, deadline: Lifetime | None) -> pulumi.Output[str]:
-        return pulumi.Output.all(self.keys.host_private, self.keys.host_public).apply(
-            lambda pair: user_data(*pair, deadline=deadline)
-        )
+
+def _surroundings(name: str, args: FleetArgs, child: pulumi.ResourceOptions) -> _Surroundings:
+    """Create what instances are in, or find it; it is ready when all routes and rules are there."""
+    planned = network(args.target, colocated=args.plan.settings.head.placement == "colocated")
+    given, tables = args.target.network, []
+    if given.vpc_id is not None and given.subnet_id is not None:
+        subnets = Subnets(given.vpc_id, given.subnet_id, given.subnet_id, [], None, None)
+    else:
+        own = Network(name, NetworkArgs(planned, args.labels), child)
+        subnets, tables = own.subnets, own.tables
+    groups = SecurityGroups(name, SecurityGroupsArgs(args.plan, subnets.vpc, args.labels), child)
+    ready = [*subnets.routes, *groups.rules]
+    if tables:
+        inside = EndpointsArgs(planned, subnets, groups.ids[ENDPOINT_GROUP], tables, args.labels)
+        ready += Endpoints(name, inside, child).all
+    return _Surroundings(planned, subnets, groups.ids, ready)
+
+
+def _launch(name: str, args: FleetArgs, region: str, child: pulumi.ResourceOptions) -> _Launch:
+    profile, rights = _profile(name, args, child)
+    return _Launch(
+        image(args.target.ami, region, child),
+        root_device(args.target.ami, child),
+        profile,
+        _placement_group(name, args, child),
+        rights,
+    )
+
+
+def _profile(
+    name: str, args: FleetArgs, child: pulumi.ResourceOptions
+) -> tuple[pulumi.Input[str], Sequence[pulumi.Resource]]:
+    """Return the name of the instance profile, and what gives it its rights."""
+    if args.target.instance_profile is not None:
+        return args.target.instance_profile, []
+    own = Profile(name, ProfileArgs(args.plan, args.target, args.labels), child)
+    return own.profile, own.rights
+
+
+def _placement_group(name: str, args: FleetArgs, child: pulumi.ResourceOptions) -> pulumi.Input[str] | None:
+    if not own_group(args.target):
+        return args.target.placement_group
+    return ec2.PlacementGroup(name, strategy="cluster", tags=args.labels.of("close"), opts=child).name
+
+
+def _subnet(node: Node, subnets: Subnets) -> pulumi.Input[str]:
+    return subnets.cluster if node.gpus else subnets.public
+
+
+def _user_data(keys: StackKeys, deadline: Lifetime | None) -> pulumi.Output[str]:
+    return pulumi.Output.all(keys.host_private, keys.host_public).apply(
+        lambda pair: user_data(*pair, deadline=deadline)
+    )
 
 
 def _role(node: Node) -> Role:

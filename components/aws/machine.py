@@ -38,8 +38,8 @@ class AddressArgs:
     """Whether it gets an Elastic IP as well, as the head does."""
     role: Role
     labels: Labels
-    ways: Sequence[pulumi.Resource]
-    """What leads to the internet: EC2 associates no Elastic IP before."""
+    routes: Sequence[pulumi.Resource]
+    """Routes to the internet: EC2 associates no Elastic IP before."""
 
 
 class Address(pulumi.ComponentResource):
@@ -73,7 +73,7 @@ class Address(pulumi.ComponentResource):
                 network_interface_id=primary.id,
                 # an address that is associated is not associated anew
                 opts=pulumi.ResourceOptions(
-                    parent=self, depends_on=list(args.ways), delete_before_replace=True
+                    parent=self, depends_on=list(args.routes), delete_before_replace=True
                 ),
             )
             self.public, self.associated = outside.public_ip, [association]
@@ -93,8 +93,8 @@ class MachineArgs:
     role: Role
     labels: Labels
     after: Sequence[pulumi.Resource]
-    within: pulumi.Resource | None
-    """The subnet: it cannot be replaced while the instance is in it, and so takes it along first."""
+    subnet: pulumi.Resource | None
+    """It cannot be replaced while the instance is in it, and so takes the instance along first."""
 
 
 class Machine(pulumi.ComponentResource):
@@ -124,7 +124,7 @@ class Machine(pulumi.ComponentResource):
                 replacement_trigger=pulumi.Output.unsecret(content),
                 ignore_changes=DECIDED_BY_THE_DIGEST,
                 additional_secret_outputs=WITH_THE_HOST_KEY,
-                replace_with=[args.within] if args.within else [],
+                replace_with=[args.subnet] if args.subnet else [],
                 custom_timeouts=pulumi.CustomTimeouts(create=f"{CREATE_MINUTES}m"),
             ),
         )

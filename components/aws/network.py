@@ -1,4 +1,4 @@
-"""The stack's own network: a VPC with the cluster's subnet, a public one, and the ways between them."""
+"""The stack's own network: a VPC with the cluster's subnet, a public one, and the routes between them."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -12,18 +12,18 @@ from planning.aws.network import EVERYWHERE
 from planning.aws.network import Network as PlannedNetwork
 
 
-class Place(NamedTuple):
-    """Where instances go: of the stack's own network, or of an existing one."""
+class Subnets(NamedTuple):
+    """The subnets that instances are in: of the stack's own network, or of an existing one."""
 
     vpc: pulumi.Input[str]
     cluster: pulumi.Input[str]
     """Subnet of the GPU nodes."""
     public: pulumi.Input[str]
     """Subnet of a dedicated head."""
-    ways: Sequence[pulumi.Resource]
+    routes: Sequence[pulumi.Resource]
     """What must be there before an instance reaches anything, or is reached from outside."""
-    cluster_made: pulumi.Resource | None
-    public_made: pulumi.Resource | None
+    cluster_subnet: pulumi.Resource | None
+    public_subnet: pulumi.Resource | None
     """The subnets as resources; None in an existing network."""
 
 
@@ -38,14 +38,14 @@ class NetworkArgs:
 class Network(pulumi.ComponentResource):
     """A VPC whose cluster has a way out and, but for the head, no way in."""
 
-    place: Place
+    subnets: Subnets
     tables: list[pulumi.Output[str]]
     """Of the routes of both subnets."""
 
     def __init__(self, name: str, args: NetworkArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:aws:Network", name, None, opts)
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
-        self._ways: list[pulumi.Resource] = []
+        self._routes: list[pulumi.Resource] = []
         planned, labels = args.network, args.labels
         self._vpc = ec2.Vpc(
             name,
@@ -70,7 +70,7 @@ class Network(pulumi.ComponentResource):
         if planned.gateway:
             nat = self._nat(planned.gateway, public)
             self._route("cluster", cluster_table, EVERYWHERE, nat_gateway_id=nat.id)
-        self.place = Place(self._vpc.id, cluster.id, public.id, self._ways, cluster, public)
+        self.subnets = Subnets(self._vpc.id, cluster.id, public.id, self._routes, cluster, public)
         self.tables = [public_table.id, cluster_table.id]
         self.register_outputs({"vpc": self._vpc.id, "cluster": cluster.id, "public": public.id})
 
@@ -88,7 +88,7 @@ class Network(pulumi.ComponentResource):
             opts=pulumi.ResourceOptions(parent=self, delete_before_replace=True),
         )
         table = ec2.RouteTable(name, vpc_id=self._vpc.id, tags=tags, opts=self._child)
-        self._ways.append(
+        self._routes.append(
             ec2.RouteTableAssociation(name, subnet_id=subnet.id, route_table_id=table.id, opts=self._child)
         )
         return subnet, table
@@ -102,7 +102,7 @@ class Network(pulumi.ComponentResource):
         gateway_id: pulumi.Input[str] | None = None,
         nat_gateway_id: pulumi.Input[str] | None = None,
     ) -> None:
-        self._ways.append(
+        self._routes.append(
             ec2.Route(
                 name,
                 route_table_id=table.id,
@@ -125,7 +125,7 @@ class Network(pulumi.ComponentResource):
             tags=labels.of("nat"),
             opts=pulumi.ResourceOptions(
                 parent=self,
-                depends_on=list(self._ways),
+                depends_on=list(self._routes),
                 delete_before_replace=True,  # its Elastic IP is in use until then
             ),
         )

@@ -9,28 +9,27 @@ import pulumi_command as command
 import planning
 from components.aws.fleet import Fleet, FleetArgs
 from components.aws.labels import Labels
-from components.backend import backend
-from components.hosts import ROOT
-from components.node import Node
+from components.node import HOST_ROOT, Node
 from components.nodectl import PYTHON
-from planning.aws.state import state_digest
 from planning.nodes.idle_stop import in_a_block
 from planning.values import Plan
 from remote import aws_access, bundle
 from settings.aws.target import AwsTarget
 
 
-def aws_nodes(plan: Plan, addresses: Mapping[str, str], ends: str | None = None) -> list[Node]:
+def aws_nodes(plan: Plan, addresses: Mapping[str, str], owner: str, ends: str | None = None) -> list[Node]:
     """Return the plan's nodes on instances of their own, behind addresses that planning chose.
 
-    `ends` is when their capacity block ends; None where they are in none, or the account did not say.
+    `owner` is the digest of the state that they belong to (`planning.aws.state`). `ends` is when their
+    capacity block ends; None where they are in none, or the account did not say.
     """
     target = plan.settings.target
     if not isinstance(target, AwsTarget):
         raise TypeError(f"not aws: {target.kind}")
-    fleet = Fleet(pulumi.get_stack(), FleetArgs(plan, target, addresses, _labels(target)))
-    door = _AccessWriter(fleet, plan, target)
-    nodes = [_node(node.name, addresses[node.name], door, plan, target) for node in plan.nodes]
+    labels = Labels(pulumi.get_project(), pulumi.get_stack(), owner, target.tags)
+    fleet = Fleet(pulumi.get_stack(), FleetArgs(plan, target, addresses, labels))
+    access = _AccessWriter(fleet, plan, target)
+    nodes = [_node(node.name, addresses[node.name], access, plan, target) for node in plan.nodes]
     leaving = [node.name for node in nodes if in_a_block(plan, node.name)]
     end = _end(target, ends, fleet) if leaving else None
     return [node._replace(ends=end) if node.name in leaving else node for node in nodes]
@@ -49,13 +48,7 @@ def _end(target: AwsTarget, ends: str | None, fleet: Fleet) -> pulumi.Input[str]
     return ends or kept.stdout
 
 
-def _labels(target: AwsTarget) -> Labels:
-    project, stack = pulumi.get_project(), pulumi.get_stack()
-    state = state_digest(backend(), pulumi.get_organization(), project, stack)
-    return Labels(project, stack, state, target.tags)
-
-
-def _node(name: str, address: str, door: "_AccessWriter", plan: Plan, target: AwsTarget) -> Node:
+def _node(name: str, address: str, access: "_AccessWriter", plan: Plan, target: AwsTarget) -> Node:
     folder = str(aws_access.folder_of(pulumi.get_stack()))
     place = ("--name", name, "--host", address, "--user", target.ami.user, "--access", folder)
     return Node(
@@ -66,10 +59,10 @@ def _node(name: str, address: str, door: "_AccessWriter", plan: Plan, target: Aw
             *("--release", bundle.digest(), "--", planning.installed(plan, name).environment),
         ),
         undo=None,
-        identity=door.opened(name),
-        root=f"{ROOT}/{pulumi.get_stack()}/{name}",
+        identity=access.written(name),
+        root=f"{HOST_ROOT}/{pulumi.get_stack()}/{name}",
         here=False,
-        public=door.public if name == plan.head else None,
+        public=access.public if name == plan.head else None,
     )
 
 
@@ -84,7 +77,7 @@ class _AccessWriter:
         self._since: dict[str, float] = {}
         self.public = fleet.public
 
-    def opened(self, name: str) -> pulumi.Output[str]:
+    def written(self, name: str) -> pulumi.Output[str]:
         """Return the id of the node's instance, in an update once the folder says how it is reached.
 
         A preview writes nothing and looks at nothing else: an instance that is replaced is unknown there, and
@@ -103,10 +96,10 @@ class _AccessWriter:
             key=self._fleet.keys.login,
             host_key=self._fleet.keys.host_public,
         )
-        written = known.apply(self._write).future()
+        instance_id = known.apply(self._write).future()
         # It waits for all of that and depends on its own instance alone: what depends on the head's would be
         # replaced with it.
-        return pulumi.Output(instance.resources(), cast("Awaitable[str]", written), instance.is_known())
+        return pulumi.Output(instance.resources(), cast("Awaitable[str]", instance_id), instance.is_known())
 
     def _write(self, known: Mapping[str, Any]) -> str:
         for name, instance in ((self._head, known["head"]), (known["name"], known["instance"])):

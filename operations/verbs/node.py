@@ -48,7 +48,7 @@ def run_verb(stack: str, name: str, verb: str, arguments: list[str]) -> int:
     exported = engine.exported(stack)
     existing = nodes.deployed_nodes(exported)
     if name not in existing:
-        known = ", ".join(existing) or f"none: bring it up with `scripts/up {stack}`"
-        raise StackError(f"stack {stack} has no node {name}; it has {known}")
+        listed = ", ".join(existing) or f"none of this release: bring it up with `scripts/up {stack}`"
+        raise StackError(f"stack {stack} has no node {name}; it has {listed}")
     open_access(stack, exported)
-    return subprocess.run(existing[name].running(verb, *arguments), check=False).returncode
+    return subprocess.run(existing[name].command(verb, *arguments), check=False).returncode

@@ -108,11 +108,12 @@ def record(
 ) -> Program:
     """Return what the nodes of a plan are made of, in a project folder of their own."""
     from components.aws.nodes import aws_nodes
+    from planning.aws.state import state_digest
 
     target = plan.settings.target
     assert isinstance(target, AwsTarget)
     monkeypatch.chdir(folder)
-    monkeypatch.setenv("PULUMI_BACKEND_URL", "s3://states")
+    owner = state_digest("s3://states", "organization", "dynamo", "disagg")
     recorder = _Recorder()
     mocks.set_mocks(
         recorder.mocks, "dynamo", "disagg", preview=preview, monitor=recorder, organization="organization"
@@ -123,7 +124,7 @@ def record(
     depends: dict[str, asyncio.Future[set[str]]] = {}
 
     def run() -> pulumi.Output[Any]:
-        nodes = aws_nodes(plan, addresses(target, plan.nodes), ends)
+        nodes = aws_nodes(plan, addresses(target, plan.nodes), owner, ends)
         leaving.update({node.name: node.ends for node in nodes})
         for node in nodes:
             depends[node.name] = asyncio.ensure_future(_named(pulumi.Output.from_input(node.identity)))

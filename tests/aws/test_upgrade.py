@@ -43,7 +43,10 @@ UNSAID: Final = ("0.1.0",)
 
 KEPT: Final = ("same", "update", "read")
 DROPPED: Final = ("members",)
-"""What later releases do without: commands that left nothing on a machine, and their components, by name."""
+"""Commands that later releases do without, which left nothing on a machine, and their components, by name."""
+
+MERGED: Final = ("dynamo:node:Runtime", "dynamo:node:Secrets", "dynamo:node:Reach")
+"""Components up to 0.2.0 whose children are those of dynamo:node:Deployment now."""
 
 ADDED: Final = ("dynamo:aws:Endpoints disagg", "aws:ec2/vpcEndpoint:VpcEndpoint s3")
 """What later releases make besides: S3's gateway endpoint, which costs nothing."""
@@ -64,11 +67,18 @@ def owner(stacks: AwsStacks, stack: str) -> str:
     return state_digest(stacks.checkout.env["PULUMI_BACKEND_URL"], "organization", "dynamo", stack)
 
 
+def use_passphrase(stacks: AwsStacks, file: str) -> None:
+    """Have Pulumi use the passphrase that a stack file was made with: the documented one, or the tests'."""
+    everybodys = is_everybodys(yaml.safe_load(file))
+    stacks.checkout.env["PULUMI_CONFIG_PASSPHRASE"] = EVERYBODYS if everybodys else OWN
+
+
 def record(stacks: AwsStacks, stack: str) -> None:
     """Bring a shipped stack up and write down its file and its state."""
     file = stacks.checkout.path / f"stacks/Pulumi.{stack}.yaml"
     if stack == AWS:
         stacks.write(stack, stack)
+    use_passphrase(stacks, file.read_text(encoding="utf-8"))
     stacks.create(stack)
     stacks.up(stack)
     state = json.loads(stacks.checkout.run("pulumi", "stack", "export", "--stack", stack).stdout)
@@ -94,8 +104,7 @@ def upgraded(stacks: AwsStacks, release: str, stack: str = AWS) -> Preview:
     file = stacks.checkout.path / f"stacks/Pulumi.{stack}.yaml"
     text = recorded.with_suffix(".yaml").read_text(encoding="utf-8")
     file.write_text(text, encoding="utf-8")
-    everybodys = is_everybodys(yaml.safe_load(text))
-    stacks.checkout.env["PULUMI_CONFIG_PASSPHRASE"] = EVERYBODYS if everybodys else OWN
+    use_passphrase(stacks, text)
     stacks.create(stack)
     stacks.checkout.run("pulumi", "stack", "import", "--stack", stack, "--file", str(imported))
     return stacks.preview(stack)
@@ -110,7 +119,7 @@ def lost_and_made(preview: Preview) -> list[str]:
         f"{step} {kind} {name}"
         for kind, name, step in preview.all_steps()
         if step not in KEPT and not kind.startswith("pulumi:providers:")
-        if not (step == "delete" and name in DROPPED)
+        if not (step == "delete" and (name in DROPPED or kind in MERGED))
         if not (step == "create" and f"{kind} {name}" in ADDED)
     )
 
@@ -119,7 +128,7 @@ def lost_and_made(preview: Preview) -> list[str]:
     ("stack", "some"),
     [
         (AWS, {"dynamo:aws:Machine", "aws:ec2/instance:Instance", "command:local:Command"}),
-        (HOSTS, {"dynamo:node:Services", "command:local:Command"}),
+        (HOSTS, {"dynamo:node:Deployment", "command:local:Command"}),
     ],
     ids=["on AWS", "on existing machines"],
 )

@@ -38,8 +38,8 @@ def clone(folder: Path, *, home: Path) -> Path:
         shutil.copy(PROJECT / script, folder / script)
     for needed in ("tools/toolchain", "policy", "settings", "nodectl", "remote"):
         shutil.copytree(PROJECT / needed, folder / needed, ignore=shutil.ignore_patterns("__pycache__"))
-    (folder / "components").mkdir()
-    for module in ("components/__init__.py", "components/backend.py"):
+    (folder / "program").mkdir()
+    for module in ("program/__init__.py", "program/backend.py"):
         shutil.copy(PROJECT / module, folder / module)
     for tools in (".venv", ".toolchain/bin"):
         (folder / tools).parent.mkdir(exist_ok=True)

@@ -13,8 +13,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from components.backend import recorded
 from nodectl.common.commandline import CommandLine
+from program.backend import recorded
 from settings.encrypted import PASSPHRASE
 from settings.loader import document, stack_file
 from settings.problems import StackFileError

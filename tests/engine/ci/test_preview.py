@@ -38,7 +38,7 @@ def test_a_wrong_stack_file_is_said_with_its_own_status(checkout: Checkout) -> N
 
 
 def test_a_preview_that_fails_says_why(checkout: Checkout) -> None:
-    program = checkout.path / "components/program.py"
+    program = checkout.path / "program/configuration.py"
     text = program.read_text(encoding="utf-8")
     program.write_text(f"{text}\nraise RuntimeError('out of order')\n", encoding="utf-8")
     done = checkout.run("scripts/ci-preview", "local", check=False)

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from components.loopback import first_address
 from nodectl.proof.proving import prove
 from nodectl.verbs.install import provide
+from program.loopback import first_address
 from tests.engine.proof.deployment import MODEL, PORTS, Deployment
 
 

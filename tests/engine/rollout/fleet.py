@@ -12,12 +12,12 @@ from typing import Any
 
 import httpx
 
-from components.loopback import addresses, first_address
 from nodectl.common.layout import Layout
 from nodectl.contract.manifest import Manifest
 from planning import followers, manifests, plan, proof_spec
 from planning.network.listeners import numbers
 from planning.values import Plan
+from program.loopback import addresses, first_address
 from settings import Settings
 from tests.load import Load
 

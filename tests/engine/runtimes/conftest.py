@@ -11,8 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from components.loopback import first_address
 from nodectl.verbs.install import provide
+from program.loopback import first_address
 from tests.engine.nodectl.node import Node
 from tests.engine.runtimes.deployment import Deployment
 

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from operations import nodes
+from tests.unit.operations.deployed import deployed
 from tests.unit.operations.steps import run
 
 MARK = {"4dabf18193072939515e22adb298388d": "1b47061264138c4ac30d75fd1eb44270"}
@@ -37,14 +38,15 @@ def command(name: str, create: str, stdin: str) -> dict[str, Any]:
 def state(secrets: set[str], *, shown: bool) -> dict[str, Any]:
     """Return an exported stack in which these inputs, `NAME/INPUT`, are secrets."""
     spec = json.dumps({"model": "tiny", "token": TOKEN})
+    setup = {verb: ["true", verb] for verb in nodes.SETS_UP}
     resources = [
-        command("node-1-install", "true install", spec),
-        command("node-1-secrets", "true secrets --root /r", spec),
-        command("node-1-apply", "echo apply --root /r", spec),
+        *deployed("node-1", ["echo"], setup=setup, stdin=spec),
         command("proof", "echo proof", spec),
     ]
     for resource in resources:
         name = resource["urn"].rpartition("::")[2]
+        if "inputs" not in resource:
+            continue
         for key, text in resource["inputs"].items():
             if f"{name}/{key}" in secrets:
                 resource["inputs"][key] = encrypted(text, shown=shown)

@@ -1,7 +1,6 @@
 """The instances of a stack, as its state has them: paused, woken, missed, replaced; a failed up explained."""
 
 import json
-import shlex
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -17,6 +16,7 @@ from operations.fleet import ExistingInstance, existing_instances, explained, go
 from remote import aws_access
 from remote.errors import NoAccessError
 from tests.unit.account_examples import NO_CAPACITY, REGION, URN, client, event, launch
+from tests.unit.operations.deployed import deployed
 from tests.unit.operations.steps import run
 
 pytest_plugins = ["tests.unit.moto_account"]
@@ -195,17 +195,13 @@ def test_up_wakes_what_is_paused_and_sets_just_that_up_again(
     assert repairing._resume("local") == []
 
 
-def command(node: str, verb: str) -> dict[str, Any]:
-    """Return what sets a node up, in the state: here it leaves a file of its name."""
-    create = shlex.join(["touch", f"{node}-{verb}"])
-    urn = f"urn:pulumi:disagg::dynamo::command:local:Command::{node}-{verb}"
-    return {"urn": urn, "type": "command:local:Command", "inputs": {"create": create, "stdin": ""}}
-
-
 def test_nodes_that_were_started_are_set_up_again_and_given_the_time_to_boot(
     project: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    nodes = [command(node, verb) for node in ("node-1", "node-2") for verb in ("install", "apply")]
+    nodes = []
+    for name in ("node-1", "node-2"):
+        setup = {verb: ["touch", f"{name}-{verb}"] for verb in ("install", "apply")}
+        nodes += deployed(name, ["true"], setup=setup)
     monkeypatch.setattr(engine, "exported", lambda stack, **options: state(*nodes))
     monkeypatch.setattr(instances, "open_access", lambda stack, exported: True)
     monkeypatch.setattr(repairing, "_resume", lambda stack: ["node-2"])

@@ -1,9 +1,9 @@
 """What logs say of services that are not ready: on a node, and after a failed `up` on all other machines."""
 
 import json
-import shlex
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,12 +12,13 @@ from nodectl.verbs import status
 from operations import nodes
 from planning import manifests, plan
 from settings.loader import read_stack_file
+from tests.unit.operations.deployed import deployed
 
 PROJECT = Path(__file__).parents[3]
 
 NODE = """
 import sys
-assert sys.argv[1:] == ["remote", "status", "--root", "/r", "--why"], sys.argv
+assert sys.argv[1:] == ["status", "--root", "/r", "--why"], sys.argv
 print({out!r})
 print({err!r}, file=sys.stderr)
 sys.exit(1)
@@ -44,18 +45,11 @@ def test_a_node_says_what_the_logs_of_its_failing_services_say(
 
 def exported(folder: Path, **said: tuple[str, str]) -> dict[str, object]:
     """Return the state of a stack whose nodes answer with these texts on standard output and error."""
-    resources = []
+    resources: list[dict[str, Any]] = []
     for name, (out, err) in said.items():
         script = folder / f"{name}.py"
         script.write_text(NODE.format(out=out, err=err))
-        create = shlex.join([sys.executable, str(script), "remote", "apply", "--root", "/r"])
-        resources.append(
-            {
-                "urn": f"urn:pulumi:s::dynamo::x$command:local:Command::{name}-apply",
-                "type": "command:local:Command",
-                "inputs": {"create": create, "stdin": "{}"},
-            }
-        )
+        resources += deployed(name, [sys.executable, str(script)])
     return {"deployment": {"resources": resources}}
 
 
@@ -66,4 +60,4 @@ def test_after_a_failed_up_every_other_machine_is_asked(tmp_path: Path) -> None:
         gpu2=("{}", ""),
         gpu3=("", "no route"),
     )
-    assert nodes.why(state) == ["gpu1:\n  last lines of decode-0:\n    ERROR x"]
+    assert nodes.failing_logs(state) == ["gpu1:\n  last lines of decode-0:\n    ERROR x"]

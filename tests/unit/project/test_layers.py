@@ -43,19 +43,21 @@ ALLOWED = {
         "nodectl.common.redaction",
         "nodectl.common.waiting",
     },
-    "components": {"components", "account", "planning", "settings", "nodectl", "remote"},
+    "components": {"components", "planning", "settings", "nodectl", "remote"},
+    "program": {"program", "account", "components", "planning", "settings", "nodectl", "remote"},
     "policy": {"policy"},
     "operations": {
         "operations",
         "account",
-        "components",
+        "components.tokens",
+        "program.backend",
         "planning",
         "settings",
         "nodectl",
         "remote",
         "tools",
     },
-    "tools": {"tools", "account", "components", "planning", "settings", "nodectl"},
+    "tools": {"tools", "account", "program.backend", "planning", "settings", "nodectl"},
 }
 """Layer -> what of this project it may import."""
 

@@ -213,7 +213,9 @@ def test_only_passwords_are_called_passwords() -> None:
     ]
 
 
-PRODUCT = ["account", "components", "nodectl", "operations", "planning", "policy", "remote", "settings"]
+PRODUCT = [
+    *("account", "components", "nodectl", "operations", "planning", "policy", "program", "remote", "settings")
+]
 PRODUCT += ["tools"]
 
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components.loopback import PortsTakenError, addresses, candidates, first_address, keep
+from program.loopback import PortsTakenError, addresses, candidates, first_address, keep
 
 
 @given(st.integers(min_value=1, max_value=2000), st.text(max_size=20))

@@ -5,12 +5,12 @@ from pathlib import Path
 
 import pulumi
 
-from components.loopback import addresses, first_address, keep
 from components.node import Node
 from components.nodectl import PYTHON
 from nodectl.supervisors.identity import local_identity
 from planning.network import listeners
 from planning.values import Plan
+from program.loopback import addresses, first_address, keep
 
 RUN = Path(".run")
 """Folder of all local stacks' nodes, seen from the project folder; git-ignored."""

@@ -11,9 +11,9 @@ import pulumi
 from pulumi.runtime.config import get_config_env
 
 import account
-from components.backend import UnknownBackendError, backend
 from planning.aws.state import kept_on_this_machine, local_state
 from planning.values import Plan
+from program.backend import UnknownBackendError, backend
 from settings.aws.target import AwsTarget
 from settings.configuration import REGION_KEY
 

@@ -8,8 +8,7 @@ import pulumi
 import pytest
 from pulumi.runtime import set_all_config
 
-from components import prerequisites
-from components.prerequisites import NotReadyError, check
+from program.preflight import PROVIDER, NotReadyError, check
 from settings.aws.target import AwsTarget
 from tests.unit.plan_examples import aws_target
 
@@ -43,7 +42,7 @@ def configure(config: dict[str, str]) -> None:
 
 def plugin(tmp_path: Path, version: str) -> None:
     """Install the provider's plugin in one version."""
-    program = tmp_path / "home/plugins" / f"resource-aws-v{version}" / prerequisites.PROVIDER
+    program = tmp_path / "home/plugins" / f"resource-aws-v{version}" / PROVIDER
     program.parent.mkdir(parents=True)
     program.write_text("")
 

@@ -6,15 +6,12 @@ from pathlib import Path
 import pulumi
 
 import planning
-from components.node import Node
+from components.node import HOST_ROOT, Node
 from components.nodectl import PYTHON
 from planning.values import Plan
 from remote import bundle, host_keys
 from remote.host import Host
 from settings.targets import HostEntry, HostsTarget
-
-ROOT = "/var/lib/dynamo-multinode"
-"""Folder of all stacks on a host; nodectl keeps services below it with systemd."""
 
 
 def host_addresses(plan: Plan) -> dict[str, str]:
@@ -61,14 +58,14 @@ def _host(target: HostsTarget, entry: HostEntry) -> Host:
 
 def _node(host: Host, address: str, plan: Plan) -> Node:
     # -S: it needs no packages, and looking for them is half of its start
-    reach = (PYTHON, "-S", "-m", "remote", *host.arguments())
+    remote = (PYTHON, "-S", "-m", "remote", *host.arguments())
     variant = planning.installed(plan, host.name).environment
     return Node(
         host.name,
         address,
-        nodectl=(*reach, "--release", bundle.digest(), "--", variant),
-        undo=(*reach, "--gone-is-fine", "--", variant),
+        nodectl=(*remote, "--release", bundle.digest(), "--", variant),
+        undo=(*remote, "--gone-is-fine", "--", variant),
         identity=f"{address} {host_keys.key(host) or 'any key'}",
-        root=f"{ROOT}/{pulumi.get_stack()}/{host.name}",
+        root=f"{HOST_ROOT}/{pulumi.get_stack()}/{host.name}",
         here=False,
     )

@@ -1,4 +1,4 @@
-"""Asks the AWS account about the plan while the program runs, and says what it said."""
+"""Questions to the AWS account about the plan while the program runs; a preview prints the answers."""
 
 from datetime import UTC
 
@@ -7,25 +7,22 @@ from pulumi.runtime.config import get_config_env
 
 import account
 from account.responses import Answers, live
-from components.backend import backend
-from components.prerequisites import aws_target
 from planning import before_up
-from planning.aws.state import state_digest
 from planning.sizing.cost import cost
 from planning.values import Plan
+from program.preflight import aws_target
 from settings.problems import StackFileError
 
 
-def ask_account(plan: Plan) -> str | None:
-    """Ask the account about `plan`; a preview prints the answers.
+def ask_account(plan: Plan, owner: str) -> str | None:
+    """Ask the account about `plan`; a preview prints the answers. `owner` is the digest of the stack's state.
 
     Return when the capacity block ends that the plan's instances are in; None where nobody says. Raises
     StackFileError with what live answers refuse, and with what else the plan still needs.
     """
-    target, project, stack = aws_target(plan), pulumi.get_project(), pulumi.get_stack()
-    state = state_digest(backend(), pulumi.get_organization(), project, stack)
-    login = account.Login(target.region or "", account.identity(get_config_env()))
-    report = account.check(plan, account.Fleet(project, stack, state), login)
+    login = account.Login(aws_target(plan).region or "", account.identity(get_config_env()))
+    fleet = account.Fleet(pulumi.get_project(), pulumi.get_stack(), owner)
+    report = account.check(plan, fleet, login)
     if pulumi.runtime.is_dry_run():
         for line in report.lines:
             pulumi.log.info(line)

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from components.backend import UnknownBackendError, backend, recorded
 from planning.aws.state import kept_on_this_machine, state_digest
+from program.backend import UnknownBackendError, backend, recorded
 
 NAMES = ("organization", "dynamo", "disagg")
 

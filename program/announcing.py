@@ -1,0 +1,33 @@
+"""What a preview says besides its resources: what runs where, what restarts and why, what changes in cost."""
+
+from collections.abc import Mapping, Sequence
+
+import pulumi
+
+import planning
+from planning.sizing.cost_change import change, exported
+from planning.values import Plan
+
+
+def announce(plan: Plan, addresses: Mapping[str, str]) -> None:
+    """Say what will run where, and what restarts and why, compared with what this stack last became.
+
+    Only in previews: an update writes the state that the comparison would read, and may read half of it.
+    """
+    topology, price = planning.topology(plan, addresses), planning.cost(plan)
+    pulumi.export("topology", topology)
+    if price is not None:
+        pulumi.export("cost", exported(price))
+    if not pulumi.runtime.is_dry_run():
+        return
+    pulumi.log.info(planning.describe(plan, addresses))
+    this_stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
+    last = pulumi.StackReference(this_stack)
+    last.get_output("topology").apply(lambda before: _tell(planning.restarts(before, topology)))
+    if price is not None:
+        last.get_output("cost").apply(lambda before: _tell(change(before, price)))
+
+
+def _tell(lines: Sequence[str]) -> None:
+    for line in lines:
+        pulumi.log.info(line)
