@@ -1,6 +1,18 @@
-"""What holds for every tier: generated examples have no time limit, since a busy machine is no failure."""
+"""Shared by all tiers: generated examples have no time limit, and slow tests may have to begin by a time."""
+
+import os
+import time
 
 import hypothesis
+import pytest
 
 hypothesis.settings.register_profile("unhurried", deadline=None)
 hypothesis.settings.load_profile("unhurried")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_runtest_setup(item: pytest.Item) -> None:
+    """Skip a slow test, before its fixtures, once the time is over that `scripts/test` was given."""
+    until = os.environ.get("TEST_SLOW_UNTIL")
+    if until and item.get_closest_marker("slow") and time.time() >= float(until):
+        pytest.skip("no time left: scripts/test was given TEST_MINUTES")
