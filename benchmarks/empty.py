@@ -26,12 +26,17 @@ class EmptyProgram:
     env: Mapping[str, str]
 
     @classmethod
-    def make(cls, folder: Path) -> "EmptyProgram":
-        """Write the program into `folder`, which is there, and make its stack."""
+    def make(cls, folder: Path, *, policies: bool = False) -> "EmptyProgram":
+        """Write the program into `folder`, which is there, and make its stack.
+
+        With `policies`, the policy pack is loaded, where this shell names it.
+        """
         (folder / "Pulumi.yaml").write_text(STACK_FILE, encoding="utf-8")
         (folder / "__main__.py").write_text("", encoding="utf-8")
         (folder / "state").mkdir()
-        env = {name: value for name, value in os.environ.items() if name != "PULUMI_OPTION_POLICY_PACK"}
+        env = dict(os.environ)
+        if not policies:
+            env.pop("PULUMI_OPTION_POLICY_PACK", None)
         made = cls(folder, env | {"PULUMI_BACKEND_URL": f"file://{folder}/state"})
         init = ["pulumi", "stack", "init", "empty"]
         subprocess.run(init, cwd=folder, env=made.env, check=True, capture_output=True)

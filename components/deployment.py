@@ -67,15 +67,18 @@ class Deployment(pulumi.ComponentResource):
         return deployed
 
 
-def _known_once(resources: Sequence[pulumi.Resource]) -> pulumi.Output[object]:
+def _known_once(resources: Sequence[pulumi.Resource]) -> pulumi.Output[None]:
     """Return an output that is known once all `resources` are there.
 
     It does not depend on them: N resources that wait for N others would put N x N dependencies into state.
     """
-    there = asyncio.gather(*(resource.urn.future() for resource in resources))
+
+    async def there() -> None:
+        await asyncio.gather(*(resource.urn.future() for resource in resources))
+
     known: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
     known.set_result(True)
-    return pulumi.Output(set(), there, known)
+    return pulumi.Output(set(), asyncio.ensure_future(there()), known)
 
 
 def _logs(nodes: Sequence[Node]) -> dict[str, object]:

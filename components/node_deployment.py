@@ -23,7 +23,7 @@ class NodeDeploymentArgs:
     """What is installed before services start: nodectl's environment and, for engines, the model."""
     secrets: Mapping[str, str]
     """By environment name; a changed one restarts the services that use it."""
-    manifest: pulumi.Input[Manifest]
+    manifest: pulumi.Output[Manifest]
 
 
 class NodeDeployment(pulumi.ComponentResource):
@@ -64,14 +64,13 @@ class NodeDeployment(pulumi.ComponentResource):
             }
         )
 
-    def probe(self, spec: ProbeSpec, after: pulumi.Input[object]) -> None:
+    def probe(self, spec: ProbeSpec, after: pulumi.Output[None]) -> None:
         """See that the node can make the connections of `spec`, once `after` is known.
 
         It looks when `spec` changes. Nothing depends on it: a closed port is named long before a proof gives
         up on it.
         """
-        written = pulumi.Output.from_input(after).apply(lambda _: spec.written())
-        self._run("probe", written, "dynamo:node:Reach")
+        self._run("probe", after.apply(lambda _: spec.written()), "dynamo:node:Reach")
 
     def _install(self, args: NodeDeploymentArgs) -> command.local.Command:
         return self._run("install", _install_input(args), "dynamo:node:Runtime")
@@ -82,7 +81,7 @@ class NodeDeployment(pulumi.ComponentResource):
         return self._run("secrets", values, "dynamo:node:Secrets", delete="forget")
 
     def _apply(self, args: NodeDeploymentArgs, before: Sequence[pulumi.Resource]) -> command.local.Command:
-        manifest = pulumi.Output.from_input(args.manifest).apply(lambda m: m.model_dump_json())
+        manifest = args.manifest.apply(lambda m: m.model_dump_json())
         return self._run("apply", manifest, "dynamo:node:Services", delete="remove", depends_on=before)
 
     def _run(
@@ -95,19 +94,14 @@ class NodeDeployment(pulumi.ComponentResource):
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> command.local.Command:
         """Register a command of the node. `former` is the type of its parent up to release 0.2."""
-        self._commands[verb] = f"{self._name}-{verb}"
+        name = self._commands[verb] = f"{self._name}-{verb}"
+        urn = f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::dynamo:index:Deployment${former}"
         opts = pulumi.ResourceOptions(
             parent=self,
             depends_on=list(depends_on),
-            aliases=[pulumi.Alias(parent=_former_parent(former, self._name))],
+            aliases=[f"{urn}$command:local:Command::{name}"],
         )
-        return nodectl(self._commands[verb], self._node, verb, stdin, opts, delete=delete)
-
-
-def _former_parent(kind: str, node: str) -> str:
-    """Return the URN of one of a node's components up to release 0.2."""
-    stack, project = pulumi.get_stack(), pulumi.get_project()
-    return f"urn:pulumi:{stack}::{project}::dynamo:index:Deployment${kind}::{node}"
+        return nodectl(name, self._node, verb, stdin, opts, delete=delete)
 
 
 def _install_input(args: NodeDeploymentArgs) -> pulumi.Input[str]:

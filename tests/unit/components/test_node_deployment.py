@@ -135,8 +135,9 @@ def test_every_command_is_found_under_the_component_that_it_had_up_to_release_0_
         for request in requests:
             if request.type == COMMAND:
                 kind = former[request.name.removeprefix(f"{node}-")]
-                parent = f"urn:pulumi:lab::dynamo::dynamo:index:Deployment$dynamo:node:{kind}::{node}"
-                assert parent in [alias.spec.parentUrn for alias in request.aliases]
+                types = f"dynamo:index:Deployment$dynamo:node:{kind}${COMMAND}"
+                urn = f"urn:pulumi:lab::dynamo::{types}::{request.name}"
+                assert urn in [alias.urn for alias in request.aliases]
 
 
 def test_dependencies_grow_as_the_nodes_do_not_as_their_pairs() -> None:
