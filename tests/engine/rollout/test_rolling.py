@@ -1,11 +1,14 @@
 """Changes of running workers under load: 10 requests a second, half of them streams of seconds, none lost."""
 
+import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 import pytest
 
 from nodectl.contract.manifest import FlagValue, Manifest
+from nodectl.dynamo.frontend import Pin
+from nodectl.rollout.serving import serving
 from tests.engine.rollout.fleet import SECONDS, Fleet, Outcome
 from tests.engine.rollout.stacks import agg, disagg
 from tests.load import Load, wait_for
@@ -109,6 +112,24 @@ def test_another_generation_of_aggregated_workers_takes_over_without_a_loss(make
     went_well(fleet.up(agg()))
     with no_loss(fleet, "another model, 2 aggregated workers"):
         assert went_well(fleet.up(agg(model="tiny-2")))
+
+
+@pytest.mark.slow
+def test_a_pinned_request_finds_its_worker_whatever_generations_serve(make: Make) -> None:
+    fleet = make("pinned")
+    went_well(fleet.up(agg()))
+    planned, _ = fleet.plan(agg(model="tiny-2"))
+    changed = fleet.apply("node-1", fleet.manifests(planned)["node-1"])
+    assert changed.communicate(timeout=SECONDS)[1].count("serves again") == 1
+
+    async def pinned() -> None:
+        async with serving([fleet.url], "tiny", f"{fleet.addresses['node-1']}:2379") as deployment:
+            workers = (await deployment.listings())[fleet.url]
+            assert len({worker.namespace for worker in workers}) == len(workers) == 2
+            for pin in [Pin(decode=worker.id) for worker in workers for _ in range(10)]:
+                await deployment.ask(fleet.url, pin, "pinned")
+
+    asyncio.run(pinned())
 
 
 @pytest.mark.slow
