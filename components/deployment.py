@@ -2,7 +2,7 @@
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pulumi
 
@@ -11,6 +11,7 @@ from components.node import Node
 from components.node_deployment import NodeDeployment, NodeDeploymentArgs
 from components.proof import Proof, ProofArgs
 from nodectl.contract.manifest import Manifest, Rollout, Watch
+from nodectl.contract.proof import ProofSpec
 from planning.values import Plan
 
 
@@ -34,9 +35,8 @@ class Deployment(pulumi.ComponentResource):
         addresses = {node.name: node.address for node in args.nodes}
         manifests = _identified(planning.manifests(args.plan, addresses), args.nodes)
         deployed = self._nodes(args, manifests)
-        logs = _logs(args.nodes)
         spec = pulumi.Output.all(**manifests).apply(
-            lambda m: planning.proof_spec(args.plan, addresses, m).model_copy(update=logs)
+            lambda m: _with_logs(planning.proof_spec(args.plan, addresses, m), args.nodes)
         )
         head = next(node for node in args.nodes if node.name == args.plan.head)
         applied = [node.applied for node in deployed.values()]
@@ -81,10 +81,10 @@ def _known_once(resources: Sequence[pulumi.Resource]) -> pulumi.Output[None]:
     return pulumi.Output(set(), asyncio.ensure_future(there()), known)
 
 
-def _logs(nodes: Sequence[Node]) -> dict[str, object]:
-    """Return what a proof that fails needs to say where the logs are."""
+def _with_logs(spec: ProofSpec, nodes: Sequence[Node]) -> ProofSpec:
+    """Return the proof with what it needs to say where the logs are when it fails."""
     roots = {node.name: node.root for node in nodes if node.here}
-    return {"node_roots": roots} if roots else {"stack": pulumi.get_stack()}
+    return replace(spec, node_roots=roots) if roots else replace(spec, stack=pulumi.get_stack())
 
 
 def _endpoint(plan: Plan, addresses: Mapping[str, str], head: Node) -> pulumi.Output[str]:
@@ -106,19 +106,18 @@ def _identified(
 
 def _of(node: Node, manifest: Manifest) -> pulumi.Output[Manifest]:
     return pulumi.Output.all(identity=node.identity, ends=node.ends).apply(
-        lambda known: manifest.model_copy(
-            update={
-                "identity": known["identity"],
-                "rollout": _of_this_stack(manifest.rollout),
-                "watch": _until(manifest.watch, known["ends"]),
-            }
+        lambda known: replace(
+            manifest,
+            identity=known["identity"],
+            rollout=_of_this_stack(manifest.rollout),
+            watch=_until(manifest.watch, known["ends"]),
         )
     )
 
 
 def _until(watch: Watch | None, ends: str | None) -> Watch | None:
-    return watch and watch.model_copy(update={"ends": ends or None})
+    return watch and replace(watch, ends=ends or None)
 
 
 def _of_this_stack(rollout: Rollout | None) -> Rollout | None:
-    return rollout and rollout.model_copy(update={"stack": pulumi.get_stack()})
+    return rollout and replace(rollout, stack=pulumi.get_stack())

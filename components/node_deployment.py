@@ -10,8 +10,10 @@ import pulumi_command as command
 from components.node import Node
 from components.nodectl import nodectl
 from components.tokens import NODE
-from nodectl.contract.manifest import Manifest, RuntimeSpec
+from nodectl.contract import codec
+from nodectl.contract.manifest import Manifest
 from nodectl.contract.probe import ProbeSpec
+from nodectl.contract.runtime import InstallSpec, RuntimeSpec
 
 
 @dataclass(frozen=True)
@@ -70,7 +72,7 @@ class NodeDeployment(pulumi.ComponentResource):
         It looks when `spec` changes. Nothing depends on it: a closed port is named long before a proof gives
         up on it.
         """
-        self._run("probe", after.apply(lambda _: spec.written()), "dynamo:node:Reach")
+        self._run("probe", after.apply(lambda _: codec.written(spec)), "dynamo:node:Reach")
 
     def _install(self, args: NodeDeploymentArgs) -> command.local.Command:
         return self._run("install", _install_input(args), "dynamo:node:Runtime")
@@ -81,7 +83,7 @@ class NodeDeployment(pulumi.ComponentResource):
         return self._run("secrets", values, "dynamo:node:Secrets", delete="forget")
 
     def _apply(self, args: NodeDeploymentArgs, before: Sequence[pulumi.Resource]) -> command.local.Command:
-        manifest = args.manifest.apply(lambda m: m.model_dump_json())
+        manifest = args.manifest.apply(codec.written)
         return self._run("apply", manifest, "dynamo:node:Services", delete="remove", depends_on=before)
 
     def _run(
@@ -108,6 +110,5 @@ def _install_input(args: NodeDeploymentArgs) -> pulumi.Input[str]:
     """Return the spec; with secrets, which hide it in previews, only where a model is downloaded."""
     model = args.runtime.model
     if model is None or model.kind != "hub" or not args.secrets:
-        return args.runtime.model_dump_json()
-    spec = args.runtime.model_dump(mode="json") | {"secrets": dict(args.secrets)}
-    return pulumi.Output.secret(json.dumps(spec))
+        return codec.written(args.runtime)
+    return pulumi.Output.secret(codec.written(InstallSpec.of(args.runtime, args.secrets)))

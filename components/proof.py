@@ -7,7 +7,8 @@ import pulumi
 
 from components.node import Node
 from components.nodectl import nodectl
-from nodectl.contract.manifest import ProofSpec
+from nodectl.contract import codec
+from nodectl.contract.proof import ProofSpec
 
 
 @dataclass(frozen=True)
@@ -26,7 +27,7 @@ class Proof(pulumi.ComponentResource):
     def __init__(self, name: str, args: ProofArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:index:Proof", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        spec = pulumi.Output.from_input(args.spec).apply(lambda s: s.model_dump_json())
+        spec = pulumi.Output.from_input(args.spec).apply(codec.written)
         run = nodectl(name, args.node, "proof", spec, child, options=["--retire"])
         self.result = run.stdout.apply(json.loads)
         self.register_outputs({"result": self.result})

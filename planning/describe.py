@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 
 from nodectl.common.redaction import shown
-from nodectl.contract.manifest import ContainerEngine, PreinstalledEngine, RuntimeSpec
+from nodectl.contract.runtime import ContainerEngine, PreinstalledEngine, RuntimeSpec
 from planning.aws import capacity
 from planning.aws.groups import SSH, rules
 from planning.aws.network import addresses as planned_addresses

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Final, Literal
 
-from nodectl.contract.manifest import ModelSource, Variant
+from nodectl.contract.runtime import ModelSource, Variant
 from planning.values import WorkerRole
 from settings.models import EngineKind, RoleSettings, Settings
 

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
 
-from nodectl.contract.manifest import RuntimeSpec
+from nodectl.contract.runtime import RuntimeSpec
 from planning.placement.machines import Machine
 from settings.models import EngineKind, Role, Settings
 

@@ -8,13 +8,12 @@ from pydantic import (
     BaseModel,
     ConfigDict,
     Field,
+    JsonValue,
     ValidatorFunctionWrapHandler,
     WrapValidator,
 )
 from pydantic.alias_generators import to_camel
 from pydantic_core import PydanticCustomError
-
-from nodectl.contract.manifest import FlagValue
 
 USER_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_.@+-]{0,63}")
 
@@ -60,8 +59,8 @@ AS_WRITTEN: Final = WrapValidator(_validated)
 """Keeps a valid value as it is, since its numbers know how they were written (`settings.numbers`)."""
 
 Count = Annotated[int, Field(ge=1, le=1024), AS_WRITTEN]
-Passed = Annotated[FlagValue, AS_WRITTEN]
-"""The value of a flag that is passed on."""
+Passed = Annotated[bool | int | float | str | list[JsonValue] | dict[str, JsonValue], AS_WRITTEN]
+"""The value of a flag that is passed on (`nodectl.contract.manifest.FlagValue`)."""
 
 Argument = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_argument)]
 Folder = Annotated[Argument, AfterValidator(_folder)]

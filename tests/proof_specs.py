@@ -2,22 +2,21 @@
 
 from typing import Any
 
-from nodectl.contract.manifest import ProofInstance, ProofSpec
+from nodectl.contract.proof import ProofInstance, ProofSpec
 
 NAMESPACE = "dynamo-g1"
 
 
 def worker(service: str, node: int, address: str) -> ProofInstance:
     """Return a planned worker, such as `decode-1` on node 3."""
-    return ProofInstance.model_validate(
-        {
-            "service": service,
-            "node": f"node-{node}",
-            "address": address,
-            "role": service.rpartition("-")[0],
-            "request_plane": f"{address}:9401",
-            "system": f"{address}:9090",
-        }
+    role: Any = service.rpartition("-")[0]
+    return ProofInstance(
+        service=service,
+        node=f"node-{node}",
+        address=address,
+        role=role,
+        request_plane=f"{address}:9401",
+        system=f"{address}:9090",
     )
 
 
@@ -36,4 +35,4 @@ def spec(head: str, **changes: Any) -> ProofSpec:
         "instances": [],
         "seconds": 60,
     }
-    return ProofSpec.model_validate(planned | changes)
+    return ProofSpec(**planned | changes)

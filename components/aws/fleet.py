@@ -16,7 +16,7 @@ from components.aws.machine import Address, AddressArgs, Machine, MachineArgs
 from components.aws.network import Network, NetworkArgs, Subnets
 from components.aws.profile import Profile, ProfileArgs
 from components.aws.template import TemplateArgs, inputs_beside, template_inputs
-from nodectl.contract.manifest import Lifetime
+from nodectl.contract.runtime import Lifetime
 from planning.aws.capacity import own_group
 from planning.aws.groups import ENDPOINT_GROUP, groups_of
 from planning.aws.launch import launch

@@ -5,9 +5,9 @@ hub's folders, Python's own switches, a umask. Of all that, what is named here c
 """
 
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Final
 
 from nodectl.common import isolated
 from nodectl.common.layout import CODE, MARKER
@@ -75,9 +75,9 @@ def of_services(base: Mapping[str, str]) -> dict[str, str]:
 
 
 @contextmanager
-def proxied(proxy: Mapping[str, Any] | None) -> Iterator[None]:
-    """Send what is started meanwhile through `proxy` (`nodectl.contract.manifest.Proxy`), if there is one."""
-    with _changed(_names(proxy) if proxy else {}):
+def proxied(http: str | None, https: str | None, direct: Iterable[str]) -> Iterator[None]:
+    """Send what is started meanwhile through the proxies at these URLs, if any, but for `direct` hosts."""
+    with _changed(_proxy_names(http, https, direct) if http or https else {}):
         yield
 
 
@@ -107,7 +107,7 @@ def _set(names: Mapping[str, str | None]) -> None:
             os.environ[name] = value
 
 
-def _names(proxy: Mapping[str, Any]) -> dict[str, str | None]:
-    direct = ",".join([*_NEVER_BY_PROXY, *proxy.get("no", ())])
-    wanted = {"http_proxy": proxy.get("http"), "https_proxy": proxy.get("https"), "no_proxy": direct}
-    return {name: value for lower, value in wanted.items() if value for name in (lower, lower.upper())}
+def _proxy_names(http: str | None, https: str | None, direct: Iterable[str]) -> dict[str, str]:
+    never = ",".join([*_NEVER_BY_PROXY, *direct])
+    values = {"http_proxy": http, "https_proxy": https, "no_proxy": never}
+    return {name: value for lower, value in values.items() if value for name in (lower, lower.upper())}

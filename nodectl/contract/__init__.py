@@ -1,4 +1,5 @@
-"""Documents that planning writes and nodes read: manifest, runtime, proof and probe specifications.
+"""Specifications that planning writes and nodes read: manifest, runtime, proof, probe and firewall.
 
-Values and their checks only; nothing here acts.
+Each is a frozen dataclass, defined once. `codec` turns them into JSON and back and is the one check on both
+sides; everything here runs on bare Python. Values and their checks only; nothing here acts.
 """

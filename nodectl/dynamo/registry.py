@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
-from nodectl.contract.manifest import ProofInstance
+from nodectl.contract.proof import ProofInstance
 
 COMPONENTS: Final = {"aggregated": "backend", "prefill": "prefill", "decode": "backend"}
 """Role -> the component that it registers as: Dynamo 1.6's names."""

@@ -3,9 +3,9 @@
 Rendered in one place, so that `up` finds what an instance booted with.
 """
 
-from collections.abc import Mapping
-from typing import Any, Final
+from typing import Final
 
+from nodectl.contract.runtime import Lifetime
 from nodectl.supervisors import unitfile
 from nodectl.supervisors.unitfile import FOLDER
 
@@ -15,10 +15,10 @@ TIMER_FILE: Final = FOLDER / TIMER
 SERVICE: Final = f"{NAME}.service"
 
 
-def texts(wanted: Mapping[str, Any], shutdown: str) -> dict[str, str]:
+def texts(wanted: Lifetime, shutdown: str) -> dict[str, str]:
     """Return the units: a timer that fires when the warning is due, and the shutdown that it announces."""
-    minutes = int(wanted["minutes"])
-    warning = min(int(wanted["warn_minutes"]), minutes)
+    minutes = wanted.minutes
+    warning = min(wanted.warn_minutes, minutes)
     return {
         SERVICE: unitfile.render(
             {
@@ -47,6 +47,6 @@ def texts(wanted: Mapping[str, Any], shutdown: str) -> dict[str, str]:
     }
 
 
-def files(wanted: Mapping[str, Any], shutdown: str) -> dict[str, str]:
+def files(wanted: Lifetime, shutdown: str) -> dict[str, str]:
     """Return the same by the paths that systemd reads them at."""
     return {str(FOLDER / name): text for name, text in texts(wanted, shutdown).items()}

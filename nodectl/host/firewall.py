@@ -4,18 +4,18 @@ Nothing else of the host's rules is touched. Rules of its own still count beside
 what every table lets in.
 """
 
-import json
 import subprocess
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
 from nodectl.common import procfs, programs, steps
-from nodectl.common.errors import NodectlError
+from nodectl.common.errors import BadInputError, NodectlError
 from nodectl.common.files import read_if_there, write_atomically
 from nodectl.common.layout import HOST_ROOTS, Layout
+from nodectl.contract import codec
+from nodectl.contract.firewall import Firewall
 from nodectl.host import nftables
-from nodectl.host.nftables import Opening
 from nodectl.host.shared import alone
 from nodectl.supervisors import unitfile
 
@@ -29,23 +29,21 @@ _SSH: Final = 22
 _CALL_SECONDS: Final = 60
 
 
-def guard(layout: Layout, wanted: str | None) -> None:
+def guard(layout: Layout, wanted: Firewall | None) -> None:
     """Let in what `wanted` says of this node, beside what other nodes of the host and SSH need.
 
-    It is a `nodectl.contract.manifest.Firewall` as JSON; None: the node asks for no firewall. Raises
-    `BadInputError` without nft, and `NodectlError` where the kernel refuses the rules; the
-    old ones then stay.
+    None: the node asks for no firewall. Raises `BadInputError` without nft, and `NodectlError` where the
+    kernel refuses the rules; the old ones then stay.
     """
     with alone():
         before = _read(layout.firewall)
         if wanted is None:
             layout.firewall.unlink(missing_ok=True)
         others = [_read(Layout(root).firewall) for root in _roots(layout)]
-        own = None if wanted is None else _openings(wanted)
-        _converge([openings for openings in (*others, own) if openings is not None])
-        if own is not None and wanted is not None:
-            write_atomically(layout.firewall, wanted + "\n")
-            if gone := _inner(before or ()) - _inner(own):
+        _converge([firewall for firewall in (*others, wanted) if firewall is not None])
+        if wanted is not None:
+            write_atomically(layout.firewall, codec.written(wanted, indent=1) + "\n")
+            if gone := _inner(before) - _inner(wanted):
                 _run([programs.find("nft"), "--file", "-"], nftables.leaving(gone, _LEAVING_SECONDS))
 
 
@@ -88,12 +86,12 @@ def ssh_ports() -> set[int]:
     return ports
 
 
-def _converge(wanted: Sequence[Sequence[Opening]]) -> None:
+def _converge(wanted: Sequence[Firewall]) -> None:
     """Make the host's rules those of all its nodes."""
     if not wanted:
         _remove()
         return
-    openings = [opening for of_node in wanted for opening in of_node]
+    openings = [opening for firewall in wanted for opening in firewall.openings]
     rules = nftables.text(openings, ssh_ports())
     nft = programs.find("nft")
     unit = unit_text(nft)
@@ -133,20 +131,17 @@ def _roots(without: Layout) -> Iterable[Path]:
     )
 
 
-def _read(path: Path) -> Sequence[Opening] | None:
+def _read(path: Path) -> Firewall | None:
     text = read_if_there(path)
     try:
-        return None if text is None else _openings(text)
-    except (ValueError, TypeError, KeyError):
+        return None if text is None else codec.read(Firewall, text, "a firewall", str(path))
+    except BadInputError:
         raise NodectlError(f"{path}: of another release of this project; run `pulumi up` for it") from None
 
 
-def _openings(text: str) -> Sequence[Opening]:
-    return [Opening(**opening) for opening in json.loads(text)["openings"]]
-
-
-def _inner(openings: Iterable[Opening]) -> set[str]:
+def _inner(firewall: Firewall | None) -> set[str]:
     """Return the addresses of the group that a firewall knows."""
+    openings = () if firewall is None else firewall.openings
     return {source.removesuffix("/32") for opening in openings if opening.group for source in opening.sources}
 
 

@@ -12,12 +12,13 @@ import urllib.request
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from http.client import HTTPException
-from typing import Any, Final
+from typing import Final
 
 from nodectl.common import programs
-from nodectl.common.errors import NodectlError
-from nodectl.common.files import read_if_there
+from nodectl.common.errors import NodectlError, NothingAppliedError
 from nodectl.common.layout import CODE, Layout
+from nodectl.contract import documents
+from nodectl.contract.manifest import Service, Watch
 from nodectl.etcd import registration
 from nodectl.host import units
 from nodectl.host.idleness import Idleness, Load, Word, load
@@ -109,22 +110,24 @@ class Watcher:
 
     def look(self) -> None:
         """Look once, and do what is due."""
-        text = read_if_there(self._layout.manifest)
-        manifest: dict[str, Any] = json.loads(text) if text else {}
-        spec = manifest.get("watch")
+        try:
+            manifest = documents.applied(self._layout)
+        except NothingAppliedError:  # by now, or not yet
+            return
+        spec = manifest.watch
         if spec is None:
             return
-        if spec["spot"]:
-            self._look_for_interruption(spec, manifest["services"])
-        if spec.get("ends") is not None:
-            self._look_at_the_end(spec, manifest["services"])
-        if spec["idle_minutes"] is not None:
-            if spec["frontends"]:
-                self._judge(spec)
+        if spec.spot:
+            self._look_for_interruption(spec, manifest.services)
+        if spec.ends is not None:
+            self._look_at_the_end(spec, spec.ends, manifest.services)
+        if spec.idle_minutes is not None:
+            if spec.frontends:
+                self._judge(spec, spec.idle_minutes)
             else:
                 self._heed(spec)
 
-    def _look_for_interruption(self, spec: Mapping[str, Any], services: Mapping[str, Any]) -> None:
+    def _look_for_interruption(self, spec: Watch, services: Mapping[str, Service]) -> None:
         try:
             notice = self._metadata.interruption()
             rebalance = self._metadata.rebalance()
@@ -145,16 +148,14 @@ class Watcher:
             )
             self._drain(spec, services)
 
-    def _look_at_the_end(self, spec: Mapping[str, Any], services: Mapping[str, Any]) -> None:
+    def _look_at_the_end(self, spec: Watch, ends: str, services: Mapping[str, Service]) -> None:
         """Say that the capacity block ends; before EC2 takes the machine away drain it, and power it off."""
-        left = leaving(spec["ends"]) - time.time()
-        if left > 60 * max(spec["warn_minutes"], _WARN_MINUTES):
+        left = leaving(ends) - time.time()
+        if left > 60 * max(spec.warn_minutes, _WARN_MINUTES):
             return
         if not self._end_told:
             self._end_told = True
-            tell(
-                f"the capacity block ends at {spec['ends']}: this machine drains and ends before, in minutes"
-            )
+            tell(f"the capacity block ends at {ends}: this machine drains and ends before, in minutes")
         if left <= 0:
             if not self._taken:
                 self._taken = True
@@ -162,14 +163,14 @@ class Watcher:
                 self._drain(spec, services)
             power_off()
 
-    def _drain(self, spec: Mapping[str, Any], services: Mapping[str, Any]) -> None:
+    def _drain(self, spec: Watch, services: Mapping[str, Service]) -> None:
         """Have requests go elsewhere, let those in flight end, and stop the workers while EC2 gives time."""
         try:
-            for endpoint in registration.registered(spec["etcd"]):
-                if endpoint.component in registration.COMPONENTS and endpoint.address in spec["workers"]:
-                    registration.withdraw(spec["etcd"], endpoint.key)
+            for endpoint in registration.registered(spec.etcd):
+                if endpoint.component in registration.COMPONENTS and endpoint.address in spec.workers:
+                    registration.withdraw(spec.etcd, endpoint.key)
                     print(f"no more requests for {endpoint.address}", flush=True)
-            time.sleep(min(spec["drain_seconds"], _DRAIN_MOST))
+            time.sleep(min(spec.drain_seconds, _DRAIN_MOST))
         except _OFF as error:  # stopping a worker drains it as well, if not as early
             print(f"etcd does not answer: {error}", flush=True)
         stack, node = self._layout.root.parts[-2:]
@@ -178,39 +179,39 @@ class Watcher:
             print(f"stopping {', '.join(stopped)}", flush=True)
             systemctl("stop", "--no-block", "--", *stopped)
 
-    def _judge(self, spec: Mapping[str, Any]) -> None:
+    def _judge(self, spec: Watch, idle_minutes: int) -> None:
         """On the head: see whether there is anything to do, and say so to all nodes where there is not."""
-        limits = spec["idle_minutes"], spec["warn_minutes"]
+        limits = idle_minutes, spec.warn_minutes
         if self._idleness is None or self._idleness[0] != limits:
             self._idleness = limits, Idleness(60 * limits[0], 60 * limits[1])
-        match self._idleness[1].see(time.monotonic(), _seen(spec["frontends"])):
+        match self._idleness[1].see(time.monotonic(), _seen(spec.frontends)):
             case Word.WARN:
                 self._publish(spec, "warn")
-                tell(_TOLD["warn"].format(**spec))
+                tell(_TOLD["warn"].format(**vars(spec)))
             case Word.CALL_OFF:
                 self._publish(spec, "call off")
-                tell(_TOLD["call off"].format(**spec))
+                tell(_TOLD["call off"].format(**vars(spec)))
             case Word.END if self._publish(spec, "end"):
-                tell(_TOLD["end"].format(**spec))
+                tell(_TOLD["end"].format(**vars(spec)))
                 time.sleep(HEED_SECONDS)
                 power_off()
             case _:
                 pass
 
-    def _publish(self, spec: Mapping[str, Any], word: str) -> bool:
+    def _publish(self, spec: Watch, word: str) -> bool:
         """Tell the other nodes; return whether etcd took it."""
         order = json.dumps({"word": word, "at": time.time()})
         try:
-            registration.put(spec["etcd"], self._key(), order)
+            registration.put(spec.etcd, self._key(), order)
         except _OFF as error:
             print(f"{word}: etcd does not take it: {error}", flush=True)
             return False
         return True
 
-    def _heed(self, spec: Mapping[str, Any]) -> None:
+    def _heed(self, spec: Watch) -> None:
         """Elsewhere: do what the head says, where it said it just now and since this machine booted."""
         try:
-            text = registration.get(spec["etcd"], self._key())
+            text = registration.get(spec.etcd, self._key())
             order = {} if text is None else json.loads(text)
         except _OFF:
             return
@@ -219,7 +220,7 @@ class Watcher:
             return
         if text != self._told:
             self._told = text
-            tell(_TOLD[order["word"]].format(**spec))
+            tell(_TOLD[order["word"]].format(**vars(spec)))
         if order["word"] == "end":
             power_off()
 
@@ -232,12 +233,10 @@ def leaving(ends: str) -> float:
     return datetime.strptime(ends, _ENDS_FORMAT).timestamp() - _ENDS_EARLY - _LEAVE_SECONDS
 
 
-def workers(services: Mapping[str, Any]) -> set[str]:
+def workers(services: Mapping[str, Service]) -> set[str]:
     """Return the services of a manifest that serve requests for the frontends."""
     return {
-        name
-        for name, service in services.items()
-        if service["after"] and service["module"] != "dynamo.frontend"
+        name for name, service in services.items() if service.after and service.module != "dynamo.frontend"
     }
 
 

@@ -5,16 +5,15 @@ machine that is off is stopped or gone is decided where it was bought.
 """
 
 import subprocess
-from collections.abc import Mapping
-from typing import Any
 
 from nodectl.common import programs
+from nodectl.contract.runtime import Lifetime
 from nodectl.host import units
 from nodectl.host.deadline import SERVICE, TIMER, texts
 
 
-def keep(wanted: Mapping[str, Any] | None) -> None:
-    """Have the machine's lifetime be `wanted` (`nodectl.contract.manifest.Lifetime`), or none.
+def keep(wanted: Lifetime | None) -> None:
+    """Have the machine's lifetime be `wanted`, or none.
 
     One that is over by now ends after its warning. A shutdown that was announced is called off where the
     lifetime changed.

@@ -5,8 +5,10 @@ while connections are open that the kernel has not been following, and a scan le
 """
 
 import ipaddress
-from collections.abc import Collection, Iterable, Iterator, Sequence
-from typing import Final, NamedTuple
+from collections.abc import Collection, Iterable, Iterator
+from typing import Final
+
+from nodectl.contract.firewall import Opening
 
 TABLE: Final = "dynamo_multinode"
 
@@ -21,16 +23,6 @@ _PROTOCOLS: Final = (1, 2, 58)
 
 NO_TABLE: Final = f"table inet {TABLE}\ndelete table inet {TABLE}\n"
 """Removes the table, whether it is there or not."""
-
-
-class Opening(NamedTuple):
-    """`nodectl.contract.manifest.Opening` as a Python without pydantic has it."""
-
-    first: int
-    last: int
-    sources: Sequence[str]
-    group: bool
-    why: Sequence[str]
 
 
 def text(openings: Iterable[Opening], ssh: Collection[int]) -> str:

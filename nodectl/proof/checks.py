@@ -11,7 +11,7 @@ from typing import Final
 
 import httpx
 
-from nodectl.contract.manifest import ProofInstance, ProofSpec
+from nodectl.contract.proof import ProofInstance, ProofSpec
 from nodectl.dynamo.calls import ANSWER_SECONDS, LOOK_SECONDS, CheckError, RefusedError, bounded
 from nodectl.dynamo.frontend import Answer, Frontend, Pin
 from nodectl.dynamo.registry import Registry, compare

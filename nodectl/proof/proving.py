@@ -9,7 +9,7 @@ from typing import Final
 
 import httpx
 
-from nodectl.contract.manifest import Check, ProofResult, ProofSpec
+from nodectl.contract.proof import Check, ProofResult, ProofSpec
 from nodectl.dynamo.calls import ANSWER_SECONDS, CheckError
 from nodectl.proof.checks import Checks, Step
 

@@ -8,7 +8,7 @@ from typing import Final
 
 from nodectl.common import disk
 from nodectl.common.layout import HOST_ROOTS, Layout
-from nodectl.contract.manifest import ProofResult, ProofSpec
+from nodectl.contract.proof import ProofResult, ProofSpec
 from nodectl.services import excerpt, supervision
 from nodectl.services.excerpt import last_words
 

@@ -8,7 +8,7 @@ import time
 from collections.abc import Collection
 
 from nodectl.common.steps import say
-from nodectl.contract.manifest import ProofSpec
+from nodectl.contract.proof import ProofSpec
 from nodectl.etcd import client, registration
 from nodectl.etcd.client import EtcdUnavailableError
 from nodectl.etcd.registration import Registered

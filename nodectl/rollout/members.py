@@ -5,7 +5,7 @@ import time
 
 from nodectl.common.steps import say
 from nodectl.common.waiting import NotYetError, Progress, Wait
-from nodectl.contract.manifest import ProofSpec
+from nodectl.contract.proof import ProofSpec
 from nodectl.dynamo.calls import CheckError
 from nodectl.rollout.serving import Serving, ids, serving
 

@@ -13,11 +13,12 @@ import subprocess
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nodectl.common import isolated, limits, programs, steps
 from nodectl.common.errors import BadInputError, NodectlError
 from nodectl.common.steps import say
+from nodectl.contract.runtime import ContainerEngine, Variant
 
 PROGRAMS: Final = ("podman", "docker")
 """In the order in which `auto` takes them: podman needs no daemon."""
@@ -38,6 +39,18 @@ class Mount:
 
     folder: Path
     writable: bool = False
+
+
+@dataclass(frozen=True)
+class Container:
+    """A container that a service runs in, or did: what launch files say of it."""
+
+    program: str
+    """Path of podman or docker."""
+    name: str
+    image: str
+    options: list[str]
+    """Of `podman run` or `docker run`, without environment and image."""
 
 
 def find(wanted: str) -> str:
@@ -90,13 +103,13 @@ def fabric() -> list[str]:
 
 
 def command(
-    container: Mapping[str, Any], argv: Sequence[str], env: Mapping[str, str], secrets: Iterable[str]
+    container: Container, argv: Sequence[str], env: Mapping[str, str], secrets: Iterable[str]
 ) -> list[str]:
     """Return what runs `argv` in a container; the client takes secrets from its own environment, by name."""
     plain = [f"--env={key}={value}" for key, value in sorted(env.items())]
     named = [f"--env={key}" for key in sorted(secrets)]
-    options = [*container["options"], f"--ulimit=nofile={_open_files(container['program'])}"]
-    return [container["program"], "run", *options, *plain, *named, container["image"], *argv]
+    options = [*container.options, f"--ulimit=nofile={_open_files(container.program)}"]
+    return [container.program, "run", *options, *plain, *named, container.image, *argv]
 
 
 def _open_files(program: str) -> int:
@@ -106,30 +119,29 @@ def _open_files(program: str) -> int:
     return limits.most() if Path(program).name == "docker" else min(own, limits.most())
 
 
-def remove(containers: Iterable[Mapping[str, Any] | None]) -> None:
+def remove(containers: Iterable[Container | None]) -> None:
     """Remove containers, running or not; those that are not there are none of its business."""
     for container in containers:
         if container is None:
             continue
-        called = container["name"]
         try:
             subprocess.run(
-                [container["program"], "rm", "--force", "--volumes", called],
+                [container.program, "rm", "--force", "--volumes", container.name],
                 stdin=subprocess.DEVNULL,
                 capture_output=True,
                 timeout=_REMOVE_SECONDS,
                 check=False,
             )
         except (OSError, subprocess.TimeoutExpired) as error:
-            raise NodectlError(f"the container {called} cannot be removed: {error}") from error
+            raise NodectlError(f"the container {container.name} cannot be removed: {error}") from error
 
 
-def ensure(engine: Mapping[str, Any], variant: str, folder: Path, deadline: float) -> bool:
+def ensure(engine: ContainerEngine, variant: Variant, folder: Path, deadline: float) -> bool:
     """Pull the image unless it is here, and see that a container of it starts; return whether it had.
 
     `folder` remembers which images had. Raises `BadInputError` without podman and docker.
     """
-    program, image = find(engine.get("program", "auto")), engine["image"]
+    program, image = find(engine.program), engine.image
     key = hashlib.sha256(f"{program} {image} {variant}".encode()).hexdigest()[:12]
     with steps.locked(folder / key, deadline) as step:
         found = _id(program, image)
@@ -169,11 +181,12 @@ def _probe(program: str, image: str, *, gpus: bool) -> None:
     """Start a container as services are, once: tells now what would fail at every start of every worker."""
     called = f"dynamo-probe-{hashlib.sha256(image.encode()).hexdigest()[:8]}"
     run = options(program, called, gpus=(), mounts=(), stop_seconds=1)
+    probe = Container(program, called, image, run)
     everything = _all_devices(program) if gpus else []
     safe = [
         f"--env={name}={value}" for name, value in isolated.ENVIRONMENT.items()
     ]  # the image's PYTHONPATH counts
-    remove([{"program": program, "name": called}])
+    remove([probe])
     try:
         done = subprocess.run(
             [program, "run", *run, *everything, *fabric(), *safe, image, PYTHON, "-c", "import dynamo"],
@@ -184,7 +197,7 @@ def _probe(program: str, image: str, *, gpus: bool) -> None:
             check=False,
         )
     except subprocess.TimeoutExpired as error:
-        remove([{"program": program, "name": called}])
+        remove([probe])
         raise NodectlError(
             f"{program}: a container of {image} does not end within {error.timeout:.0f} s"
         ) from None

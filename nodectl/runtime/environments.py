@@ -6,14 +6,14 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nodectl.common import isolated, steps, surroundings
 from nodectl.common.errors import BadInputError, NodectlError
 from nodectl.common.redaction import redacted
 from nodectl.common.steps import Steps, say
+from nodectl.contract.runtime import Packages
 from nodectl.runtime.cache import is_complete, marker
 from nodectl.versions import NODE, S3, lock_digest, lock_file
 
@@ -22,12 +22,12 @@ SIZES: Final = {NODE: 0.2, S3: 0.1, "mocker": 0.8, "cpu": 7.0, "gpu": 9.0}
 
 
 def ensure(
-    variant: str, folder: Path, packages: Mapping[str, Any], deadline: float, *, compiled: bool = False
+    variant: str, folder: Path, packages: Packages, deadline: float, *, compiled: bool = False
 ) -> bool:
     """Install `variant` in `folder` unless it is there; return whether it was.
 
-    `packages` is `nodectl.contract.manifest.Packages`; `compiled` is for those who run it and cannot write
-    there. Raises `BadInputError` for a wheel folder that is not there.
+    `compiled` is for those who run it and cannot write there. Raises `BadInputError` for a wheel folder that
+    is not there.
     """
     if is_complete(folder):
         with contextlib.suppress(OSError):  # a cache that is only readable
@@ -63,16 +63,14 @@ def _check_room(folder: Path, variant: str) -> None:
         )
 
 
-def _origin(packages: Mapping[str, Any]) -> list[str]:
+def _origin(packages: Packages) -> list[str]:
     """Return what tells uv and pip alike where packages come from; nothing for their own configuration."""
-    if wheels := packages.get("wheels"):
-        if not Path(wheels).is_dir():
-            raise BadInputError(
-                f"packages.wheels: {redacted(wheels)} is no folder on this node; put the wheels there"
-            )
-        return ["--no-index", "--find-links", str(wheels)]
-    index = packages.get("index")
-    return ["--index-url", str(index)] if index else []
+    if packages.wheels:
+        if not Path(packages.wheels).is_dir():
+            wheels = redacted(packages.wheels)
+            raise BadInputError(f"packages.wheels: {wheels} is no folder on this node; put the wheels there")
+        return ["--no-index", "--find-links", packages.wheels]
+    return ["--index-url", packages.index] if packages.index else []
 
 
 def _uv(cache: Path, step: Steps, origin: list[str]) -> str:

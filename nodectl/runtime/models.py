@@ -4,25 +4,24 @@ import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nodectl.common import isolated, steps
 from nodectl.common.errors import BadInputError
 from nodectl.common.files import read_if_there
 from nodectl.common.redaction import redacted, shown
 from nodectl.common.steps import say
+from nodectl.contract.runtime import ModelSource
 from nodectl.runtime import generated_model
 
 GENERATED_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
 _S3_URI: Final = re.compile(r"s3://[a-z0-9.-]+(/[A-Za-z0-9_.=@+-]+)+")
 
 
-def check(model: Any) -> None:
-    """Raise `BadInputError` where a model (`nodectl.contract.manifest.ModelSource`) cannot be provided."""
-    if not isinstance(model, dict) or not isinstance(model.get("name"), str):
-        raise BadInputError(f"model: expected {{kind, name}}, got {shown(model) or 'none'}")
-    name = model["name"]
-    match model.get("kind"):
+def check(model: ModelSource) -> None:
+    """Raise `BadInputError` where a model cannot be provided."""
+    name = model.name
+    match model.kind:
         case "generated":
             if not GENERATED_NAME.fullmatch(name):
                 raise BadInputError(
@@ -41,24 +40,22 @@ def check(model: Any) -> None:
                 raise BadInputError(
                     f"model.name: {shown(name)} names no folder in S3; expected s3://bucket/folder"
                 )
-        case kind:
-            raise BadInputError(f"model.kind: {shown(kind)} is unknown; use one of generated, path, hub, s3")
 
 
 def ensure(
-    model: Mapping[str, Any], models: Path, python: Path, secrets: Mapping[str, str], deadline: float
+    model: ModelSource, models: Path, python: Path, secrets: Mapping[str, str], deadline: float
 ) -> tuple[str, bool]:
     """Provide the model; return its folder and whether it was there.
 
     `models` is the cache's folder of models; `python` has `huggingface_hub`, or for a model from S3 `boto3`;
     `secrets` go to a download.
     """
-    if model["kind"] == "path":
-        return model["name"], True
-    if model["kind"] == "generated":
-        return _ensure_generated(generated(models) / model["name"], deadline)
-    if model["kind"] == "s3":
-        return _ensure_synced(model["name"], synced(models / "s3", model["name"]), python, deadline)
+    if model.kind == "path":
+        return model.name, True
+    if model.kind == "generated":
+        return _ensure_generated(generated(models) / model.name, deadline)
+    if model.kind == "s3":
+        return _ensure_synced(model.name, synced(models / "s3", model.name), python, deadline)
     return _ensure_downloaded(model, models, python, secrets, deadline)
 
 
@@ -72,9 +69,9 @@ def generated(models: Path) -> Path:
     return models / f"generated-{generated_model.VERSION}"
 
 
-def hub_link(model: Mapping[str, Any], models: Path) -> Path:
+def hub_link(model: ModelSource, models: Path) -> Path:
     """Return the link to a downloaded model: the same path on every node, which NIXL compares."""
-    asked: str = model["name"] + (f"@{model['revision']}" if model.get("revision") else "")
+    asked = model.name + (f"@{model.revision}" if model.revision else "")
     return hub_links(models) / asked.replace("/", "--")
 
 
@@ -125,7 +122,7 @@ def record(folder: Path) -> Path:
 
 
 def _ensure_downloaded(
-    model: Mapping[str, Any], models: Path, python: Path, secrets: Mapping[str, str], deadline: float
+    model: ModelSource, models: Path, python: Path, secrets: Mapping[str, str], deadline: float
 ) -> tuple[str, bool]:
     """Download a hub model into a cache of its own, and link to it where all of it is there."""
     link = hub_link(model, models)
@@ -134,24 +131,22 @@ def _ensure_downloaded(
     with steps.locked(link, deadline) as step:
         cached = link.is_dir()
         if not cached:
-            say(f"downloading {model['name']}")
-            command = isolated.script(
-                python, "runtime/hub.py", model["name"], model.get("revision") or "", str(link)
-            )
+            say(f"downloading {model.name}")
+            command = isolated.script(python, "runtime/hub.py", model.name, model.revision or "", str(link))
             step.run(
                 command,
                 {**_hub_environment(model, models), **secrets},
-                tell=f"still downloading {model['name']}",
+                tell=f"still downloading {model.name}",
             )
     return str(link), cached
 
 
-def _hub_environment(model: Mapping[str, Any], models: Path) -> dict[str, str]:
+def _hub_environment(model: ModelSource, models: Path) -> dict[str, str]:
     """Return what the hub's client is told: nothing of the user's own, logins among it."""
     cache = str(hub_cache(models))
     told = {"HF_HOME": cache, "HF_HUB_CACHE": cache, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
     return told | {"HF_HUB_DISABLE_TELEMETRY": "1"} | _endpoint(model)
 
 
-def _endpoint(model: Mapping[str, Any]) -> dict[str, str]:
-    return {"HF_ENDPOINT": model["endpoint"]} if model.get("endpoint") else {}
+def _endpoint(model: ModelSource) -> dict[str, str]:
+    return {"HF_ENDPOINT": model.endpoint} if model.endpoint else {}

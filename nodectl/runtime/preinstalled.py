@@ -2,12 +2,13 @@
 
 import json
 import subprocess
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nodectl.common import isolated
 from nodectl.common.errors import BadInputError
+from nodectl.contract.runtime import PreinstalledEngine
 from nodectl.versions import pins
 
 NEEDED: Final = "ai-dynamo"
@@ -28,17 +29,17 @@ print(json.dumps(found))
 
 
 def check(
-    engine: Mapping[str, Any], variant: str, inside: Callable[[Sequence[str]], list[str]] = list
+    engine: PreinstalledEngine, variant: str, inside: Callable[[Sequence[str]], list[str]] = list
 ) -> None:
-    """Raise `BadInputError` unless the environment at `engine["path"]` has what `variant` needs.
+    """Raise `BadInputError` unless the environment at `engine.path` has what `variant` needs.
 
     With `any_versions` it need only have Dynamo. `inside` returns the command that runs another where
     services run.
     """
     locked = pins(variant)
     wanted = {name: locked[name] for name in COMPARED if name in locked}
-    found = _versions(python_path(engine["path"]), list(wanted), inside)
-    if engine.get("any_versions") and NEEDED in found:
+    found = _versions(python_path(engine.path), list(wanted), inside)
+    if engine.any_versions and NEEDED in found:
         return
     wrong = [
         f"{name} {found.get(name, 'missing')}, expected {version}"
@@ -48,7 +49,7 @@ def check(
     if wrong:
         remedy = "" if NEEDED not in found else ", or write `allowOtherVersions: true`"
         raise BadInputError(
-            f"runtime.path: {engine['path']} has {'; '.join(wrong)}: install these there{remedy}"
+            f"runtime.path: {engine.path} has {'; '.join(wrong)}: install these there{remedy}"
         )
 
 

@@ -4,15 +4,14 @@ import hashlib
 import shutil
 import tarfile
 import urllib.request
-from collections.abc import Mapping
 from http.client import HTTPException
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 from nodectl.common import programs, steps
 from nodectl.common.errors import BadInputError, NodectlError
-from nodectl.common.redaction import shown
 from nodectl.common.steps import say
+from nodectl.contract.runtime import StoreRelease, Stores
 
 PROGRAMS: Final = ("etcd", "nats-server")
 """The stores' programs, which are also the names of their services' modules in a manifest."""
@@ -21,41 +20,42 @@ _READ_SECONDS: Final = 60
 _CHUNK: Final = 1 << 20
 
 
-def ensure(stores: Mapping[str, Any], folder: Path, deadline: float) -> bool:
-    """Provide what `stores` (`nodectl.contract.manifest.Stores`) names; return whether it was there.
+def ensure(stores: Stores, folder: Path, deadline: float) -> bool:
+    """Provide NATS and etcd from where `stores` says; return whether it was there.
 
     Raises `BadInputError` where a program is missing or a download is not what its checksum says.
     """
-    match stores.get("source", "bundled"):
+    match stores.source:
         case "bundled":
             return True
         case "distribution":
             there = [programs.ensure(name) for name in PROGRAMS]
         case "release":
-            there = [_download(name, stores, folder, deadline) for name in PROGRAMS]
-        case source:
-            raise BadInputError(
-                f"stores.source: {shown(source)} is unknown; use one of bundled, distribution, release"
-            )
+            there = [_download(name, _release(name, stores), folder, deadline) for name in PROGRAMS]
     return all(there)
 
 
-def program_paths(stores: Mapping[str, Any], folder: Path, environment: Path) -> dict[str, Path]:
+def program_paths(stores: Stores, folder: Path, environment: Path) -> dict[str, Path]:
     """Return program -> where it is on this node; `environment` is nodectl's own."""
-    match stores.get("source", "bundled"):
+    match stores.source:
         case "distribution":
             return {name: Path(programs.find(name)) for name in PROGRAMS}
         case "release":
-            return {name: _place(name, stores["releases"][name], folder) / name for name in PROGRAMS}
+            return {name: _place(name, _release(name, stores), folder) / name for name in PROGRAMS}
         case _:
             return {name: environment / "bin" / name for name in PROGRAMS}
 
 
-def _download(program: str, stores: Mapping[str, Any], folder: Path, deadline: float) -> bool:
+def _release(program: str, stores: Stores) -> StoreRelease:
+    if program not in stores.releases:
+        raise BadInputError(
+            f"stores.releases.{program}: missing; with `source: release` both programs have one"
+        )
+    return stores.releases[program]
+
+
+def _download(program: str, release: StoreRelease, folder: Path, deadline: float) -> bool:
     """Place the release of `program`: nothing of it is unpacked before its checksum was right."""
-    release = stores.get("releases", {}).get(program)
-    if not isinstance(release, dict) or not {"url", "sha256"} <= release.keys():
-        raise BadInputError(f"stores.releases.{program}: expected {{url, sha256}}, got {shown(release)}")
     place = _place(program, release, folder)
     if (place / program).is_file():
         return True
@@ -66,13 +66,13 @@ def _download(program: str, stores: Mapping[str, Any], folder: Path, deadline: f
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
-            say(f"downloading {program} from {release['url']}")
+            say(f"downloading {program} from {release.url}")
             archive = partial / "archive"
-            found = _fetch(release["url"], archive)
-            if found != release["sha256"]:
+            found = _fetch(release.url, archive)
+            if found != release.sha256:
                 raise BadInputError(
-                    f"stores.{program}: {release['url']} has the checksum {found}, expected "
-                    f"{release['sha256']}: it is another file than was meant; nothing of it was run. "
+                    f"stores.{program}: {release.url} has the checksum {found}, expected "
+                    f"{release.sha256}: it is another file than was meant; nothing of it was run. "
                     "Of another release write its own checksum, `sha256`, beside `url`"
                 )
             _unpack(program, archive, partial / program)
@@ -83,8 +83,8 @@ def _download(program: str, stores: Mapping[str, Any], folder: Path, deadline: f
     return False
 
 
-def _place(program: str, release: Mapping[str, Any], folder: Path) -> Path:
-    return folder / f"{program}-{str(release['sha256'])[:12]}"
+def _place(program: str, release: StoreRelease, folder: Path) -> Path:
+    return folder / f"{program}-{release.sha256[:12]}"
 
 
 def _fetch(url: str, archive: Path) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from nodectl.common import programs as machine
-from nodectl.contract.manifest import MACHINE_PROGRAMS, FlagValue, Service
+from nodectl.contract.manifest import FlagValue, Service
+from nodectl.contract.runtime import MACHINE_PROGRAMS
 from nodectl.contract.tokens import NAMES, fill
 from nodectl.runtime import stores
 

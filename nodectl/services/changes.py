@@ -55,6 +55,6 @@ def plan(
 def _follows(wanted: Launch, known: Launch) -> bool:
     """Return whether a headless rank stays one of the same engine, and is stopped as before."""
     new, old = wanted.gang, known.gang
-    if not (new and old and new["rank"]) or wanted.stop_seconds != known.stop_seconds:
+    if not (new and old and new.rank) or wanted.stop_seconds != known.stop_seconds:
         return False
-    return bool((new["id"], new["rank"]) == (old["id"], old["rank"]))
+    return (new.id, new.rank) == (old.id, old.rank)

@@ -7,7 +7,7 @@ from pathlib import Path
 from nodectl.common import isolated
 from nodectl.common.files import write_atomically
 from nodectl.common.layout import Layout
-from nodectl.contract.manifest import MACHINE_PROGRAMS
+from nodectl.contract.runtime import MACHINE_PROGRAMS
 from nodectl.runtime import container
 from nodectl.supervisors import converge
 from nodectl.supervisors.launch import Launch

@@ -2,21 +2,19 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from nodectl.common.errors import BadInputError
 from nodectl.common.layout import MARKER, Layout
-from nodectl.contract.manifest import (
+from nodectl.contract.manifest import Manifest, Service
+from nodectl.contract.runtime import (
     MACHINE_PROGRAMS,
     ContainerEngine,
-    Manifest,
     ModelSource,
     PreinstalledEngine,
     RuntimeSpec,
-    Service,
 )
 from nodectl.runtime import cache, container, models, preinstalled, stores
-from nodectl.runtime.container import Mount
+from nodectl.runtime.container import Container, Mount
 from nodectl.services import interface
 from nodectl.services.argv import Folders, argv, filled, is_own
 from nodectl.supervisors.launch import Launch
@@ -52,10 +50,10 @@ def _launch(name: str, service: Service, runtime: RuntimeSpec, folders: Folders,
         secrets=sorted(service.secrets),
         after=service.after,
         stop_seconds=service.stop.seconds,
-        gang=None if service.gang is None else service.gang.model_dump(),
+        gang=service.gang,
         container=contained,
         python=None if beside else str(own / "python"),
-        gate=None if service.gate is None else service.gate.model_dump(),
+        gate=service.gate,
         files={file: str(filled(text, folders)) for file, text in service.files.items()},
         reload=service.reload,
     )
@@ -70,11 +68,13 @@ def _folders(runtime: RuntimeSpec, layout: Layout) -> Folders:
             engine = str(preinstalled.python_path(found.path))
         case _:
             engine = str(environment / "bin" / "python")
-    sources = None if runtime.stores is None else runtime.stores.model_dump()
+    programs = {}
+    if runtime.stores is not None:
+        programs = stores.program_paths(runtime.stores, cache.stores(), environment)
     return Folders(
         environment=environment,
         engine=engine,
-        stores={} if sources is None else stores.program_paths(sources, cache.stores(), environment),
+        stores=programs,
         data=layout.data,
         models=models.generated(cache.models()),
         s3=cache.s3_models(),
@@ -85,7 +85,7 @@ def _folders(runtime: RuntimeSpec, layout: Layout) -> Folders:
 def _downloaded(runtime: RuntimeSpec) -> Path | None:
     """Return the model's folder where the hub has it from; None for a model from elsewhere, or none."""
     model = runtime.model
-    return models.hub_link(model.model_dump(), cache.models()) if model and model.kind == "hub" else None
+    return models.hub_link(model, cache.models()) if model and model.kind == "hub" else None
 
 
 def _env(service: Service, runtime: RuntimeSpec) -> dict[str, str]:
@@ -113,7 +113,7 @@ def _values(service: Service, folders: Folders) -> dict[str, str]:
 
 def _container(
     name: str, service: Service, runtime: RuntimeSpec, engine: ContainerEngine, layout: Layout
-) -> dict[str, Any]:
+) -> Container:
     program = container.find(engine.program)
     gpus = service.gpus if runtime.variant == "gpu" else []
     called = container.name(layout.root, name)
@@ -122,7 +122,7 @@ def _container(
     )
     if gpus:
         options += container.fabric()
-    return {"program": program, "name": called, "image": engine.image, "options": options}
+    return Container(program, called, engine.image, options)
 
 
 def _mounts(runtime: RuntimeSpec, layout: Layout) -> Iterator[Mount]:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from nodectl.common.errors import BadInputError
 from nodectl.common.layout import CODE, Layout
+from nodectl.contract.firewall import Firewall
 from nodectl.host import firewall, idle_and_spot, shared
 from nodectl.services import port_conflicts
 from nodectl.services.port_conflicts import Need
@@ -47,8 +48,8 @@ def tidy(layout: Layout) -> None:
         shared.tidy()
 
 
-def guard(layout: Layout, wanted: str | None) -> None:
-    """Have a host refuse connections that its nodes do not need; `wanted` is the node's firewall as JSON."""
+def guard(layout: Layout, wanted: Firewall | None) -> None:
+    """Have a host refuse connections that its nodes do not need."""
     if layout.on_host:
         firewall.guard(layout, wanted)
     elif wanted is not None:

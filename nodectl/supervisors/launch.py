@@ -4,15 +4,17 @@ import contextlib
 import json
 import os
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any
 
 from nodectl.common import isolated, procfs, surroundings
-from nodectl.common.errors import NodectlError
+from nodectl.common.errors import BadInputError, NodectlError
 from nodectl.common.files import read_if_there, write_atomically
 from nodectl.common.layout import Layout
+from nodectl.contract import codec
+from nodectl.contract.manifest import Gang, Gate
 from nodectl.runtime import container
+from nodectl.runtime.container import Container
 
 
 @dataclass(frozen=True)
@@ -24,20 +26,20 @@ class Launch:
     secrets: list[str]
     after: list[str]
     stop_seconds: int
-    gang: dict[str, Any] | None
-    gate: dict[str, Any] | None = None
+    gang: Gang | None
+    gate: Gate | None = None
     files: dict[str, str] = field(default_factory=dict)
     """Name -> text, below the service's own folder. They are here so that a start finds its own."""
     reload: str | None = None
     """Signal that makes the main process read changed files; what else changed needs a restart."""
-    container: dict[str, Any] | None = None
-    """The container of `nodectl.runtime.container` for `argv`: `program`, `name`, `image`, `options`."""
+    container: Container | None = None
+    """None: `argv` runs without one."""
     python: str | None = None
     """nodectl's own, where that is not the one beside the program: it waits for what the service needs."""
 
     def text(self) -> str:
         """Return the file's text: the same for the same launch, so that a difference means a restart."""
-        return json.dumps(asdict(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
+        return json.dumps(codec.encode(self), indent=1, sort_keys=True, ensure_ascii=False) + "\n"
 
 
 def reloads(old: Launch, new: Launch) -> bool:
@@ -59,18 +61,19 @@ def write_files(launch: Launch, layout: Layout, service: str) -> None:
 
 
 def read(layout: Layout, service: str) -> Launch:
-    """Return how `service` is started."""
-    text = read_if_there(layout.launch(service))
+    """Return how `service` is started. Raises `BadInputError` for a file of another release's form."""
+    path = layout.launch(service)
+    text = read_if_there(path)
     if text is None:
         raise NodectlError(f"{service} has no launch file in {layout.launches}; run `pulumi up` again")
-    return Launch(**json.loads(text))
+    return codec.read(Launch, text, "a launch file", str(path))
 
 
 def read_all(layout: Layout) -> dict[str, Launch]:
     """Return how each service of the node is started, leaving out what another release wrote otherwise."""
     launches = {}
     for path in layout.launches.glob("*.json"):
-        with contextlib.suppress(TypeError):
+        with contextlib.suppress(BadInputError):
             launches[path.stem] = read(layout, path.stem)
     return launches
 

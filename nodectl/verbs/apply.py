@@ -7,16 +7,14 @@ import sys
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 
-from pydantic import TypeAdapter
-
 from nodectl.common import steps
 from nodectl.common.errors import BadInputError
 from nodectl.common.files import write_atomically
 from nodectl.common.layout import Layout
 from nodectl.common.lock import locked
 from nodectl.common.waiting import Wait
-from nodectl.contract import documents
-from nodectl.contract.manifest import SCHEMA, Manifest
+from nodectl.contract import codec, documents
+from nodectl.contract.manifest import Manifest
 from nodectl.runtime import cache, garbage_collection
 from nodectl.services import changes, interface, render, supervision
 from nodectl.services.launch_files import LaunchFiles
@@ -31,7 +29,7 @@ from nodectl.verbs.status import is_ready
 def main(argv: Sequence[str]) -> int:
     """Start, restart and remove just what differs from the manifest on standard input."""
     layout = Layout.at(options.parser("apply", main.__doc__).parse_args(argv).root)
-    manifest = read_manifest(sys.stdin.read())
+    manifest = documents.manifest(sys.stdin.read())
     with locked(layout):
         done = apply(manifest, layout, supervision.supervisor(layout))
         supervision.tidy(layout)
@@ -40,17 +38,6 @@ def main(argv: Sequence[str]) -> int:
         steps.say(f"removed the environment {name}, which no node uses any more")
     print(json.dumps(done))
     return 0
-
-
-def read_manifest(text: str) -> Manifest:
-    """Return the manifest in `text`; what is wrong with it is said without repeating it."""
-    document = documents.document(text, "a manifest")
-    schema = document.get("schema") if isinstance(document, dict) else None
-    if isinstance(schema, int) and schema != SCHEMA:
-        raise BadInputError(
-            f"schema: expected {SCHEMA}, got {schema}; use the same release of this project here and there"
-        )
-    return documents.checked(TypeAdapter(Manifest), document, "a manifest")
 
 
 def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[str, list[str]]:
@@ -68,8 +55,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     if not python.exists():
         raise BadInputError(f"runtime: {python} is not installed; run `nodectl install` first")
     supervision.prepare(layout)
-    wall = manifest.firewall
-    supervision.guard(layout, None if wall is None else wall.model_dump_json(indent=1))
+    supervision.guard(layout, manifest.firewall)
     supervision.watch(layout, wanted=manifest.watch is not None)
     known = launch.read_all(layout)
     if supervisor.pid() is None:
@@ -83,7 +69,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     plan = changes.plan(manifest, wanted, {**known, **{name: wanted[name] for name in reread}}, before)
     files = LaunchFiles(layout, supervisor, python, known)
     converge.stop(supervisor, plan.at_once & before.keys(), known)
-    write_atomically(layout.manifest, manifest.model_dump_json(indent=1) + "\n")
+    write_atomically(layout.manifest, codec.written(manifest, indent=1) + "\n")
     kept = {name: known[name] for name in (*plan.in_turn, *plan.last)}
     pid = files.become({**wanted, **kept})
     identity.record(layout, manifest.identity, pid)

@@ -14,6 +14,7 @@ import time
 from collections.abc import Sequence
 from typing import Final
 
+from nodectl.common.errors import NodectlError
 from nodectl.common.layout import Layout
 from nodectl.common.waiting import Moment, NotYetError, Progress, Wait
 from nodectl.contract.manifest import Gang
@@ -36,7 +37,9 @@ def main(argv: Sequence[str]) -> int:
     layout, service = options.service("gang", main.__doc__, argv)
     signal.signal(signal.SIGTERM, child.stop)
     started = launch.read(layout, service)
-    gang = Gang.model_validate(started.gang)
+    gang = started.gang
+    if gang is None:
+        raise NodectlError(f"{service} is no rank of an engine that spans nodes")
     meeting = Meeting(gang)
     epoch = _join(gang, meeting)
     print(f"nodectl: {gang.id} starts rank {gang.rank} in epoch {epoch}", flush=True)

@@ -18,6 +18,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 from urllib.request import ProxyHandler, build_opener
 
+from nodectl.common.errors import NodectlError
 from nodectl.contract.manifest import Gate
 from nodectl.etcd import registration
 from nodectl.etcd.data_mark import Origin, end_when_lost
@@ -112,7 +113,9 @@ def main(argv: Sequence[str]) -> int:
     layout, service = options.service("gate", main.__doc__, argv)
     signal.signal(signal.SIGTERM, child.stop)
     started = launch.read(layout, service)
-    gate = Gate.model_validate(started.gate)
+    gate = started.gate
+    if gate is None:
+        raise NodectlError(f"{service} is behind no balancer")
     keeper = Gatekeeper(gate.frontend)
     server = _server(gate, keeper)
     origin = Origin(started.env[registration.STORE])

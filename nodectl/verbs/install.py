@@ -6,7 +6,7 @@ It runs on a bare Python, before any environment exists. Everything lies in the 
 import json
 import sys
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,78 +14,74 @@ from nodectl.common import programs, surroundings
 from nodectl.common.commandline import CommandLine
 from nodectl.common.errors import BadInputError
 from nodectl.common.layout import HOST_CACHE
-from nodectl.common.redaction import shown
 from nodectl.common.steps import LIMIT_SECONDS
+from nodectl.contract import codec
+from nodectl.contract.runtime import ContainerEngine, InstallSpec, PreinstalledEngine, Proxy
 from nodectl.host import lifetime, nvme, sandbox
 from nodectl.runtime import cache, container, environments, libraries, models, preinstalled, stores
-from nodectl.versions import ENGINE_VARIANTS, NODE, S3
+from nodectl.versions import S3
 
 
 def main(argv: Sequence[str]) -> int:
     """Install the runtime spec (JSON) on standard input; print where it lies."""
     CommandLine(prog="nodectl install", description=main.__doc__).parse_args(argv)
-    print(json.dumps(provide(_read_spec(sys.stdin.read()))))
+    print(json.dumps(provide(codec.read(InstallSpec, sys.stdin.read(), "a runtime spec"))))
     return 0
 
 
-def provide(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Provide the environment, the engine, the stores and the model of `spec` (the JSON of `RuntimeSpec`).
-
-    A gated hub model needs `secrets: {HF_TOKEN: ...}` beside the spec's own keys.
+def provide(spec: InstallSpec) -> dict[str, Any]:
+    """Provide the environment, the engine, the stores and the model of `spec`.
 
     Returns `python` (nodectl's own) and `model` (a folder, or none), `variant`, and whether all was `cached`.
     Raises `BadInputError` for a spec that cannot be, `TimedOutError` after `LIMIT_SECONDS`, and
     `NodectlError`, with the last lines of its log, for a step that failed.
     """
     if _on_host():
-        lifetime.keep(spec.get("lifetime"))  # first: it holds whatever is wrong with all else
+        lifetime.keep(spec.lifetime)  # first: it holds whatever is wrong with all else
     _check(spec)
-    with surroundings.proxied(spec.get("proxy")):
+    proxy = spec.proxy or Proxy()
+    with surroundings.proxied(proxy.http, proxy.https, proxy.no):
         return _provide(spec)
 
 
-def _provide(spec: Mapping[str, Any]) -> dict[str, Any]:
+def _provide(spec: InstallSpec) -> dict[str, Any]:
     deadline = time.monotonic() + LIMIT_SECONDS
-    if spec.get("cache") == "nvme":
+    if spec.cache == "nvme":
         nvme.ensure(cache.folder(), deadline)
-    for library in spec.get("libraries", ()):
+    for library in spec.libraries:
         libraries.ensure(library)
-    for program in spec.get("programs", ()):
+    for program in spec.programs:
         programs.ensure(program)
-    engine = _engine(spec)
-    if engine["kind"] == "preinstalled":
+    if isinstance(spec.engine, PreinstalledEngine):
         if _on_host():
-            sandbox.check_readable([preinstalled.python_path(engine["path"])])
-        preinstalled.check(engine, spec["variant"], sandbox.inside if _on_host() else list)
-    own = NODE if engine["kind"] in ("preinstalled", "container") else spec["variant"]
-    cached = [
-        environments.ensure(
-            own, cache.environment(own), spec.get("packages") or {}, deadline, compiled=_on_host()
-        )
-    ]
-    if engine["kind"] == "container":
-        cached.append(container.ensure(engine, spec["variant"], cache.folder() / "images", deadline))
-    cached.append(stores.ensure(spec.get("stores") or {}, cache.stores(), deadline))
-    model, there = _model(spec, own, deadline)
+            sandbox.check_readable([preinstalled.python_path(spec.engine.path)])
+        preinstalled.check(spec.engine, spec.variant, sandbox.inside if _on_host() else list)
+    own = spec.environment
+    cached = [environments.ensure(own, cache.environment(own), spec.packages, deadline, compiled=_on_host())]
+    if isinstance(spec.engine, ContainerEngine):
+        cached.append(container.ensure(spec.engine, spec.variant, cache.folder() / "images", deadline))
+    if spec.stores is not None:
+        cached.append(stores.ensure(spec.stores, cache.stores(), deadline))
+    model, there = _model(spec, deadline)
     if _on_host():
-        sandbox.check_readable(_read_by_services(own, engine, model))
+        sandbox.check_readable(_read_by_services(spec, model))
     return {
         "python": str(cache.python(own)),
-        "variant": spec["variant"],
+        "variant": spec.variant,
         "cached": all((*cached, there)),
         "model": model,
     }
 
 
-def _model(spec: Mapping[str, Any], own: str, deadline: float) -> tuple[str | None, bool]:
+def _model(spec: InstallSpec, deadline: float) -> tuple[str | None, bool]:
     """Provide the model, if any is wanted; return its folder and whether nothing had to be done."""
-    if spec["model"] is None:
+    if spec.model is None:
         return None, True
-    python, there = cache.python(own), True
-    if spec["model"]["kind"] == "s3":
-        there = environments.ensure(S3, cache.environment(S3), spec.get("packages") or {}, deadline)
+    python, there = cache.python(spec.environment), True
+    if spec.model.kind == "s3":
+        there = environments.ensure(S3, cache.environment(S3), spec.packages, deadline)
         python = cache.python(S3)
-    model, found = models.ensure(spec["model"], cache.models(), python, spec.get("secrets", {}), deadline)
+    model, found = models.ensure(spec.model, cache.models(), python, spec.secrets, deadline)
     return model, there and found
 
 
@@ -94,39 +90,17 @@ def _on_host() -> bool:
     return cache.folder() == HOST_CACHE
 
 
-def _read_by_services(own: str, engine: Mapping[str, Any], model: str | None) -> list[Path]:
+def _read_by_services(spec: InstallSpec, model: str | None) -> list[Path]:
     """Return one file of each folder that services of a host need; root runs what is in containers."""
-    if engine["kind"] == "container":
-        return [cache.python(own)]
-    return [cache.python(own), *([] if model is None else [Path(model, "config.json")])]
+    own = cache.python(spec.environment)
+    if isinstance(spec.engine, ContainerEngine):
+        return [own]
+    return [own, *([] if model is None else [Path(model, "config.json")])]
 
 
-def _engine(spec: Mapping[str, Any]) -> Mapping[str, Any]:
-    return spec.get("engine") or {"kind": "venv"}
-
-
-def _read_spec(text: str) -> Mapping[str, Any]:
-    try:
-        spec = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise BadInputError(f"standard input: expected a runtime spec as JSON, got {error}") from None
-    if not isinstance(spec, dict):
-        raise BadInputError(f"standard input: expected a JSON object, got {type(spec).__name__}")
-    return spec
-
-
-def _check(spec: Mapping[str, Any]) -> None:
-    variant, engine = spec.get("variant"), _engine(spec)
-    if variant not in ENGINE_VARIANTS:
-        raise BadInputError(
-            f"variant: {shown(variant) or 'none'} is unknown; use one of {', '.join(ENGINE_VARIANTS)}"
-        )
-    if not isinstance(engine, dict) or engine.get("kind") not in ("venv", "preinstalled", "container"):
-        raise BadInputError(
-            f"engine: expected {{kind}}, one of venv, preinstalled, container, got {shown(engine)}"
-        )
-    if "model" not in spec or spec["model"] is not None:  # that none is wanted must be said
-        models.check(spec.get("model"))
+def _check(spec: InstallSpec) -> None:
+    if spec.model is not None:
+        models.check(spec.model)
     if sys.version_info[:2] not in cache.PYTHONS:
         known = ", ".join(f"{major}.{minor}" for major, minor in cache.PYTHONS)
         raise BadInputError(

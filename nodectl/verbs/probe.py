@@ -16,6 +16,7 @@ from typing import Final
 from nodectl.common.commandline import CommandLine
 from nodectl.common.errors import NodectlError
 from nodectl.common.waiting import Wait
+from nodectl.contract import codec
 from nodectl.contract.probe import ProbeSpec, ProbeTarget
 
 _TRY_SECONDS: Final = 3.0
@@ -25,7 +26,7 @@ _AT_ONCE: Final = 64
 def main(argv: Sequence[str]) -> int:
     """Try to connect to all that the spec on standard input names; print how many there were."""
     CommandLine(prog="nodectl probe", description=main.__doc__).parse_args(argv)
-    spec = ProbeSpec.read(sys.stdin.read())
+    spec = codec.read(ProbeSpec, sys.stdin.read(), "a probe spec")
     if closed := probe(spec.targets, spec.seconds):
         raise NodectlError(explain(spec, closed))
     if spec.transfers:

@@ -5,16 +5,11 @@ import asyncio
 import sys
 from collections.abc import Sequence
 
-from pydantic import TypeAdapter
-
 from nodectl.common.commandline import CommandLine
-from nodectl.contract import documents
-from nodectl.contract.manifest import ProofSpec
+from nodectl.contract import codec, documents
 from nodectl.proof.proving import prove
 from nodectl.proof.report import explain, render
 from nodectl.rollout.deregister import retire
-
-_WHAT = "a proof spec"
 
 
 def main(argv: Sequence[str]) -> int:
@@ -28,11 +23,11 @@ def main(argv: Sequence[str]) -> int:
     )
     parser.add_argument("--human", action="store_true", help="print a table instead")
     options = parser.parse_args(argv)
-    spec = documents.checked(TypeAdapter(ProofSpec), documents.document(sys.stdin.read(), _WHAT), _WHAT)
+    spec = documents.proof_spec(sys.stdin.read())
     if options.retire:
         retire(spec)
     proof = asyncio.run(prove(spec, _tell))
-    print(render(proof.result) if options.human else proof.result.model_dump_json())
+    print(render(proof.result) if options.human else codec.written(proof.result))
     if proof.result.ok:
         return 0
     _tell(explain(spec, proof.result, proof.blame))

@@ -3,16 +3,16 @@
 The environment that other verbs run in may be what was lost.
 """
 
-import json
 import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any
 
 from nodectl.common.commandline import CommandLine
-from nodectl.common.files import read_if_there
+from nodectl.common.errors import NothingAppliedError
 from nodectl.common.layout import HOST_ROOTS, Layout
 from nodectl.common.steps import LIMIT_SECONDS, say
+from nodectl.contract import documents
+from nodectl.contract.runtime import InstallSpec
 from nodectl.host import nvme
 from nodectl.runtime import cache
 from nodectl.verbs import install
@@ -30,14 +30,15 @@ def main(argv: Sequence[str]) -> int:
     return 0
 
 
-def specs(layout: Layout) -> Iterator[dict[str, Any]]:
+def specs(layout: Layout) -> Iterator[InstallSpec]:
     """Yield the runtime spec of a node whose cache is on the instance store, with its secrets."""
-    text = read_if_there(layout.manifest)
-    runtime: dict[str, Any] = json.loads(text)["runtime"] if text else {}
-    if runtime.get("cache") == "nvme":
-        yield runtime | {
-            "secrets": {path.name: path.read_text(encoding="utf-8") for path in _secrets(layout)}
-        }
+    try:
+        runtime = documents.applied(layout).runtime
+    except NothingAppliedError:
+        return
+    if runtime.cache == "nvme":
+        secrets = {path.name: path.read_text(encoding="utf-8") for path in _secrets(layout)}
+        yield InstallSpec.of(runtime, secrets)
 
 
 def _secrets(layout: Layout) -> list[Path]:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from typing import Final
 
-from nodectl.contract.manifest import MachineLibrary
+from nodectl.contract.runtime import MachineLibrary
 from planning.aws.capability import too_old
 from planning.aws.catalogue import INSTANCE_TYPES, InstanceType
 from planning.aws.interfaces import efa

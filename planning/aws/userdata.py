@@ -4,7 +4,7 @@ from typing import Any, Final
 
 import yaml
 
-from nodectl.contract.manifest import Lifetime
+from nodectl.contract.runtime import Lifetime
 from nodectl.host import deadline as units
 
 _SSHD: Final = """\
@@ -38,7 +38,7 @@ def user_data(host_private_key: str, host_public_key: str, *, deadline: Lifetime
 
 def _ending(deadline: Lifetime, config: dict[str, Any]) -> dict[str, Any]:
     """Return files and commands with the units of the deadline, which `up` then finds and keeps."""
-    ending = [_file(path, text) for path, text in units.files(deadline.model_dump(), _SHUTDOWN).items()]
+    ending = [_file(path, text) for path, text in units.files(deadline, _SHUTDOWN).items()]
     # what cloud-init runs, it runs last: an `up` that was quicker may have taken the units away
     begin = [
         ["systemctl", "daemon-reload"],

@@ -4,7 +4,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any, Final
 
-from nodectl.contract.manifest import MACHINE_PROGRAMS, RuntimeSpec, Service
+from nodectl.contract.codec import encode
+from nodectl.contract.manifest import Service
+from nodectl.contract.runtime import MACHINE_PROGRAMS, RuntimeSpec
 from planning.changes.interruptions import Topology, interruptions, services
 from planning.nodes.manifests import manifests
 from planning.nodes.rollout import digest
@@ -91,7 +93,7 @@ def _digests(service: Service, runtime: Sequence[object]) -> dict[str, str]:
     """Return what a node restarts the service for (`nodectl.supervisors.launch.Launch`), each part apart."""
     few = {
         "files": service.files if service.reload is None else {},
-        "gate": service.gate and service.gate.model_dump(),
+        "gate": encode(service.gate),
         "runtime": [] if service.module in MACHINE_PROGRAMS else runtime,
     }
     return {
@@ -99,7 +101,7 @@ def _digests(service: Service, runtime: Sequence[object]) -> dict[str, str]:
         "env": digest(service.env),
         "secrets": digest(service.secrets),
         "stop": digest(service.stop.seconds),
-        "gang": digest(service.gang and service.gang.model_dump()),
+        "gang": digest(encode(service.gang)),
         **{part: digest(value) for part, value in few.items() if value},
     }
 

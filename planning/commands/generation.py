@@ -2,8 +2,10 @@
 
 import hashlib
 import json
+from dataclasses import replace
 
-from nodectl.contract.manifest import RuntimeSpec
+from nodectl.contract.codec import encode
+from nodectl.contract.runtime import RuntimeSpec
 from planning.commands.arguments import PAIRING_FLAGS
 from planning.roles import worker_roles
 from settings.models import Settings
@@ -21,10 +23,12 @@ def generation(settings: Settings, runtime: RuntimeSpec) -> str:
         for name in PAIRING_FLAGS
         if name in role.flags
     }
-    serving = runtime.model_dump(
-        mode="json",
-        include={"variant", "lock", "model", "engine"},
-        exclude={"model": {"endpoint"}},  # a mirror has the same files
-    )
+    model = runtime.model and replace(runtime.model, endpoint=None)  # a mirror has the same files
+    serving = {
+        "variant": runtime.variant,
+        "lock": runtime.lock,
+        "model": encode(model),
+        "engine": encode(runtime.engine),
+    }
     body = [settings.pattern, serving, pairing]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]

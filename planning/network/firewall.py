@@ -1,8 +1,9 @@
 """Which connections a host must let in: the plan's flows, with addresses in place of names."""
 
 from collections.abc import Iterable, Mapping
+from ipaddress import ip_network
 
-from nodectl.contract.manifest import Firewall, Opening
+from nodectl.contract.firewall import Firewall, Opening
 from planning.values import Flow, FlowEnd, Plan
 from settings.targets import FirewallSettings, HostsTarget
 
@@ -26,7 +27,7 @@ def firewall(plan: Plan, addresses: Mapping[str, str], node: str) -> Firewall | 
             key = (flow.source != "client", tuple(sources), flow.first, flow.last)
             found.setdefault(key, []).append(flow.why)
     openings = [
-        Opening(first=first, last=last, sources=list(sources), group=group, why=why)
+        Opening(first=first, last=last, sources=[_network(s) for s in sources], group=group, why=why)
         for (group, sources, first, last), why in found.items()
     ]
     own = [Opening(first=port, last=port, sources=[], why=["openPorts"]) for port in settings.open_ports]
@@ -53,6 +54,11 @@ def _sources(plan: Plan, addresses: Mapping[str, str], node: str, flow: Flow) ->
     if flow.source == "client":
         return sorted(_settings(plan).clients)
     return _sorted(addresses[source] for source in nodes_at(plan, flow.source) - {node})
+
+
+def _network(source: str) -> str:
+    """Return an address or a range as a range: `10.0.0.1/32`."""
+    return str(ip_network(source))
 
 
 def _sorted(addresses: Iterable[str]) -> list[str]:

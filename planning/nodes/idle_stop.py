@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from nodectl.contract.manifest import Lifetime, Watch
+from nodectl.contract.manifest import Watch
+from nodectl.contract.runtime import Lifetime
 from planning.commands import arguments
 from planning.commands.arguments import Site
 from planning.network import ports

@@ -1,10 +1,11 @@
 """Which services run on which node, and the manifest of each node."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Final
 
-from nodectl.contract.manifest import Gang, Gate, Manifest, Ready, RuntimeSpec, Service, Stop
+from nodectl.contract.manifest import Gang, Gate, Manifest, Ready, Service, Stop
+from nodectl.contract.runtime import RequiredProgram, RuntimeSpec
 from planning.commands import arguments
 from planning.commands.arguments import Command, Site
 from planning.network import balancer, ports
@@ -47,9 +48,9 @@ def planned_services(
 def installed(plan: Plan, node: str) -> RuntimeSpec:
     """Return what one node must have before its services start."""
     balances = any(service.kind == "balancer" for service in plan.services_on(node))
-    programs = [*(["haproxy"] if balances else []), *(["nft"] if managed(plan) else [])]
-    found = runtime_of(plan, plan.node(node))
-    return found.model_copy(update={"programs": programs}) if programs else found
+    programs: list[RequiredProgram] = ["haproxy"] if balances else []
+    programs += ["nft"] if managed(plan) else []
+    return replace(runtime_of(plan, plan.node(node)), programs=programs)
 
 
 def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
@@ -62,9 +63,7 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
             runtime=runtime_of(plan, node),
             generation=plan.generation,
             services={
-                service.name: _service(site, service).model_copy(
-                    update={"listens": listeners(plan, service, addresses)}
-                )
+                service.name: replace(_service(site, service), listens=listeners(plan, service, addresses))
                 for service in plan.services_on(node.name)
             },
             firewall=firewall(plan, addresses, node.name),

@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Final
 
-from nodectl.contract.manifest import Manifest, ProofInstance, ProofSpec, digest
+from nodectl.contract.manifest import Manifest, digest
+from nodectl.contract.proof import ProofInstance, ProofSpec
 from planning.commands import arguments
 from planning.commands.arguments import namespace, router_mode, served_model
 from planning.network import ports

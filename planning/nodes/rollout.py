@@ -10,6 +10,7 @@ from planning.network import ports
 from planning.nodes.runtimes import engine_part
 from planning.roles import worker_roles
 from planning.values import Plan, PlannedService
+from settings.models import Role
 
 
 def rollout(site: Site, node: str) -> Rollout:
@@ -23,12 +24,12 @@ def rollout(site: Site, node: str) -> Rollout:
         max_unavailable=site.settings.rollout.max_unavailable,
         services={
             service.name: RolloutService(
-                role=service.kind,
+                role=role,
                 address=_address(site, service),
                 revision=digest([_first(site, service), engine_part(site.plan.runtime)]),
             )
             for service in site.plan.services_on(node)
-            if service.kind not in ("nats", "etcd", "balancer") and service.rank == 0
+            if (role := _role(service)) is not None
         },
     )
 
@@ -47,6 +48,13 @@ def followers(plan: Plan) -> dict[str, list[str]]:
 def digest(value: object) -> str:
     """Return a short digest of anything that is plain JSON."""
     return hashlib.sha256(json.dumps(value, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def _role(service: PlannedService) -> Role | None:
+    """Return the role whose services stand in for this one; a headless rank is a part of its engine's."""
+    if service.engine is not None:
+        return service.engine.role if service.rank == 0 else None
+    return "frontend" if service.kind == "frontend" else None
 
 
 def _address(site: Site, service: PlannedService) -> str:

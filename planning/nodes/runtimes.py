@@ -1,9 +1,11 @@
 """The runtime that is installed on a node."""
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import Final
 
-from nodectl.contract.manifest import (
+from nodectl.contract.codec import encode
+from nodectl.contract.runtime import (
     ContainerEngine,
     Packages,
     PreinstalledEngine,
@@ -57,12 +59,13 @@ def runtime_of(plan: Plan, node: Node) -> RuntimeSpec:
     head without GPUs gets an environment that is enough for frontends: one for engines has gigabytes more.
     """
     spec, settings = plan.runtime, plan.settings
-    unneeded: dict[str, object] = {} if node.head else {"stores": None}
+    if not node.head:
+        spec = replace(spec, stores=None)
     if not node.gpus:
-        unneeded |= {"model": None, "libraries": [], "cache": None}
+        spec = replace(spec, model=None, libraries=[], cache=None)
         if not _frontend_runs_vllm(settings):
-            unneeded |= {"variant": FRONTEND_VARIANT, "lock": _lock(settings.runtime, FRONTEND_VARIANT)}
-    return spec.model_copy(update=unneeded)
+            spec = replace(spec, variant=FRONTEND_VARIANT, lock=_lock(settings.runtime, FRONTEND_VARIANT))
+    return spec
 
 
 def _frontend_runs_vllm(settings: Settings) -> bool:
@@ -72,12 +75,12 @@ def _frontend_runs_vllm(settings: Settings) -> bool:
 
 def engine_part(spec: RuntimeSpec) -> list[object]:
     """Return what an engine runs from: another one, and it restarts."""
-    return [spec.variant, spec.lock, spec.engine.model_dump(mode="json")]
+    return [spec.variant, spec.lock, encode(spec.engine)]
 
 
 def stores_part(spec: RuntimeSpec) -> list[object]:
     """Return what NATS and etcd run from: another one, and they restart."""
-    return [spec.environment, spec.lock, spec.stores and spec.stores.model_dump(mode="json")]
+    return [spec.environment, spec.lock, encode(spec.stores)]
 
 
 def problems(settings: Settings) -> Iterator[Problem]:

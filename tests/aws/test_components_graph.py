@@ -11,7 +11,7 @@ from typing import Any
 import pulumi
 import pytest
 
-from nodectl.contract.manifest import ModelSource
+from nodectl.contract.runtime import ModelSource
 from planning import plan
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.values import Plan
@@ -438,7 +438,7 @@ def test_a_model_on_s3_may_be_read_and_nothing_beside_it(
 ) -> None:
     of = planned(region="us-gov-west-1")
     model = ModelSource(kind="path", name="s3://models/llama/70b")
-    of = replace(of, runtime=of.runtime.model_copy(update={"model": model}))
+    of = replace(of, runtime=replace(of.runtime, model=model))
     [written] = recorded(tmp_path, monkeypatch, of).of("RolePolicy")
     listing, reading, decrypting = json.loads(written.plain["policy"])["Statement"]
     assert (listing["Action"], listing["Resource"]) == ("s3:ListBucket", "arn:aws-us-gov:s3:::models")

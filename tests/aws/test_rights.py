@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from nodectl.contract.manifest import ModelSource
+from nodectl.contract.runtime import ModelSource
 from policy.resource import Resource
 from policy.rules import RULES
 from tests.aws.test_components_graph import planned, recorded
@@ -17,7 +17,7 @@ def test_a_model_on_s3_may_be_read_and_nothing_beside_it(
 ) -> None:
     of = planned()
     model = ModelSource(kind="s3", name="s3://models/llama")
-    of = replace(of, runtime=of.runtime.model_copy(update={"model": model}))
+    of = replace(of, runtime=replace(of.runtime, model=model))
     program = recorded(tmp_path, monkeypatch, of)
     [written] = program.of("RolePolicy")
     statements = json.loads(written.plain["policy"])["Statement"]

@@ -13,6 +13,7 @@ from nodectl.verbs.install import provide
 from planning import manifests, plan
 from planning.commands import flags, reserved
 from settings.loader import read_stack_file
+from tests.install_specs import spec
 
 pytestmark = pytest.mark.slow
 
@@ -39,7 +40,7 @@ WRONG = [
 @pytest.fixture(scope="module")
 def python() -> str:
     """The Python of the environment that has all of Dynamo and vLLM."""
-    return str(provide({"variant": "cpu", "model": {"kind": "generated", "name": "tiny"}})["python"])
+    return str(provide(spec(variant="cpu"))["python"])
 
 
 def ask(python: str, command: str, cases: Sequence[tuple[str, list[str]]] = ()) -> Any:

@@ -16,6 +16,7 @@ from planning import manifests, plan
 from planning.commands import flags, reserved
 from settings import Settings
 from settings.problems import StackFileError
+from tests.install_specs import spec
 from tests.unit.plan_examples import settings
 
 PROJECT = Path(__file__).parents[2]
@@ -52,7 +53,7 @@ POOL: list[FlagValue] = [
 @pytest.fixture(scope="module")
 def model() -> tuple[str, str]:
     """Python of the simulated engine's environment, and the generated model's folder."""
-    found = provide({"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}})
+    found = provide(spec())
     return str(found["python"]), str(found["model"])
 
 

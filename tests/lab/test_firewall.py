@@ -7,13 +7,16 @@ import select
 import socket
 import time
 from collections.abc import Callable, Collection, Iterator, Mapping
+from dataclasses import replace
 
 import httpx
 import pytest
 
+from nodectl.contract import codec
 from nodectl.host import firewall, nftables
 from planning import manifests, plan
 from settings import Settings
+from tests.install_specs import generated, spec
 from tests.lab.host_node import HostNode
 from tests.waiting import eventually
 from tools.hostlab.host import Host
@@ -55,8 +58,8 @@ def apply(nodes: Nodes, *, mode: str = "manage", only: Collection[str] = ()) -> 
     addresses = {name: node.host.address for name, node in nodes.items()}
     for name, manifest in manifests(made, addresses).items():
         if not only or name in only:
-            named = manifest.model_copy(update={"identity": "first"})
-            nodes[name].done("apply", stdin=named.model_dump(mode="json"))
+            named = replace(manifest, identity="first")
+            nodes[name].done("apply", stdin=codec.encode(named))
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ def nodes(lab: Callable[[int], Lab]) -> Iterator[Nodes]:
     made = {host.name: HostNode(host, stack=STACK, name=host.name) for host in hosts}
     for node in made.values():
         node.put_release()
-        node.done("install", stdin={"variant": "mocker", "model": {"kind": "generated", "name": MODEL}})
+        node.done("install", stdin=codec.encode(spec(model=generated(MODEL))))
     apply(made)
     yield made
     for node in made.values():

@@ -11,6 +11,8 @@ from pathlib import Path
 import psutil
 import pytest
 
+from nodectl.contract import codec
+from tests.install_specs import spec
 from tests.lab.stacks import NETWORK
 from tools.hostlab.errors import LabError
 from tools.hostlab.host import Host
@@ -202,9 +204,8 @@ def test_a_host_finds_the_node_environment_in_place_and_cannot_change_it(lab: Wi
     host = lab(1).host("lab-1")
     archive = subprocess.run(["tar", "-c", "nodectl"], cwd=PROJECT, capture_output=True, check=True).stdout
     subprocess.run(host.entering(["tar", "-x", "-C", "/opt"]), input=archive, check=True)
-    spec = '{"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}}'
     install = ["env", "--chdir=/opt", "python3", "-m", "nodectl", "install"]
-    assert '"cached": true' in host.exec(install, stdin=spec, check=True).stdout
+    assert '"cached": true' in host.exec(install, stdin=codec.written(spec()), check=True).stdout
     for folder in ("env", "models"):
         touched = host.exec(["touch", f"/root/.cache/dynamo-multinode/{folder}/new"])
         assert "Read-only file system" in touched.stderr

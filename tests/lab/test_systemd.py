@@ -2,14 +2,18 @@
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from nodectl.contract import codec
+from nodectl.contract.runtime import ModelSource, PreinstalledEngine
 from nodectl.supervisors import unitfile
 from nodectl.supervisors.supervisor import Unit
 from planning import manifests, plan
+from tests.install_specs import generated, spec
 from tests.lab.host_node import HostNode
 from tests.lab.picture import picture
 from tests.unit.plan_examples import agg
@@ -42,7 +46,8 @@ def deployment(node: HostNode) -> dict[str, Any]:
     planned = plan(agg(1))
     (only,) = planned.nodes
     manifest = manifests(planned, {only.name: node.host.address})[only.name]
-    return manifest.model_copy(update={"identity": "first"}).model_dump(mode="json")
+    document: dict[str, Any] = codec.encode(replace(manifest, identity="first"))
+    return document
 
 
 def completes(node: HostNode) -> bool:
@@ -62,9 +67,7 @@ def serving(node: HostNode) -> bool:
 
 
 def test_a_deployment_serves_and_comes_back_from_a_reboot_and_from_a_power_cut(node: HostNode) -> None:
-    assert node.done("install", stdin={"variant": "mocker", "model": {"kind": "generated", "name": MODEL}})[
-        "cached"
-    ]
+    assert node.done("install", stdin=codec.encode(spec(model=generated(MODEL))))["cached"]
     manifest = deployment(node)
     assert node.done("apply", stdin=manifest)["started"] == ["aggregated-0", "etcd", "frontend", "nats"]
     assert serving(node)
@@ -288,14 +291,15 @@ def test_what_is_checked_for_services_is_checked_where_they_run(
         host.exec(["mkdir", "-p", folder], check=True)
         host.exec(["touch", f"{folder}/config.json"], check=True)
         host.exec(["chmod", mode, "/srv/closed"])
-        ran = node.run("install", stdin={"variant": "mocker", "model": {"kind": "path", "name": folder}})
+        model = ModelSource(kind="path", name=folder)
+        ran = node.run("install", stdin=codec.encode(spec(model=model)))
         hidden = "tmp" in folder or mode == "700"
         assert ran.returncode == (1 if hidden else 0), ran.stderr
         assert not hidden or f"{folder}/config.json: services cannot read it, since " in ran.stderr
-    golden = {"kind": "preinstalled", "path": "/tmp/golden"}
+    golden = PreinstalledEngine(path="/tmp/golden")
     host.exec(["mkdir", "-p", "/tmp/golden/bin"], check=True)
     host.exec(["ln", "-sf", "/usr/bin/python3", "/tmp/golden/bin/python"], check=True)
-    ran = node.run("install", stdin={"variant": "mocker", "engine": golden, "model": None})
+    ran = node.run("install", stdin=codec.encode(spec(engine=golden, model=None)))
     assert "/tmp/golden/bin/python: services cannot read it" in ran.stderr
 
 

@@ -10,6 +10,9 @@ import time
 from pathlib import Path
 from typing import Any, Final
 
+from nodectl.contract import codec
+from nodectl.contract.runtime import ModelSource, RuntimeSpec, Variant
+from nodectl.versions import lock_digest
 from tools.hostlab import disk, image, keys
 from tools.hostlab.errors import LabError
 from tools.hostlab.host import Host
@@ -64,7 +67,7 @@ class Lab:
         name = f"lab-{int(ipaddress.IPv4Address(address)) - int(first) + 1}"
         return Host(name, address, self.network, self.folder / name)
 
-    def prepare(self, variant: str = "mocker") -> Path:
+    def prepare(self, variant: Variant = "mocker") -> Path:
         """Make the network and what hosts boot from, and no host; return the image."""
         self.network.check_owner()
         image.ensure_programs()
@@ -74,14 +77,14 @@ class Lab:
                 self.network.make()
         return base
 
-    def _foundation(self, variant: str) -> Path:
+    def _foundation(self, variant: Variant) -> Path:
         """Make what hosts boot from: what they run, their Debian and the lab's key; return the Debian."""
         _install_runtime(variant)
         base = image.ensure_image()
         keys.ensure_pair(self.key)
         return base
 
-    def up(self, count: int, variant: str = "mocker") -> tuple[Host, ...]:
+    def up(self, count: int, variant: Variant = "mocker") -> tuple[Host, ...]:
         """Bring the lab to `count` hosts that are ready, whatever was there; return them.
 
         `variant` is the node environment that they find in place (`nodectl install`).
@@ -137,22 +140,23 @@ class Lab:
         return tuple(self.at(self.network.address(number)) for number in range(1, MOST_HOSTS + 1))
 
 
-def _install_runtime(variant: str) -> None:
+def _install_runtime(variant: Variant) -> None:
     """Make, on this machine, the environment and the model that the hosts are going to see.
 
     An install on a host compiles all of the environment, which services there cannot write to: so does this.
     """
-    spec = {"variant": variant, "model": {"kind": "generated", "name": "tiny"}}
+    model = ModelSource(kind="generated", name="tiny")
+    spec = RuntimeSpec(variant=variant, lock=lock_digest(variant), model=model)
     install = [sys.executable, "-m", "nodectl", "install"]
     done = subprocess.run(
-        install, input=json.dumps(spec), cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False
+        install, input=codec.written(spec), cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False
     )
     if done.returncode:
         raise LabError(f"cannot make the {variant} environment for the hosts; the reason is above")
     _compile(Path(json.loads(done.stdout)["python"]).parents[1], variant)
 
 
-def _compile(environment: Path, variant: str) -> None:
+def _compile(environment: Path, variant: Variant) -> None:
     done = environment / ".compiled"
     if done.exists():
         return

@@ -12,7 +12,7 @@ from typing import Any
 import psutil
 
 from nodectl.common.layout import MARKER, Layout
-from nodectl.contract.manifest import Manifest
+from nodectl.contract import documents
 from nodectl.supervisors.supervisord import Supervisord
 from nodectl.verbs.status import ServiceStatus, status
 from nodectl.versions import lock_digest
@@ -108,7 +108,7 @@ class Node:
 
     def status(self) -> dict[str, ServiceStatus]:
         """Return what `nodectl status` would print, without the cost of a process: for use in loops."""
-        manifest = Manifest.model_validate_json(self.layout.manifest.read_text())
+        manifest = documents.applied(self.layout)
         return status(manifest, Supervisord(self.layout).states())
 
     def report_file(self, service: str) -> Path:

@@ -12,6 +12,8 @@ from typing import Any
 import psutil
 import pytest
 
+from nodectl.contract import codec
+from nodectl.contract.runtime import InstallSpec
 from nodectl.runtime import cache
 from nodectl.supervisors.supervisord import Supervisord
 from nodectl.verbs import install
@@ -89,7 +91,7 @@ class Engine:
 @pytest.fixture(scope="session")
 def installed() -> Path:
     """The user cache with the real `mocker` environment, which holds etcd."""
-    install.provide(RUNTIME)
+    install.provide(codec.decode(InstallSpec, RUNTIME, "a runtime spec"))
     return cache.folder().parent
 
 

@@ -11,12 +11,13 @@ from nodectl.proof.proving import prove
 from nodectl.verbs.install import provide
 from program.loopback import first_address
 from tests.engine.proof.deployment import MODEL, PORTS, Deployment
+from tests.install_specs import generated, spec
 
 
 @pytest.fixture(scope="session")
 def runtime() -> tuple[Path, Path]:
     """Interpreter of the mocker runtime and folder of the generated model."""
-    found = provide({"variant": "mocker", "model": {"kind": "generated", "name": MODEL}})
+    found = provide(spec(model=generated(MODEL)))
     return Path(found["python"]), Path(found["model"])
 
 

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import etcd3gw
 
-from nodectl.contract.manifest import ProofInstance, ProofSpec
+from nodectl.contract.proof import ProofInstance, ProofSpec
 from tests.proof_specs import NAMESPACE, spec, worker
 
 MODEL = "tiny"
@@ -88,7 +88,7 @@ class Deployment:
                 lease = etcd3gw.Lease(int(key.rpartition("/")[2], 16), etcd)
                 address = f"{worker.address}:{port}"
                 etcd.put(key, value.decode().replace(worker.request_plane, address), lease=lease)
-        return worker.model_copy(update={"request_plane": address})
+        return replace(worker, request_plane=address)
 
     def _start_etcd(self) -> None:
         client, peer = f"http://{self.address(1)}:2379", f"http://{self.address(1)}:2380"

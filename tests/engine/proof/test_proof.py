@@ -11,7 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
-from nodectl.contract.manifest import ProofResult, ProofSpec
+from nodectl.contract import codec
+from nodectl.contract.proof import ProofResult, ProofSpec
 from nodectl.proof.proving import Proof, prove
 from nodectl.proof.report import explain
 from tests.engine.proof.deployment import Deployment
@@ -186,9 +187,9 @@ def test_what_is_not_as_planned_is_named(
 def test_the_result_is_json_on_standard_output_whatever_it_is(
     agg: Deployment, changes: dict[str, Any], ok: bool, code: int
 ) -> None:
-    spec = agg.spec(seconds=SHORT, **changes).model_dump_json()
+    spec = codec.written(agg.spec(seconds=SHORT, **changes))
     command = [sys.executable, "-m", "nodectl", "proof"]
     done = subprocess.run(command, cwd=PROJECT, input=spec.encode(), capture_output=True, check=False)
-    result = ProofResult.model_validate_json(done.stdout)
+    result = codec.read(ProofResult, done.stdout.decode(), "a result")
     assert (result.ok, result.digest, done.returncode) == (ok, "0123456789abcdef", code)
     assert (b"proof failed at model" in done.stderr) is not ok

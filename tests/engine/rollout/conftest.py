@@ -6,13 +6,14 @@ import pytest
 
 from nodectl.verbs import install
 from tests.engine.rollout.fleet import Fleet
+from tests.install_specs import generated, spec
 
 
 @pytest.fixture(scope="session", autouse=True)
 def installed() -> None:
     """The runtime and the generated model."""
     for name in ("tiny", "tiny-2"):
-        install.provide({"variant": "mocker", "model": {"kind": "generated", "name": name}})
+        install.provide(spec(model=generated(name)))
 
 
 @pytest.fixture(scope="module")

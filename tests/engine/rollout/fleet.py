@@ -6,13 +6,14 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import httpx
 
 from nodectl.common.layout import Layout
+from nodectl.contract import codec
 from nodectl.contract.manifest import Manifest
 from planning import followers, manifests, plan, proof_spec
 from planning.network.listeners import numbers
@@ -57,7 +58,7 @@ class Fleet:
         outcomes = self._in_order(wanted, order) if order else self._side_by_side(wanted, planned)
         if any(outcome.code for outcome in outcomes.values()):
             return outcomes
-        self.check("proof", proof_spec(planned, found, wanted).model_dump_json(), "--retire")
+        self.check("proof", codec.written(proof_spec(planned, found, wanted)), "--retire")
         for left in sorted(set(self.nodes) - set(wanted)):
             self.check("remove", "", "--root", str(self.root(left)))
         self.nodes = list(wanted)
@@ -73,14 +74,14 @@ class Fleet:
     def manifests(self, planned: Plan, edit: Edit | None = None) -> dict[str, Manifest]:
         found = manifests(planned, self.addresses)
         for name, manifest in found.items():
-            rollout = manifest.rollout and manifest.rollout.model_copy(update={"stack": self.stack})
-            one = manifest.model_copy(update={"identity": name, "rollout": rollout})
+            rollout = manifest.rollout and replace(manifest.rollout, stack=self.stack)
+            one = replace(manifest, identity=name, rollout=rollout)
             found[name] = edit(name, one) if edit else one
         return found
 
     def apply(self, node: str, manifest: Manifest) -> subprocess.Popen[str]:
         """Start to converge one node."""
-        return self._nodectl("apply", manifest.model_dump_json(), "--root", str(self.root(node)))
+        return self._nodectl("apply", codec.written(manifest), "--root", str(self.root(node)))
 
     def check(self, verb: str, stdin: str, *arguments: str) -> str:
         """Run a verb that must succeed; return what it printed."""

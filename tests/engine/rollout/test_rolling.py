@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 
 import pytest
 
@@ -38,10 +39,10 @@ def quieter_stores(_: str, manifest: Manifest) -> Manifest:
     """Change a flag of etcd and one of NATS, which no stack file can."""
     changed: dict[str, dict[str, FlagValue]] = {"etcd": {"log-level": "error"}, "nats": {"name": "head"}}
     services = {
-        name: service.model_copy(update={"flags": service.flags | changed.get(name, {})})
+        name: replace(service, flags=service.flags | changed.get(name, {}))
         for name, service in manifest.services.items()
     }
-    return manifest.model_copy(update={"services": services})
+    return replace(manifest, services=services)
 
 
 @pytest.fixture(scope="module")

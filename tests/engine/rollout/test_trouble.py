@@ -3,10 +3,12 @@
 import json
 import signal
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 
 import pytest
 
 from nodectl.common.layout import Layout
+from nodectl.contract import codec
 from nodectl.contract.manifest import Manifest
 from nodectl.etcd import client
 from nodectl.services import supervision
@@ -38,12 +40,12 @@ def failed(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
 def broken(_: str, manifest: Manifest) -> Manifest:
     """Return the manifest with a value that plan would have refused, since plan knows no other bad ones."""
     services = {
-        name: service.model_copy(update={"flags": {**service.flags, "max-num-seqs": "many"}})
+        name: replace(service, flags={**service.flags, "max-num-seqs": "many"})
         if "max-num-seqs" in service.flags
         else service
         for name, service in manifest.services.items()
     }
-    return manifest.model_copy(update={"services": services})
+    return replace(manifest, services=services)
 
 
 def test_a_bad_flag_stops_at_the_first_worker_and_the_rest_serve(fleet: Fleet) -> None:
@@ -125,7 +127,7 @@ def test_no_worker_stops_while_etcd_refuses_to_write(fleet: Fleet, full: None) -
     assert not load.report.failures
     assert fleet.answers()
     planned, found = fleet.plan(changed)
-    proof = fleet.run("proof", proof_spec(planned, found, fleet.manifests(planned)).model_dump_json())
+    proof = fleet.run("proof", codec.written(proof_spec(planned, found, fleet.manifests(planned))))
     assert "etcd refuses to write: alarm NOSPACE" in proof.said
     assert "ALARM NOSPACE" in fleet.run("status", "", "--human", "--root", str(fleet.root("node-1"))).said
     for _ in range(2):  # a second time nothing is left to do

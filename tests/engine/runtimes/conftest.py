@@ -15,6 +15,7 @@ from nodectl.verbs.install import provide
 from program.loopback import first_address
 from tests.engine.nodectl.node import Node
 from tests.engine.runtimes.deployment import Deployment
+from tests.install_specs import spec
 
 PORTS = (2379, 2380, 4222, 8000, 8222, 9089, 9090, 9400, 9401, 9402)
 IMAGE = "localhost/dynamo-for-tests:1"
@@ -43,7 +44,7 @@ The image holds nothing: a container sees this machine's programs and the enviro
 @pytest.fixture(scope="session")
 def mocker() -> Path:
     """The environment of the mocker, as the user's cache has it."""
-    found = provide({"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}})
+    found = provide(spec())
     return Path(found["python"]).parents[1]
 
 

@@ -2,13 +2,15 @@
 
 import asyncio
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import httpx
 
 import planning
-from nodectl.contract.manifest import Manifest, ProofResult
+from nodectl.contract import codec
+from nodectl.contract.manifest import Manifest
+from nodectl.contract.proof import ProofResult
 from nodectl.proof.proving import prove
 from settings import Settings
 from tests.engine.nodectl.node import Node
@@ -26,9 +28,9 @@ class Deployment:
         """Install and apply, as `up` does; return what was started, restarted and so on."""
         manifest = self._manifests(runtime, env)["node-1"]
         self.node.cache.mkdir(exist_ok=True)
-        ran = self.node.run_machine_verb("install", manifest.runtime.model_dump_json())
+        ran = self.node.run_machine_verb("install", codec.written(manifest.runtime))
         assert ran.returncode == 0, ran.stderr
-        applied: dict[str, list[str]] = self.node.done("apply", stdin=manifest.model_dump_json())
+        applied: dict[str, list[str]] = self.node.done("apply", stdin=codec.written(manifest))
         return applied
 
     def prove(self, runtime: dict[str, Any], **env: str) -> ProofResult:
@@ -57,7 +59,7 @@ class Deployment:
     def _manifests(self, runtime: dict[str, Any], env: dict[str, str]) -> dict[str, Manifest]:
         plan = planning.plan(_settings(runtime, env))
         return {
-            name: manifest.model_copy(update={"identity": "first"})
+            name: replace(manifest, identity="first")
             for name, manifest in planning.manifests(plan, {"node-1": self.address}).items()
         }
 

@@ -9,9 +9,11 @@ from pathlib import Path
 
 import pytest
 
+from nodectl.contract import codec, runtime
 from tests.engine.runtimes.conftest import BEHIND_PROXY, IMAGE
 from tests.engine.runtimes.deployment import Deployment
 from tests.engine.runtimes.image_registry import Registry, serving
+from tests.install_specs import spec
 from tests.proxy_server import Proxy, forwarding
 from tests.waiting import eventually
 
@@ -54,13 +56,13 @@ def test_containers_serve_and_go_with_the_node(podman: Path, deployment: Deploym
 
 
 def install(
-    deployment: Deployment, image: str, proxy: dict[str, str] | None = None
+    deployment: Deployment, image: str, proxy: runtime.Proxy | None = None
 ) -> "subprocess.CompletedProcess[str]":
     """Install no more than the image, and what nodectl itself needs."""
     deployment.node.cache.mkdir(exist_ok=True)
-    engine = {"kind": "container", "image": image, "program": "podman"}
-    spec = {"variant": "mocker", "engine": engine, "model": None, "stores": None, "proxy": proxy}
-    return deployment.node.run_machine_verb("install", json.dumps(spec))
+    engine = runtime.ContainerEngine(image=image, program="podman")
+    wanted = spec(engine=engine, model=None, stores=None, proxy=proxy)
+    return deployment.node.run_machine_verb("install", codec.written(wanted))
 
 
 def test_an_image_is_pulled_from_its_registry_once_or_said_not_to_be_there(
@@ -91,7 +93,7 @@ def test_an_image_comes_through_the_stack_files_proxy(layout: Path, deployment: 
         serving(Registry(layout, "team/dynamo", "1")) as registry,
         forwarding(Proxy({BEHIND_PROXY: registry.address})) as proxy,
     ):
-        pulled = install(deployment, image, {"http": proxy.address, "https": proxy.address})
+        pulled = install(deployment, image, runtime.Proxy(http=proxy.address, https=proxy.address))
     assert pulled.returncode == 0, pulled.stderr
     asked = [request.split()[1].removeprefix("http://") for request in proxy.requests]
     assert all(url.startswith(BEHIND_PROXY) for url in asked)

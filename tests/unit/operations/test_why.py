@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from nodectl.common.layout import Layout
+from nodectl.contract import codec
 from nodectl.verbs import status
 from operations import nodes
 from planning import manifests, plan
@@ -32,7 +33,7 @@ def test_a_node_says_what_the_logs_of_its_failing_services_say(
     manifest = manifests(planned, {node.name: "127.254.7.9" for node in planned.nodes})["node-2"]
     layout = Layout.at(tmp_path)
     layout.make()
-    layout.manifest.write_text(manifest.model_dump_json())
+    layout.manifest.write_text(codec.written(manifest))
     layout.log("aggregated-1").write_text("INFO a\nERROR no tokenizer\n" + "INFO http response sent\n" * 99)
     assert status.main(["--root", str(tmp_path), "--why"]) == 1
     printed = capsys.readouterr()

@@ -264,7 +264,7 @@ def test_a_longer_drain_restarts_what_drains() -> None:
 
 def test_other_versions_restart_every_service() -> None:
     before = topology(plan(agg(2)), addresses(plan(agg(2))))
-    other = plan(agg(2)).runtime.model_copy(update={"lock": "0123456789ab"})
+    other = replace(plan(agg(2)).runtime, lock="0123456789ab")
     after = topology(replace(plan(agg(2)), runtime=other), addresses(plan(agg(2))))
     lines = restarts(before, after)
     assert len(lines) == len(plan(agg(2)).services) + 2

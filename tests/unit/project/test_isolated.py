@@ -7,14 +7,15 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from nodectl.__main__ import VERBS, module
 from nodectl.common import isolated
 from nodectl.common.layout import Layout
+from nodectl.contract.runtime import ModelSource
 from nodectl.runtime import models
+from nodectl.runtime.container import Container
 from nodectl.supervisors import launch
 from tests.hub_server import Hub, serving
 
@@ -84,7 +85,7 @@ def test_a_file_in_the_current_folder_hides_no_module(command: list[str], traps:
     assert done.returncode == 0, done.stderr
 
 
-def started(inside: dict[str, Any] | None = None) -> launch.Launch:
+def started(inside: Container | None = None) -> launch.Launch:
     return launch.Launch([sys.executable, "-m", "secrets"], {}, [], [], 1, None, container=inside)
 
 
@@ -96,7 +97,7 @@ def test_a_file_in_a_nodes_data_hides_no_module_from_its_services(traps: Path) -
 
 
 def test_a_file_in_an_images_folder_hides_no_module_from_its_services() -> None:
-    inside = {"program": "podman", "options": ["--rm"], "image": "dynamo:1", "name": "x"}
+    inside = Container(program="podman", options=["--rm"], image="dynamo:1", name="x")
     assert "--env=PYTHONSAFEPATH=1" in launch.command(started(inside))
 
 
@@ -105,7 +106,7 @@ def test_a_model_of_the_hub_is_downloaded_by_the_hubs_own_client(
 ) -> None:
     files = {"config.json": b"{}", "model.safetensors": bytes(range(256)) * 4096}
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    model = {"kind": "hub", "name": "organisation/model"}
+    model = ModelSource(kind="hub", name="organisation/model")
     with serving(Hub({"organisation/model": files})) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         (tmp_path / "models").mkdir()
@@ -123,7 +124,7 @@ def test_of_gguf_weights_the_quantisation_that_is_asked_for_is_downloaded(
 ) -> None:
     files = {f"model-{quant}.gguf": quant.encode() for quant in ("Q4_K_M", "Q8_0")} | {"config.json": b"{}"}
     monkeypatch.setenv("HF_HOME", str(tmp_path / "hub"))
-    model = {"kind": "hub", "name": "organisation/model-GGUF:Q4_K_M"}
+    model = ModelSource(kind="hub", name="organisation/model-GGUF:Q4_K_M")
     with serving(Hub({"organisation/model-GGUF": files})) as hub:
         monkeypatch.setenv("HF_ENDPOINT", hub.address)
         (tmp_path / "models").mkdir()

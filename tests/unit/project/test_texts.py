@@ -10,6 +10,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
+from nodectl.contract import codec
 from nodectl.contract.manifest import Manifest, Service
 from nodectl.contract.tokens import NAMES, fill, literal
 from nodectl.services.argv import Folders, argv, filled
@@ -47,7 +48,7 @@ def worker(settings: Any) -> Service:
     """Return the planned worker, as it comes out of the manifest's JSON."""
     planned = plan(settings)
     [(_, manifest), *_] = manifests(planned, {node.name: "127.0.0.1" for node in planned.nodes}).items()
-    return Manifest.model_validate_json(manifest.model_dump_json()).services["aggregated-0"]
+    return codec.read(Manifest, codec.written(manifest), "a manifest").services["aggregated-0"]
 
 
 def argument(service: Service, flag: str) -> str:

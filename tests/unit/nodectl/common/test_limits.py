@@ -5,7 +5,6 @@ import re
 import resource
 import subprocess
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
@@ -14,6 +13,7 @@ from nodectl.common import limits
 from nodectl.common.layout import Layout
 from nodectl.common.limits import OPEN_FILES
 from nodectl.runtime import container
+from nodectl.runtime.container import Container
 from nodectl.supervisors import unitfile
 from nodectl.supervisors.launch import Launch
 from nodectl.supervisors.supervisor import Unit
@@ -40,7 +40,7 @@ def test_a_unit_sets_the_limit_and_loses_no_lines(contained: bool) -> None:
     [("docker", limits.most()), ("/usr/bin/podman", min(HARD, limits.most()))],
 )
 def test_a_container_has_what_its_program_may_give(program: str, wanted: int) -> None:
-    made: Mapping[str, object] = {"program": program, "options": [], "image": "i"}
+    made = Container(program=program, options=[], image="i", name="n")
     assert f"--ulimit=nofile={wanted}" in container.command(made, [], {}, [])
 
 
@@ -72,7 +72,7 @@ def test_a_service_starts_with_more_open_files_than_the_shell_that_up_ran_in(
     program = tmp_path / "podman"
     program.write_text('#!/bin/sh\n[ "$1" = run ] && echo "$@" "(files $(ulimit -n))"\n')
     program.chmod(0o755)
-    made = {"program": str(program), "name": "n", "image": "i", "options": []}
+    made = Container(program=str(program), name="n", image="i", options=[])
     argv = ["serve"] if contained else ["/bin/sh", "-c", 'echo "(files $(ulimit -n))"']
     one = Launch(argv, {}, [], [], 5, gang=None, container=made if contained else None)
     layout.launch("one").write_text(one.text())

@@ -12,7 +12,7 @@ import pytest
 
 from nodectl.common import surroundings
 from nodectl.common.layout import MARKER, Layout
-from nodectl.contract.manifest import Proxy
+from nodectl.runtime.container import Container
 from nodectl.supervisors import launch, unitfile
 from nodectl.supervisors.supervisor import Unit
 from tests.shells import PROXY_NAMES, hostile_to_installs
@@ -78,7 +78,7 @@ def test_what_a_role_is_given_reaches_its_services_all_the_same(tmp_path: Path) 
     given = {"HTTPS_PROXY": "http://proxy.example.org:3128", "LANG": "de_DE.UTF-8"}
     one = launch.Launch(["/env/bin/python", "-m", "dynamo.vllm"], given, [], [], 1, None)
     assert launch.environment(one, Layout.at(tmp_path), CLEAN).items() >= given.items()
-    inside = {"program": "podman", "options": [], "image": "dynamo:1", "name": "x"}
+    inside = Container(program="podman", options=[], image="dynamo:1", name="x")
     contained = launch.command(launch.Launch(one.argv, given, [], [], 1, None, container=inside))
     proxies = {word for word in contained if "_proxy=" in word.lower()}
     assert "--env=HTTPS_PROXY=http://proxy.example.org:3128" in proxies
@@ -121,14 +121,11 @@ def test_a_local_node_imports_nothing_from_the_shells_folders(tmp_path: Path, ve
     assert "the wrong module" not in ran.stderr
 
 
-PROXY = Proxy(https="http://proxy.example.org:3128", no=[".example.org", "10.0.0.0/8"]).model_dump()
-
-
 def test_a_proxy_is_for_installs_alone_and_gone_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in (*PROXY_NAMES, "no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     before = dict(os.environ)
-    with surroundings.proxied(PROXY):
+    with surroundings.proxied(None, "http://proxy.example.org:3128", [".example.org", "10.0.0.0/8"]):
         made = {name: value for name, value in os.environ.items() if name not in before}
     assert dict(os.environ) == before
     direct = "localhost,127.0.0.1,::1,169.254.169.254,.example.org,10.0.0.0/8"
@@ -138,5 +135,5 @@ def test_a_proxy_is_for_installs_alone_and_gone_after_them(monkeypatch: pytest.M
         "no_proxy": direct,
         "NO_PROXY": direct,
     }
-    with surroundings.proxied(None):
+    with surroundings.proxied(None, None, []):
         assert dict(os.environ) == before

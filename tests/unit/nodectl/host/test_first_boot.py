@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from nodectl.contract.runtime import Lifetime
 from nodectl.host import deadline, lifetime, units
 from planning.aws.userdata import user_data
 from planning.nodes.idle_stop import REACHED_MINUTES, first_boot
@@ -59,7 +60,7 @@ def test_up_finds_the_units_that_it_would_write_itself(
     stubs = StubPrograms(tmp_path / "bin", monkeypatch)
     for name in ("systemctl", "shutdown"):
         stubs.add(name)
-    lifetime.keep({"minutes": 480, "warn_minutes": 10})
+    lifetime.keep(Lifetime(minutes=480, warn_minutes=10))
     config = configured({"maxMinutes": 480})
     booted = {Path(file["path"]).name: file["content"] for file in config["write_files"]}
     here = (f"{tmp_path}/bin/shutdown", "/usr/sbin/shutdown")

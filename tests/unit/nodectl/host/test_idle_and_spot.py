@@ -4,13 +4,16 @@ import base64
 import json
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from nodectl.common.layout import Layout
-from nodectl.contract.manifest import Watch
+from nodectl.contract import codec
+from nodectl.contract.manifest import Manifest, Ready, Service, Stop, Watch
+from nodectl.contract.runtime import RuntimeSpec
 from nodectl.host import idle_and_spot as watch
 from nodectl.host import units
 from nodectl.host.idleness import Idleness, Load, Word, load
@@ -22,11 +25,26 @@ from tests.unit.nodectl.stub_programs import StubPrograms
 INTERRUPTION = "/latest/meta-data/spot/instance-action"
 REBALANCE = "/latest/meta-data/events/recommendations/rebalance"
 KEY = "/dynamo-multinode/disagg/idle"
-SERVICES = {
-    "etcd": {"after": [], "module": "etcd"},
-    "frontend": {"after": ["a:1"], "module": "dynamo.frontend"},
-    "decode-0": {"after": ["a:1"], "module": "dynamo.vllm"},
-}
+
+
+def manifest(spec: Watch | None) -> Manifest:
+    def service(module: str, *after: str) -> Service:
+        ready, stop = Ready(process=True, seconds=1), Stop(seconds=1)
+        return Service(module=module, ready=ready, stop=stop, after=list(after))
+
+    return Manifest(
+        node="node-1",
+        identity="first",
+        runtime=RuntimeSpec(variant="mocker", lock="x", model=None),
+        generation="g1",
+        services={
+            "etcd": service("etcd"),
+            "frontend": service("dynamo.frontend", "a:1"),
+            "decode-0": service("dynamo.vllm", "a:1"),
+        },
+        watch=spec,
+    )
+
 
 QUIET, BUSY, MORE = Load(5, busy=False), Load(5, busy=True), Load(6, busy=False)
 
@@ -94,9 +112,8 @@ class Machine:
         self.watcher = watch.Watcher(self.layout, Metadata())
 
     def is_to(self, **spec: Any) -> None:
-        spec = {"etcd": self.store.address, "drain_seconds": 60} | spec
-        found = Watch.model_validate(spec).model_dump(mode="json")
-        self.layout.manifest.write_text(json.dumps({"watch": found, "services": SERVICES}))
+        watch = replace(Watch(etcd=self.store.address, drain_seconds=60), **spec)
+        self.layout.manifest.write_text(codec.written(manifest(watch)))
 
     @property
     def is_off(self) -> bool:
@@ -336,7 +353,7 @@ def test_a_rebalance_recommendation_is_said_once_and_stops_nothing(machine: Mach
 
 def test_a_node_without_a_watch_in_its_manifest_is_left_alone(machine: Machine) -> None:
     machine.watcher.look()
-    machine.layout.manifest.write_text(json.dumps({"services": SERVICES}))
+    machine.layout.manifest.write_text(codec.written(manifest(None)))
     machine.watcher.look()
     assert machine.programs.calls() == []
 

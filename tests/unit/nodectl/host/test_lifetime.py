@@ -1,14 +1,16 @@
 """Machines that power themselves off a set time after each boot."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nodectl.common.errors import NodectlError
+from nodectl.contract.runtime import Lifetime
 from nodectl.host import deadline, lifetime, units
 from tests.unit.nodectl.stub_programs import StubPrograms
 
-TWO_HOURS = {"minutes": 120, "warn_minutes": 10}
+TWO_HOURS = Lifetime(minutes=120, warn_minutes=10)
 
 
 @pytest.fixture
@@ -36,7 +38,7 @@ def test_a_timer_of_systemd_announces_the_end_while_the_warning_still_has_its_ti
 
 
 def test_a_warning_that_is_longer_than_the_life_begins_at_the_boot() -> None:
-    texts = deadline.texts({"minutes": 5, "warn_minutes": 60}, "/sbin/shutdown")
+    texts = deadline.texts(Lifetime(minutes=5, warn_minutes=60), "/sbin/shutdown")
     assert "\nOnBootSec=0min\n" in texts[deadline.TIMER]
     assert "--poweroff +5 " in texts[deadline.SERVICE]
 
@@ -61,7 +63,7 @@ def test_another_lifetime_calls_an_announced_end_off_before_the_timer_decides_an
     programs: StubPrograms,
 ) -> None:
     lifetime.keep(TWO_HOURS)
-    lifetime.keep(TWO_HOURS | {"minutes": 240})
+    lifetime.keep(replace(TWO_HOURS, minutes=240))
     assert programs.calls()[-2:] == ["shutdown -c", f"systemctl restart --no-block -- {deadline.TIMER}"]
 
 

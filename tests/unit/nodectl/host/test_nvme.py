@@ -3,17 +3,20 @@
 Disks are loop devices where this machine lets the tests have some, or else stubs.
 """
 
-import json
 import os
 import subprocess
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from nodectl.common.errors import NodectlError
 from nodectl.common.layout import Layout
+from nodectl.contract import codec
+from nodectl.contract.manifest import Manifest
+from nodectl.contract.runtime import InstallSpec, RuntimeSpec
 from nodectl.host import nvme
 from nodectl.host.nvme import LABEL, MODEL, Places
 from nodectl.verbs import restore
@@ -172,10 +175,11 @@ def test_at_boot_nodes_on_an_instance_store_are_installed_again_with_their_secre
     layout = Layout.at(tmp_path / "node")
     layout.make()
     assert list(restore.specs(layout)) == []
-    layout.manifest.write_text(json.dumps({"runtime": {"variant": "gpu"}}))
+    runtime = RuntimeSpec(variant="gpu", lock="x", model=None)
+    applied = Manifest(node="node-1", identity="i", runtime=runtime, generation="g", services={})
+    layout.manifest.write_text(codec.written(applied))
     assert list(restore.specs(layout)) == []
-    layout.manifest.write_text(json.dumps({"runtime": {"variant": "gpu", "cache": "nvme"}}))
+    runtime = replace(runtime, cache="nvme")
+    layout.manifest.write_text(codec.written(replace(applied, runtime=runtime)))
     layout.secret("HF_TOKEN").write_text("planted")
-    assert list(restore.specs(layout)) == [
-        {"variant": "gpu", "cache": "nvme", "secrets": {"HF_TOKEN": "planted"}}
-    ]
+    assert list(restore.specs(layout)) == [InstallSpec.of(runtime, {"HF_TOKEN": "planted"})]

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from nodectl.__main__ import main as nodectl
-from nodectl.contract.manifest import Check, ProofResult
+from nodectl.contract.proof import Check, ProofResult
 from nodectl.proof.report import explain, render
 from tests.proof_specs import spec
 
@@ -60,7 +60,7 @@ def test_a_log_that_is_on_another_machine_is_named() -> None:
     ("text", "told"),
     [
         ("", "expected a proof spec as JSON"),
-        ('{"schema": 2, "token": "hunter2"}', "token: Extra inputs are not permitted"),
+        ('{"schema": 2, "token": "hunter2"}', "token: unknown key"),
         ("[1]", "standard input is not a proof spec"),
     ],
 )

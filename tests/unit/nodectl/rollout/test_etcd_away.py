@@ -4,12 +4,13 @@ import json
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
 
-from nodectl.contract.manifest import ProofSpec
+from nodectl.contract.proof import ProofSpec
 from nodectl.rollout.members import all_serve
 from planning import manifests, plan, proof_spec
 from tests.unit.plan_examples import addresses, agg
@@ -44,7 +45,7 @@ def frontend() -> Iterator[str]:
 def spec(frontend: str) -> ProofSpec:
     made = plan(agg(2))
     wanted = proof_spec(made, addresses(made), manifests(made, addresses(made)))
-    return wanted.model_copy(update={"etcd": NO_ETCD, "frontends": [frontend]})
+    return replace(wanted, etcd=NO_ETCD, frontends=[frontend])
 
 
 def test_whether_all_serve_is_answered_by_the_deadline_though_etcd_stays_away(spec: ProofSpec) -> None:

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from nodectl.common.errors import NodectlError
-from nodectl.contract.manifest import Manifest, Rollout, RolloutService
+from nodectl.contract.manifest import Gang, Manifest, Rollout, RolloutService
 from nodectl.dynamo.registry import Listed
 from nodectl.etcd.registration import Registered
 from nodectl.rollout import locks
@@ -69,8 +69,9 @@ def test_a_balancer_that_leaves_goes_first_since_its_port_becomes_the_only_front
     assert found.in_turn == ("frontend",)
 
 
-def rank(number: int, **others: Any) -> Launch:
-    return replace(STARTED, gang={"id": "aggregated-0", "rank": number, **others})
+def rank(number: int, revision: str = "") -> Launch:
+    gang = Gang(id="aggregated-0", rank=number, size=2, master="a:1", etcd="a:2", revision=revision)
+    return replace(STARTED, gang=gang)
 
 
 def test_a_headless_rank_gets_its_file_and_is_restarted_by_its_engine() -> None:
@@ -150,7 +151,7 @@ def test_nothing_is_stopped_while_etcd_stays_away_since_nothing_could_register_a
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr(locks, "AWAY_SECONDS", 0.5)
-    away = rollout(manifest()).model_copy(update={"etcd": "127.0.0.1:1", "stack": "s"})
+    away = replace(rollout(manifest()), etcd="127.0.0.1:1", stack="s")
     held = locks.held(away, "aggregated", "node-1", "aggregated-0", patience=5)
     with pytest.raises(NodectlError, match=r"^aggregated-0 stays as it is: etcd does not answer") as refused:
         held.__enter__()

@@ -10,7 +10,7 @@ from nodectl.common.errors import BadInputError
 from nodectl.common.layout import Layout
 from nodectl.common.surroundings import PROXIES
 from nodectl.runtime import container
-from nodectl.runtime.container import Mount
+from nodectl.runtime.container import Container, Mount
 from nodectl.supervisors import launch
 from nodectl.supervisors.launch import Launch
 
@@ -23,7 +23,7 @@ OWN = min(limits.most(), resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
 def launched(program: str, gpus: list[int]) -> Launch:
     options = container.options(program, "dynamo-a", gpus=gpus, mounts=MOUNTS, stop_seconds=75)
-    made = {"program": program, "name": "dynamo-a", "image": "registry/vllm:1", "options": options}
+    made = Container(program=program, name="dynamo-a", image="registry/vllm:1", options=options)
     return Launch(
         argv=ARGV,
         env={"B": "two words", "A": "1"},

@@ -10,6 +10,7 @@ import pytest
 
 from nodectl.common import steps
 from nodectl.common.layout import Layout
+from nodectl.contract.runtime import Packages
 from nodectl.runtime import environments, garbage_collection
 from nodectl.runtime.cache import marker
 
@@ -86,7 +87,7 @@ def test_what_a_process_was_started_from_stays(cache: Path) -> None:
 def test_what_an_install_just_asked_for_stays(cache: Path) -> None:
     made = [environment(cache, number, hours=900) for number in range(4)]
     for path in made[1:]:
-        assert environments.ensure("gpu", path, {}, deadline=0)
+        assert environments.ensure("gpu", path, Packages(), deadline=0)
     assert garbage_collection.collect() == [made[0].name]
     assert all(path.exists() for path in made[1:])
 

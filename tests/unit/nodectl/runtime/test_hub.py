@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from nodectl.common.errors import NodectlError
+from nodectl.contract.runtime import ModelSource
 from nodectl.runtime import models
 from tests.hub_server import COMMIT, Hub, serving
 
@@ -41,7 +42,7 @@ def ensure(
 ) -> tuple[Path, bool]:
     """Provide a model as an install does; return its folder and whether it was there."""
     (folder / "models").mkdir(exist_ok=True)
-    model = {"kind": "hub", "name": name, "endpoint": hub.address, **more}
+    model = ModelSource(kind="hub", name=name, endpoint=hub.address, **more)
     secrets = {} if token is None else {"HF_TOKEN": token}
     place, cached = models.ensure(
         model, folder / "models", Path(sys.executable), secrets, time.monotonic() + 60

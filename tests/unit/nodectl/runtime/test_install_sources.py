@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from nodectl.common.errors import BadInputError, NodectlError
+from nodectl.contract.runtime import Packages, PreinstalledEngine
 from nodectl.runtime import cache, environments, preinstalled
 from tests.unit.nodectl.runtime.package_index import Index, serving
 
@@ -60,7 +61,7 @@ def wheels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def ensure(folder: Path, wheels: Path) -> bool:
-    return environments.ensure("node", folder, {"wheels": str(wheels)}, time.monotonic() + 60)
+    return environments.ensure("node", folder, Packages(wheels=str(wheels)), time.monotonic() + 60)
 
 
 @pytest.fixture
@@ -71,7 +72,7 @@ def index(wheels: Path) -> Iterator[Index]:
 
 def ensure_from(index: Index | str, folder: Path) -> bool:
     url = index if isinstance(index, str) else index.simple
-    return environments.ensure("node", folder, {"index": url}, time.monotonic() + 60)
+    return environments.ensure("node", folder, Packages(index=url), time.monotonic() + 60)
 
 
 @pytest.fixture
@@ -189,25 +190,25 @@ def environment(folder: Path, packages: Mapping[str, str]) -> str:
 
 
 def test_an_environment_with_the_locked_versions_is_taken(tmp_path: Path) -> None:
-    preinstalled.check({"path": environment(tmp_path / "golden", LOCKED)}, "gpu")
+    preinstalled.check(PreinstalledEngine(path=environment(tmp_path / "golden", LOCKED)), "gpu")
 
 
 def test_an_environment_with_other_versions_is_refused_by_each_of_them(tmp_path: Path) -> None:
     path = environment(tmp_path / "golden", {"ai-dynamo": "1.6.0", "vllm": "0.30.0"})
     with pytest.raises(BadInputError) as refused:
-        preinstalled.check({"path": path}, "gpu")
+        preinstalled.check(PreinstalledEngine(path=path), "gpu")
     assert str(refused.value) == (
         f"runtime.path: {path} has vllm 0.30.0, expected 0.31.0; nixl missing, expected 1.4.1: "
         "install these there, or write `allowOtherVersions: true`"
     )
-    preinstalled.check({"path": path, "any_versions": True}, "gpu")
-    preinstalled.check({"path": path}, "mocker")
+    preinstalled.check(PreinstalledEngine(path=path, any_versions=True), "gpu")
+    preinstalled.check(PreinstalledEngine(path=path), "mocker")
 
 
 def test_an_environment_without_dynamo_is_refused_whatever_is_allowed(tmp_path: Path) -> None:
     path = environment(tmp_path / "golden", {"vllm": "0.31.0"})
     with pytest.raises(BadInputError, match=r"ai-dynamo missing, expected 1\.6\.0"):
-        preinstalled.check({"path": path, "any_versions": True}, "mocker")
+        preinstalled.check(PreinstalledEngine(path=path, any_versions=True), "mocker")
 
 
 @pytest.mark.parametrize("python", ["", "#!/bin/sh\nexit 3\n", "#!/bin/sh\necho not json\n"])
@@ -217,5 +218,5 @@ def test_a_folder_that_is_no_environment_is_refused_in_one_line(tmp_path: Path, 
         (tmp_path / "bin" / "python").write_text(python)
         (tmp_path / "bin" / "python").chmod(0o755)
     with pytest.raises(BadInputError, match=r"^runtime.path: .*bin/python") as refused:
-        preinstalled.check({"path": str(tmp_path)}, "mocker")
+        preinstalled.check(PreinstalledEngine(path=str(tmp_path)), "mocker")
     assert "\n" not in str(refused.value)

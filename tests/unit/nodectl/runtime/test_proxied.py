@@ -16,6 +16,7 @@ from moto import settings
 from moto.server import ThreadedMotoServer
 
 from nodectl.common import programs, surroundings
+from nodectl.contract.runtime import ModelSource, Packages, StoreRelease, Stores
 from nodectl.runtime import environments, models, stores
 from tests import hub_server
 from tests.proxy_server import Proxy, forwarding
@@ -68,7 +69,7 @@ def from_hub(folder: Path, proxy: Proxy, download: Download) -> None:
     hub = hub_server.Hub({MODEL: {"config.json": b"{}"}})
     with hub_server.serving(hub):
         proxy.names = {NAMES[0]: place(hub.address)}
-        model = {"kind": "hub", "name": MODEL, "endpoint": f"http://{NAMES[0]}"}
+        model = ModelSource(kind="hub", name=MODEL, endpoint=f"http://{NAMES[0]}")
         download(lambda: models.ensure(model, folder, Path(sys.executable), {}, time.monotonic() + 60))
 
 
@@ -76,7 +77,7 @@ def from_index(folder: Path, proxy: Proxy, download: Download) -> None:
     (folder / "wheels").mkdir()
     lock = folder / "lock.txt"
     lock.write_text(f"lonely==1.0 --hash=sha256:{wheel(folder / 'wheels', 'lonely', '1.0')}\n")
-    packages = {"index": f"http://{NAMES[1]}/simple"}
+    packages = Packages(index=f"http://{NAMES[1]}/simple")
     with (
         package_index.serving(package_index.Index(folder / "wheels")) as index,
         pytest.MonkeyPatch.context() as m,
@@ -95,8 +96,9 @@ def from_releases(folder: Path, proxy: Proxy, download: Download) -> None:
             tar.addfile(tarfile.TarInfo(f"release/{name}"), io.BytesIO())
     (folder / "files").mkdir()
     (folder / "files" / "all.tar.gz").write_bytes(content.getvalue())
-    one = {"url": f"http://{NAMES[2]}/files/all.tar.gz", "sha256": sha256(content.getvalue()).hexdigest()}
-    spec = {"source": "release", "releases": dict.fromkeys(stores.PROGRAMS, one)}
+    checksum = sha256(content.getvalue()).hexdigest()
+    release = StoreRelease(url=f"http://{NAMES[2]}/files/all.tar.gz", sha256=checksum)
+    spec = Stores(source="release", releases=dict.fromkeys(stores.PROGRAMS, release))
     with package_index.serving(package_index.Index(folder / "files")) as site:
         proxy.names = {NAMES[2]: place(site.address)}
         download(lambda: stores.ensure(spec, folder / "stores", time.monotonic() + 60))
@@ -118,7 +120,7 @@ def from_s3(folder: Path, proxy: Proxy, download: Download) -> None:
         client.put_object(Bucket="models", Key="llama/config.json", Body=b"{}")
         m.setenv("AWS_ENDPOINT_URL_S3", "http://s3.example.org")
         proxy.names = dict.fromkeys((NAMES[3], "s3.example.org"), f"{host}:{port}")
-        source = {"kind": "s3", "name": "s3://models/llama"}
+        source = ModelSource(kind="s3", name="s3://models/llama")
         download(lambda: models.ensure(source, folder, Path(sys.executable), {}, time.monotonic() + 60))
     server.stop()
 
@@ -168,7 +170,7 @@ def test_what_is_downloaded_comes_through_the_proxy(
     kind: Callable[[Path, Proxy, Download], None], tmp_path: Path, proxy: Proxy
 ) -> None:
     def download(start: Callable[[], object]) -> None:
-        with surroundings.proxied({"http": proxy.address, "https": proxy.address, "no": []}):
+        with surroundings.proxied(proxy.address, proxy.address, []):
             start()
         assert proxy.requests
         assert all(request.split("/")[2].partition(":")[0] in proxy.names for request in proxy.requests)
@@ -181,8 +183,8 @@ def test_what_the_stack_file_says_needs_no_proxy_gets_none(tmp_path: Path, proxy
     hub = hub_server.Hub({MODEL: {"config.json": b"{}"}})
     with (
         hub_server.serving(hub, "127.0.0.3"),
-        surroundings.proxied({"http": proxy.address, "no": ["127.0.0.3"]}),
+        surroundings.proxied(proxy.address, None, ["127.0.0.3"]),
     ):
-        model = {"kind": "hub", "name": MODEL, "endpoint": hub.address}
+        model = ModelSource(kind="hub", name=MODEL, endpoint=hub.address)
         models.ensure(model, tmp_path, Path(sys.executable), {}, time.monotonic() + 60)
     assert proxy.requests == []

@@ -13,6 +13,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from nodectl.common.errors import BadInputError
+from nodectl.contract.runtime import ModelSource
 from nodectl.runtime import models
 from nodectl.runtime import s3 as s3_script
 from tests.unit import cloud_standins as cloud
@@ -159,7 +160,7 @@ def test_an_instance_asks_s3_in_its_own_region(monkeypatch: pytest.MonkeyPatch) 
 
 
 def ensure(folder: Path, uri: str = URI) -> tuple[str, bool]:
-    source = {"kind": "s3", "name": uri}
+    source = ModelSource(kind="s3", name=uri)
     models.check(source)
     return models.ensure(source, folder, Path(sys.executable), {}, time.monotonic() + 60)
 
@@ -179,4 +180,4 @@ def test_a_folder_without_a_model_is_refused(s3: "S3Client", tmp_path: Path) -> 
 @pytest.mark.parametrize("uri", ["s3://models", "http://models/x", "s3://models/../x", "s3://models/a b"])
 def test_what_names_no_folder_in_s3_is_refused_before_anything_is_asked(uri: str) -> None:
     with pytest.raises(BadInputError, match=r"names no folder in S3; expected s3://bucket/folder"):
-        models.check({"kind": "s3", "name": uri})
+        models.check(ModelSource(kind="s3", name=uri))

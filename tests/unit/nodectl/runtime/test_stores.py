@@ -17,7 +17,7 @@ from typing import Any
 import pytest
 
 from nodectl.common.errors import BadInputError, NodectlError
-from nodectl.contract.manifest import Stores
+from nodectl.contract.runtime import StoreRelease, Stores
 from nodectl.runtime import stores
 from nodectl.versions import store_releases
 
@@ -45,15 +45,15 @@ def archive(path: Path, *members: str) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def spec(site: str, **checksums: str) -> dict[str, Any]:
+def spec(site: str, **checksums: str) -> Stores:
     releases = {
-        name.replace("_", "-"): {"url": f"{site}/{name}.tar.gz", "sha256": checksum}
+        name.replace("_", "-"): StoreRelease(url=f"{site}/{name}.tar.gz", sha256=checksum)
         for name, checksum in checksums.items()
     }
-    return Stores.model_validate({"source": "release", "releases": releases}).model_dump()
+    return Stores(source="release", releases=releases)
 
 
-def both(tmp_path: Path, site: str) -> dict[str, Any]:
+def both(tmp_path: Path, site: str) -> Stores:
     """Return the spec of two good releases."""
     return spec(
         site,
@@ -62,7 +62,7 @@ def both(tmp_path: Path, site: str) -> dict[str, Any]:
     )
 
 
-def ensure(found: dict[str, Any], tmp_path: Path) -> bool:
+def ensure(found: Stores, tmp_path: Path) -> bool:
     return stores.ensure(found, tmp_path / "stores", time.monotonic() + 30)
 
 
@@ -147,7 +147,7 @@ def test_what_the_distribution_lacks_is_named_by_its_package(
     monkeypatch.setattr("nodectl.common.programs._FOLDERS", ())
     monkeypatch.setenv("PATH", str(tmp_path))
     with pytest.raises(BadInputError, match="etcd is not on this machine: `apt install etcd-server`"):
-        ensure({"source": "distribution"}, tmp_path)
+        ensure(Stores(source="distribution"), tmp_path)
 
 
 def test_the_distributions_programs_are_taken_from_the_path(
@@ -156,8 +156,8 @@ def test_the_distributions_programs_are_taken_from_the_path(
     for program in ("etcd", "nats-server"):
         (tmp_path / program).touch(0o755)
     monkeypatch.setenv("PATH", str(tmp_path))
-    assert ensure({"source": "distribution"}, tmp_path)
-    paths = stores.program_paths({"source": "distribution"}, tmp_path, Path("/env"))
+    assert ensure(Stores(source="distribution"), tmp_path)
+    paths = stores.program_paths(Stores(source="distribution"), tmp_path, Path("/env"))
     assert paths == {name: tmp_path / name for name in ("etcd", "nats-server")}
 
 

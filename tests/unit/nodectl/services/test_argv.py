@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 
+from nodectl.contract import codec
 from nodectl.contract.manifest import FlagValue, Service
 from nodectl.services.argv import Folders, argv
 
@@ -20,7 +21,7 @@ FOLDERS = Folders(
 
 def service(module: str, flags: dict[str, FlagValue]) -> Service:
     rest: dict[str, Any] = {"ready": {"process": True, "seconds": 1}, "stop": {"seconds": 1}}
-    return Service.model_validate({"module": module, "flags": flags} | rest)
+    return codec.decode(Service, {"module": module, "flags": flags} | rest, "a service")
 
 
 @pytest.mark.parametrize(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from nodectl.common.errors import NodectlError, TimedOutError
+from nodectl.contract import codec
 from nodectl.contract.probe import Transfer
 from nodectl.services import kv_transfer
 from nodectl.supervisors import unitfile
@@ -42,7 +43,9 @@ def programs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> StubPrograms:
 
 
 def wanted(url: str, service: str = "decode-0", seconds: int = 1) -> Transfer:
-    return Transfer(service, "LIBFABRIC", f"{url}/health", seconds, revision="x")
+    return Transfer(
+        service=service, backend="LIBFABRIC", health=f"{url}/health", seconds=seconds, revision="x"
+    )
 
 
 def test_a_worker_whose_log_has_the_backend_is_taken(programs: StubPrograms, worker: Frontend) -> None:
@@ -94,7 +97,7 @@ def test_without_efa_there_is_nothing_to_look_at_and_the_spec_says_nothing_of_it
     off = real("disagg", {"prefill": ONE, "decode": ONE}, target=TARGET | {"efa": False})
     for of in (off, disagg()):
         planned = plan(of)
-        assert "transfers" not in probe_spec(planned, addresses(planned), "node-1").written()
+        assert "transfers" not in codec.written(probe_spec(planned, addresses(planned), "node-1"))
 
 
 def test_a_worker_that_is_started_otherwise_is_looked_at_again() -> None:

@@ -15,15 +15,18 @@ from typing import Any
 import pytest
 
 from nodectl.common.errors import NodectlError
+from nodectl.contract import codec
+from nodectl.contract.runtime import Lifetime, ModelSource
 from nodectl.host import lifetime, nvme, sandbox
 from nodectl.runtime import cache, generated_model
 from nodectl.verbs import install
 from tests.hub_server import Hub, serving
+from tests.install_specs import spec
 
 pytestmark = pytest.mark.timeout(60)
 
 PROJECT = Path(__file__).parents[4]
-SPEC = {"variant": "mocker", "model": {"kind": "generated", "name": "tiny"}}
+SPEC = codec.encode(spec())
 
 FAKE_UV = """#!/bin/sh
 case "$1 $2" in
@@ -114,30 +117,31 @@ def test_a_second_install_finds_everything_in_place(machine: Machine) -> None:
     [
         ("", "expected a runtime spec as JSON"),
         ("[]", "expected a JSON object, got list"),
+        (SPEC | {"modle": {}}, "modle: unknown key"),
         ("[" * 100_000, "expected a runtime spec as JSON"),
         (
-            {"variant": [], "model": {"kind": "generated", "name": "tiny"}},
+            SPEC | {"variant": []},
             "variant: [] is unknown; use one of",
         ),
         (
-            {"variant": "tpu", "model": {"kind": "generated", "name": "tiny"}},
+            SPEC | {"variant": "tpu"},
             'variant: "tpu" is unknown; use one of',
         ),
-        ({"variant": "mocker"}, "model: expected {kind, name}, got none"),
+        ({"variant": "mocker", "lock": "x"}, "model: missing"),
         (
-            {"variant": "mocker", "model": {"kind": "ftp", "name": "x"}},
+            SPEC | {"model": {"kind": "ftp", "name": "x"}},
             'model.kind: "ftp" is unknown; use one of',
         ),
         (
-            {"variant": "mocker", "model": {"kind": "generated", "name": "../x"}},
+            SPEC | {"model": {"kind": "generated", "name": "../x"}},
             'model.name: "../x" names no folder',
         ),
         (
-            {"variant": "mocker", "model": {"kind": "path", "name": "/none"}},
+            SPEC | {"model": {"kind": "path", "name": "/none"}},
             "model.name: /none holds no config.json",
         ),
         (
-            {"variant": "mocker", "model": {"kind": "hub", "name": "--token"}},
+            SPEC | {"model": {"kind": "hub", "name": "--token"}},
             'model.name: "--token" is no model id',
         ),
     ],
@@ -241,7 +245,7 @@ def test_a_full_disk_is_refused_before_anything_is_downloaded(
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(shutil, "disk_usage", lambda _: SimpleNamespace(free=0.3e9))
     with pytest.raises(NodectlError, match=r"mocker environment takes 0\.8 GB .* has 0\.3 GB free"):
-        install.provide(SPEC)
+        install.provide(spec())
 
 
 def test_a_python_without_pip_is_told_what_to_install(tmp_path: Path) -> None:
@@ -297,11 +301,11 @@ def test_a_hosts_lifetime_holds_whatever_fails_after_it(
     kept: list[object] = []
     monkeypatch.setattr(lifetime, "keep", kept.append)
     monkeypatch.setattr(nvme, "ensure", lambda *_: pytest.fail("the disk is broken"))
-    an_hour = {"minutes": 60, "warn_minutes": 10}
+    an_hour = Lifetime(minutes=60, warn_minutes=10)
     with pytest.raises(pytest.fail.Exception, match="the disk is broken"):
-        install.provide(SPEC | {"cache": "nvme", "lifetime": an_hour})
+        install.provide(spec(cache="nvme", lifetime=an_hour))
     with pytest.raises(NodectlError, match=r"holds no config\.json"):
-        install.provide(SPEC | {"model": {"kind": "path", "name": "/no/such"}, "lifetime": an_hour})
+        install.provide(spec(model=ModelSource(kind="path", name="/no/such"), lifetime=an_hour))
     assert kept == [an_hour, an_hour]
 
 

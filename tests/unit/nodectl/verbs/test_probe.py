@@ -6,10 +6,13 @@ from collections.abc import Iterator
 import pytest
 
 from nodectl.common.errors import BadInputError
+from nodectl.contract import codec
 from nodectl.contract.probe import ProbeSpec, ProbeTarget
 from nodectl.verbs import probe
 from planning import plan, probe_spec
 from tests.unit.plan_examples import addresses, disagg, settings
+
+SECRET = "hf_abcdefghijklmnopqrstuvwx"
 
 
 def target(endpoint: str, node: str = "other", why: str = "requests") -> ProbeTarget:
@@ -72,9 +75,9 @@ def test_a_closed_way_is_told_with_what_it_is_for(monkeypatch: pytest.MonkeyPatc
 def test_a_spec_is_read_as_it_was_written_and_anything_else_is_refused_without_repeating_it() -> None:
     made = plan(disagg())
     spec = probe_spec(made, addresses(made), "node-1")
-    assert ProbeSpec.read(spec.written()) == spec
-    for wrong in ("", "[]", "{}", spec.written().replace('"why"', '"hf_secret"')):
+    assert codec.read(ProbeSpec, codec.written(spec), "a probe spec") == spec
+    for wrong in ("", "[]", "{}", codec.written(spec).replace('"why"', f'"{SECRET}"')):
         with pytest.raises(BadInputError) as refusal:
-            ProbeSpec.read(wrong)
-        assert "expected a probe spec" in str(refusal.value)
-        assert "hf_secret" not in str(refusal.value)
+            codec.read(ProbeSpec, wrong, "a probe spec")
+        assert "a probe spec" in str(refusal.value)
+        assert SECRET not in str(refusal.value)

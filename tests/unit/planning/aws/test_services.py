@@ -4,7 +4,9 @@ from typing import Any
 
 import pytest
 
-from nodectl.contract.manifest import Manifest, ModelSource, RuntimeSpec, Service
+from nodectl.contract import codec
+from nodectl.contract.manifest import Manifest, Service
+from nodectl.contract.runtime import ModelSource, RuntimeSpec
 from planning import installed, manifests, plan
 from settings import Settings
 from tests.unit.plan_examples import addresses, agg, disagg, real, services
@@ -114,10 +116,10 @@ def test_simulated_engines_have_nothing_that_an_instance_store_would_help() -> N
 @pytest.mark.parametrize("of", [agg(), disagg()], ids=["agg", "disagg"])
 def test_manifests_elsewhere_say_nothing_of_what_only_clouds_have(of: Settings) -> None:
     for manifest in nodes(of).values():
-        body = manifest.model_dump(mode="json")
+        body = codec.encode(manifest)
         assert "watch" not in body
         assert not {"cache", "libraries", "lifetime"} & body["runtime"].keys()
-        assert Manifest.model_validate_json(manifest.model_dump_json()) == manifest
+        assert codec.read(Manifest, codec.written(manifest), "a manifest") == manifest
 
 
 def test_a_model_from_s3_is_served_by_its_path_below_its_own_name() -> None:
@@ -176,7 +178,7 @@ def test_a_machine_that_nothing_can_happen_to_is_not_watched() -> None:
 
 def test_a_runtime_spec_of_before_is_still_read() -> None:
     before = {"variant": "mocker", "lock": "x", "model": {"kind": "generated", "name": "tiny"}}
-    assert RuntimeSpec.model_validate(before).cache is None
+    assert codec.decode(RuntimeSpec, before, "a runtime spec").cache is None
 
 
 def test_machines_of_a_capacity_block_watch_for_its_end_and_a_head_on_demand_does_not() -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from nodectl.contract import codec
 from nodectl.contract.manifest import Service
 from nodectl.services.argv import Folders, argv
 from planning import plan
@@ -260,5 +261,5 @@ def test_a_worker_carries_the_hub_token_only_where_it_may_ask_the_hub(
 def test_the_hub_token_is_held_nowhere_in_a_plan() -> None:
     file = real("agg", {"aggregated": {**GUIDE, "env": {"HF_HUB_OFFLINE": "0"}}}, huggingFaceToken=HUB_TOKEN)
     found = services(file)
-    assert not any(HUB_TOKEN in service.model_dump_json() for service in found.values())
+    assert not any(HUB_TOKEN in codec.written(service) for service in found.values())
     assert HUB_TOKEN not in repr(plan(file))

@@ -7,6 +7,7 @@ from typing import Any, Final
 
 import pytest
 
+from nodectl.contract import codec
 from planning import manifests, plan, proof_spec
 from planning.aws.groups import rules
 from planning.changes.topology import topology
@@ -45,9 +46,9 @@ def said(of: Settings) -> str:
     made = plan(of)
     at = addresses(made)
     rendered = manifests(made, at)
-    found: list[Any] = [manifest.model_dump(mode="json") for manifest in rendered.values()]
-    found.append(proof_spec(made, at, rendered).model_dump(mode="json"))
-    found += [probe_spec(made, at, node.name)._asdict() for node in made.nodes]
+    found: list[Any] = [codec.encode(manifest) for manifest in rendered.values()]
+    found.append(codec.encode(proof_spec(made, at, rendered)))
+    found += [codec.encode(probe_spec(made, at, node.name)) for node in made.nodes]
     found += [topology(made, at), describe(made, at), numbers(made)]
     return re.sub(r"[0-9a-f]{8,}", "", json.dumps(found))  # digests
 

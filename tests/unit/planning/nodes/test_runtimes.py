@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from nodectl.contract.manifest import RuntimeSpec
+from nodectl.contract import codec
+from nodectl.contract.runtime import RuntimeSpec
 from nodectl.versions import lock_digest, pins, store_releases
 from planning import describe, installed, manifests, plan
 from planning.changes.topology import restarts, topology
@@ -53,7 +54,7 @@ def test_an_engine_from_elsewhere_leaves_nodectl_a_small_environment_of_its_own(
 
 def test_the_default_image_is_nvidias_of_the_locked_dynamo() -> None:
     engine = spec(gpu(runtime={"kind": "container"})).engine
-    assert engine.model_dump() == {
+    assert codec.encode(engine) == {
         "kind": "container",
         "image": "nvcr.io/nvidia/ai-dynamo/vllm-runtime:1.6.0-efa",
         "program": "auto",
@@ -93,7 +94,7 @@ def test_a_mirror_takes_the_place_of_a_pinned_release() -> None:
     mirror = {"url": "https://mirror.example.org/etcd.tar.gz", "sha256": "ab" * 32}
     stores = spec(agg(runtime={"kind": "venv", "stores": {"source": "release", "etcd": mirror}})).stores
     assert stores is not None
-    assert stores.releases["etcd"].model_dump() == mirror
+    assert codec.encode(stores.releases["etcd"]) == mirror
     assert stores.releases["nats-server"].url.startswith("https://github.com/nats-io/")
 
 
@@ -101,7 +102,7 @@ def test_a_mirror_of_a_pinned_release_has_its_checksum() -> None:
     mirror = {"url": "https://mirror.example.org/etcd.tar.gz"}
     stores = spec(agg(runtime={"kind": "venv", "stores": {"etcd": mirror}})).stores
     assert stores is not None
-    assert stores.releases["etcd"].model_dump() == mirror | {"sha256": store_releases()["etcd"]["sha256"]}
+    assert codec.encode(stores.releases["etcd"]) == mirror | {"sha256": store_releases()["etcd"]["sha256"]}
 
 
 def changes(before: Settings, after: Settings) -> list[str]:
