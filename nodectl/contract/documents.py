@@ -1,4 +1,6 @@
-"""Manifests and proof specifications, from standard input or a node's folder."""
+"""Manifests and proof specifications, from standard input or a node's folder, of this or another release."""
+
+from typing import Any
 
 from nodectl.common.errors import BadInputError, NodectlError, NothingAppliedError
 from nodectl.common.files import read_if_there
@@ -34,5 +36,26 @@ def applied(layout: Layout) -> Manifest:
 
 
 def proof_spec(text: str) -> ProofSpec:
-    """Return the specification of a proof in `text`. Raises `BadInputError`."""
-    return codec.read(ProofSpec, text, "a proof spec")
+    """Return the specification of a proof, which the state of a stack may have from an earlier release."""
+    what = "a proof spec"
+    return codec.decode(ProofSpec, _current(codec.document(text, what)), what)
+
+
+def _current(content: Any) -> Any:
+    """Return a specification of up to release 0.2 with the nodes of headless ranks in their instances.
+
+    It had a mapping of all such services to their nodes, and in each instance the names of its own. What has
+    another form is left as it is, to be refused.
+    """
+    match content:
+        case {"headless": dict() as nodes, "instances": list() as instances, **others}:
+            return {**others, "instances": [_instance(instance, nodes) for instance in instances]}
+    return content
+
+
+def _instance(instance: Any, nodes: dict[str, Any]) -> Any:
+    match instance:
+        case {"headless": list() as names}:
+            headless = {name: node for name, node in nodes.items() if name in names}
+            return {**instance, "headless": headless}
+    return instance

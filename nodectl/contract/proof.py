@@ -20,8 +20,8 @@ class ProofInstance:
     """`host:port` that the frontend's list must show for it."""
     system: str
     """`host:port` of `/health` and `/metrics`."""
-    headless: list[str] = field(default_factory=list, metadata=SPARSE)
-    """Services of the engine's other ranks, which have no HTTP."""
+    headless: dict[str, str] = field(default_factory=dict, metadata=SPARSE)
+    """Service of each other rank of the engine -> its node: no HTTP, judged by its engine."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,8 +47,6 @@ class ProofSpec:
     namespace: str
     """Dynamo namespace that the planned instances register under."""
     instances: list[ProofInstance]
-    headless: dict[str, str] = field(default_factory=dict)
-    """Headless rank's service name -> its node: no HTTP, judged by its engine."""
     seconds: Positive
     """Bound on the whole proof."""
     node_roots: dict[str, str] = field(default_factory=dict)

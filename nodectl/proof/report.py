@@ -59,7 +59,9 @@ def _elsewhere(spec: ProofSpec, service: str) -> Iterator[str]:
 
     Stores, frontend and balancer are no instances: those of the machine that proves are looked for here.
     """
-    nodes = {instance.service: instance.node for instance in spec.instances} | spec.headless
+    nodes = {instance.service: instance.node for instance in spec.instances}
+    for instance in spec.instances:
+        nodes |= instance.headless
     node = nodes.get(service)
     here = [Layout.at(root) for root in _folders_here(spec) if node in (None, root.name)]
     for layout in here if spec.stack else ():

@@ -30,7 +30,6 @@ def proof_spec(plan: Plan, addresses: Mapping[str, str], manifests: Mapping[str,
         router=router_mode(settings),
         namespace=namespace(plan),
         instances=[_instance(engine, addresses, settings.ports) for engine in plan.engines],
-        headless={service.name: service.node for service in plan.services if service.rank},
         seconds=settings.proof_seconds or _SECONDS[plan.runtime.variant],
     )
 
@@ -45,5 +44,7 @@ def _instance(engine: Engine, addresses: Mapping[str, str], numbers: PortSetting
         role=engine.role,
         request_plane=f"{address}:{slot.request_plane}",
         system=f"{address}:{slot.system}",
-        headless=[engine.service(rank) for rank in range(1, len(engine.ranks))],
+        headless={
+            engine.service(number): rank.node for number, rank in enumerate(engine.ranks) if number > 0
+        },
     )

@@ -123,7 +123,7 @@ def test_the_proof_asks_for_every_engine_at_an_address_of_its_own(file: Settings
     assert [instance.service for instance in spec.instances] == [engine.name for engine in made.engines]
     assert len({instance.request_plane for instance in spec.instances}) == len(made.engines)
     ranks = sum(len(engine.ranks) for engine in made.engines)
-    assert len(spec.instances) + len(spec.headless) == ranks
+    assert sum(1 + len(instance.headless) for instance in spec.instances) == ranks
 
 
 @ANY

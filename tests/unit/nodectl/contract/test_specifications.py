@@ -173,6 +173,20 @@ def test_what_states_of_release_0_1_hold_is_still_read() -> None:
         codec.read(InstallSpec, text, "a runtime spec")
 
 
+def test_a_proof_spec_of_release_0_2_keeps_its_engines_other_ranks() -> None:
+    made = plan(settings("agg", {"aggregated": {"parallelism": {"tensor": 2}}}))
+    wanted = proof_spec(made, addresses(made), manifests(made, addresses(made)))
+    assert [instance.headless for instance in wanted.instances] == [{"aggregated-0-rank-1": "node-2"}]
+    old = codec.encode(wanted) | {"headless": {"aggregated-0-rank-1": "node-2"}}
+    old["instances"][0]["headless"] = ["aggregated-0-rank-1"]
+    assert documents.proof_spec(json.dumps(old)) == wanted
+    del old["instances"][0]["headless"]
+    assert documents.proof_spec(json.dumps(old)).instances[0].headless == {}
+    for headless, instances in ([], []), ({}, 1), ({}, [1]):
+        with pytest.raises(BadInputError, match="standard input is not a proof spec"):
+            documents.proof_spec(json.dumps(old | {"headless": headless, "instances": instances}))
+
+
 def test_a_service_is_read_with_flags_of_every_form() -> None:
     body = {"module": "dynamo.vllm", "ready": {"process": True, "seconds": 1}, "stop": {"seconds": 1}}
     flags = {"a": True, "b": 1, "c": 0.5, "d": "x", "e": [1, "y", None, [True]], "f": {"g": {"h": 1.0}}}

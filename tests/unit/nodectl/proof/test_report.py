@@ -1,6 +1,7 @@
 """What a proof prints, and what it leaves to look at when it failed."""
 
 import io
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ import pytest
 from nodectl.__main__ import main as nodectl
 from nodectl.contract.proof import Check, ProofResult
 from nodectl.proof.report import explain, render
-from tests.proof_specs import spec
+from tests.proof_specs import spec, worker
 
 
 def result(*checks: Check) -> ProofResult:
@@ -44,9 +45,10 @@ def test_a_failure_shows_the_last_lines_of_the_service_to_blame_and_how_to_see_m
 
 
 def test_a_log_that_is_on_another_machine_comes_with_the_command_that_shows_it() -> None:
-    found = spec("10.0.0.1", stack="gpus", headless={"decode-1": "gpu-2"})
-    assert explain(found, result(REGISTRY), ["decode-1"]).splitlines()[1:] == [
-        "  more: scripts/node gpus gpu-2 logs decode-1"
+    engine = replace(worker("decode-0", 1, "10.0.0.1"), headless={"decode-0-rank-1": "gpu-2"})
+    found = spec("10.0.0.1", stack="gpus", instances=[engine])
+    assert explain(found, result(REGISTRY), ["decode-0-rank-1"]).splitlines()[1:] == [
+        "  more: scripts/node gpus gpu-2 logs decode-0-rank-1"
     ]
 
 
