@@ -5,19 +5,19 @@ others through etcd, where each looks for itself. Nothing ends because something
 `nodectl.host.lifetime`'s.
 """
 
-import json
 import subprocess
 import time
 import urllib.request
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from http.client import HTTPException
-from typing import Final
+from typing import Final, Literal
 
 from nodectl.common import programs
-from nodectl.common.errors import NodectlError, NothingAppliedError
+from nodectl.common.errors import BadInputError, NodectlError, NothingAppliedError
 from nodectl.common.layout import CODE, Layout
-from nodectl.contract import documents
+from nodectl.contract import codec, documents
 from nodectl.contract.manifest import Service, Watch
 from nodectl.etcd import registration
 from nodectl.host import units
@@ -40,7 +40,9 @@ FRESH_SECONDS: Final = 120.0
 _SKEW_SECONDS: Final = 5.0
 """How far the clocks of two machines may be apart."""
 
-_TOLD: Final = {
+Message = Literal["warn", "call off", "end"]
+
+_TOLD: Final[Mapping[Message, str]] = {
     "warn": "no requests: all machines of this deployment end in {warn_minutes} minutes, unless one comes",
     "call off": "requests again: this deployment goes on",
     "end": "no request for {idle_minutes} minutes: all machines of this deployment end now",
@@ -91,6 +93,15 @@ def _unit_text(layout: Layout) -> str:
             "Install": {"WantedBy": "multi-user.target"},
         }
     )
+
+
+@dataclass(frozen=True)
+class Order:
+    """What the head tells the others."""
+
+    word: Message
+    at: float
+    """When, in seconds since 1970."""
 
 
 class Watcher:
@@ -198,11 +209,10 @@ class Watcher:
             case _:
                 pass
 
-    def _publish(self, spec: Watch, word: str) -> bool:
+    def _publish(self, spec: Watch, word: Message) -> bool:
         """Tell the other nodes; return whether etcd took it."""
-        order = json.dumps({"word": word, "at": time.time()})
         try:
-            registration.put(spec.etcd, self._key(), order)
+            registration.put(spec.etcd, self._key(), codec.written(Order(word, time.time())))
         except _OFF as error:
             print(f"{word}: etcd does not take it: {error}", flush=True)
             return False
@@ -212,16 +222,18 @@ class Watcher:
         """Elsewhere: do what the head says, where it said it just now and since this machine booted."""
         try:
             text = registration.get(spec.etcd, self._key())
-            order = {} if text is None else json.loads(text)
-        except _OFF:
+            if text is None:
+                return
+            order = codec.read(Order, text, "an order of the head", "etcd")
+        except (*_OFF, BadInputError):
             return
-        age = time.time() - order.get("at", 0)
+        age = time.time() - order.at
         if not -_SKEW_SECONDS <= age <= min(FRESH_SECONDS, _uptime()):
             return
         if text != self._told:
             self._told = text
-            tell(_TOLD[order["word"]].format(**vars(spec)))
-        if order["word"] == "end":
+            tell(_TOLD[order.word].format(**vars(spec)))
+        if order.word == "end":
             power_off()
 
     def _key(self) -> str:
