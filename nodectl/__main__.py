@@ -23,7 +23,7 @@ VERBS: Final[Mapping[str, str]] = {
     "compact": "free the space of etcd's history and clear its space alarm",
     "probe": "show that this node reaches every port that it needs",
     "wait": "wait for what a service needs, then become it (for the supervisor)",
-    "attach": "run a service that registers in etcd, and end it when that is lost (for the supervisor)",
+    "run-registered": "run a service, and end it when etcd lost its registration (for the supervisor)",
     "gang": "run one rank of an engine that spans nodes (for the supervisor)",
     "watch": "end this node when it idles, drain it when it is taken away (for systemd)",
     "restore": "put back at boot what an instance store lost (for systemd)",
@@ -31,10 +31,10 @@ VERBS: Final[Mapping[str, str]] = {
 }
 """Verb -> what it does; one module does it (`module`), and nothing else is imported."""
 
-_MODULES: Final[Mapping[str, str]] = {"secrets": "keep_secrets"}
-"""Verbs whose module has another name: no module is named like one of the standard library."""
+_MODULES: Final[Mapping[str, str]] = {"secrets": "keep_secrets", "run-registered": "run_registered"}
+"""Verbs that are no module's name, or one of the standard library's."""
 
-_FOR_SERVICES: Final = ("attach", "gang", "gate", "wait")
+_FOR_SERVICES: Final = ("run-registered", "gang", "gate", "wait")
 """Verbs that become a service, or its parent: what a service writes is for its own user alone."""
 
 

@@ -8,11 +8,10 @@ from planning.nodes.probes import probe_spec
 from planning.nodes.proofs import proof_spec
 from planning.nodes.rollout import followers
 from planning.planner import plan
-from planning.preconditions import before_up
+from planning.preconditions import unmet_preconditions
 from planning.sizing.cost import cost
 
 __all__ = [
-    "before_up",
     "cost",
     "describe",
     "endpoint",
@@ -24,4 +23,5 @@ __all__ = [
     "proof_spec",
     "restarts",
     "topology",
+    "unmet_preconditions",
 ]

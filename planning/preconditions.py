@@ -11,7 +11,7 @@ from settings.encrypted import SET_TOKEN, TOKEN_KEY
 from settings.problems import Problem
 
 
-def before_up(plan: Plan, cost: Cost | None) -> list[Problem]:
+def unmet_preconditions(plan: Plan, cost: Cost | None) -> list[Problem]:
     """Return why `plan` may not be brought up at that cost (`planning.sizing.cost.cost`)."""
     return [*_token(plan), *_limit(plan, cost)]
 

@@ -7,7 +7,7 @@ from pulumi.runtime.config import get_config_env
 
 import account
 from account.responses import Answers, live
-from planning import before_up
+from planning import unmet_preconditions
 from planning.sizing.cost import cost
 from planning.values import Plan
 from program.preflight import aws_target
@@ -26,7 +26,7 @@ def ask_account(plan: Plan, owner: str) -> str | None:
     if pulumi.runtime.is_dry_run():
         for line in report.lines:
             pulumi.log.info(line)
-    if problems := [*report.problems, *before_up(plan, report.cost or cost(plan))]:
+    if problems := [*report.problems, *unmet_preconditions(plan, report.cost or cost(plan))]:
         raise StackFileError(problems)
     return None if report.answers is None else _end(report.answers)
 

@@ -21,8 +21,8 @@ _LOOK_SECONDS: Final = (2.0, 4.0)
 """How often, at random: services that started together do not ask, or restart, in step."""
 
 
-class Origin:
-    """The data of the etcd at `store` (`host:port`) that a service is about to register in."""
+class DataMark:
+    """The mark of the data in the etcd at `store` (`host:port`) that a service is about to register in."""
 
     def __init__(self, store: str) -> None:
         self._store = store
@@ -45,16 +45,16 @@ class Origin:
         return mark or registration.put_first(self._store, _KEY, secrets.token_hex(8))
 
 
-def end_when_lost(origin: Origin) -> None:
-    """Have this process told to stop, as its supervisor does, once `origin` is lost. Call it from any thread.
+def end_when_lost(mark: DataMark) -> None:
+    """Have this process told to stop, as its supervisor does, once the data of `mark` are lost.
 
-    The supervisor starts it again, since it did not ask for the stop.
+    Call it from any thread. The supervisor starts it again, since it did not ask for the stop.
     """
-    threading.Thread(target=_watch, args=(origin,), daemon=True).start()
+    threading.Thread(target=_await_loss, args=(mark,), daemon=True).start()
 
 
-def _watch(origin: Origin) -> None:
-    while not origin.lost():
+def _await_loss(mark: DataMark) -> None:
+    while not mark.lost():
         time.sleep(random.uniform(*_LOOK_SECONDS))  # noqa: S311 - no secret
     print("nodectl: etcd has lost what was registered; the service starts anew to register again", flush=True)
     signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGTERM)

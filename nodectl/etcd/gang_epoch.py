@@ -6,7 +6,7 @@ from nodectl.contract.manifest import Gang
 from nodectl.etcd import client
 
 
-class Meeting:
+class GangEpoch:
     """The gang's keys in etcd: its epoch, and the epoch in which each rank was started last."""
 
     def __init__(self, gang: Gang) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from nodectl.common.layout import HOST_ROOTS, Layout
-from nodectl.host import lifetime, releases, units
+from nodectl.host import lifetime, release_collection, units
 from nodectl.supervisors import service_user
 from nodectl.supervisors.unitfile import CACHE_UNIT, FOLDER
 
@@ -21,7 +21,7 @@ def prepare(layout: Layout) -> None:
     """Make the services' user and the node's folders: services read most and write in two."""
     with alone():
         user = service_user.ensure()
-        releases.share()
+        release_collection.share()
         layout.root.parent.mkdir(parents=True, exist_ok=True)
         _make(layout.root, 0o750, 0, user.group)
         for folder in (layout.launches, layout.secrets):
@@ -33,7 +33,7 @@ def prepare(layout: Layout) -> None:
 def tidy() -> None:
     """Remove the releases of nodectl that nothing uses any more."""
     with alone():
-        releases.collect()
+        release_collection.collect()
 
 
 def leave(layout: Layout) -> None:
@@ -42,13 +42,13 @@ def leave(layout: Layout) -> None:
         _remove_if_empty(layout.root.parent)
         roots = HOST_ROOTS.resolve()
         if roots.is_dir() and any(roots.iterdir()):
-            releases.collect(leaving=True)
+            release_collection.collect(leaving=True)
             return
         _remove_if_empty(roots)
         units.drop(CACHE_UNIT)
         lifetime.keep(None)
         service_user.remove()
-        releases.collect(leaving=True, nodes=False)
+        release_collection.collect(leaving=True, nodes=False)
 
 
 def _make(folder: Path, mode: int, owner: int, group: int) -> None:

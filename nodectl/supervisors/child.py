@@ -1,4 +1,4 @@
-"""A service under a runner of nodectl (`attach`, `gang`, `gate`): it ends with that, however that ends."""
+"""A service under a runner of nodectl (`run-registered`, `gang`, `gate`): it ends when the runner does."""
 
 import contextlib
 import ctypes

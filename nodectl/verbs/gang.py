@@ -19,7 +19,7 @@ from nodectl.common.layout import Layout
 from nodectl.common.waiting import Moment, NotYetError, Progress, Wait
 from nodectl.contract.manifest import Gang
 from nodectl.etcd.client import EtcdUnavailableError
-from nodectl.etcd.gang_epoch import Meeting
+from nodectl.etcd.gang_epoch import GangEpoch
 from nodectl.runtime import container
 from nodectl.supervisors import child, launch
 from nodectl.supervisors.launch import Launch
@@ -40,25 +40,25 @@ def main(argv: Sequence[str]) -> int:
     gang = started.gang
     if gang is None:
         raise NodectlError(f"{service} is no rank of an engine that spans nodes")
-    meeting = Meeting(gang)
-    epoch = _join(gang, meeting)
+    shared = GangEpoch(gang)
+    epoch = _join(gang, shared)
     print(f"nodectl: {gang.id} starts rank {gang.rank} in epoch {epoch}", flush=True)
-    _run(started, layout, meeting, epoch)
+    _run(started, layout, shared, epoch)
     return 0
 
 
-def _join(gang: Gang, meeting: Meeting) -> int:
+def _join(gang: Gang, shared: GangEpoch) -> int:
     """Return the epoch in which the rank starts, once it may."""
 
     def tell(moment: Moment) -> None:
         print(f"nodectl: {gang.id}, rank {gang.rank} waits: {moment.seen}", flush=True)
 
     def joined() -> int:
-        while (epoch := meeting.epoch()) == meeting.started(gang.rank):
-            meeting.raise_epoch(epoch)
-        if obstacle := _obstacle(gang, meeting, epoch):
+        while (epoch := shared.epoch()) == shared.started(gang.rank):
+            shared.raise_epoch(epoch)
+        if obstacle := _obstacle(gang, shared, epoch):
             raise NotYetError(obstacle)
-        meeting.start(gang.rank, epoch)
+        shared.start(gang.rank, epoch)
         return epoch
 
     progress = Progress(tell, changes=True)
@@ -66,11 +66,11 @@ def _join(gang: Gang, meeting: Meeting) -> int:
     return wait.attempt(joined)
 
 
-def _obstacle(gang: Gang, meeting: Meeting, epoch: int) -> str:
+def _obstacle(gang: Gang, shared: GangEpoch, epoch: int) -> str:
     """Return what keeps the rank from starting in `epoch`, nothing when it may."""
     if gang.rank != 0:
         # an earlier start could still meet the rank 0 that is about to end
-        return "" if meeting.started(0) == epoch else f"rank 0 has not started in epoch {epoch}"
+        return "" if shared.started(0) == epoch else f"rank 0 has not started in epoch {epoch}"
     host, _, port = gang.master.rpartition(":")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,24 +81,24 @@ def _obstacle(gang: Gang, meeting: Meeting, epoch: int) -> str:
     return ""
 
 
-def _run(started: Launch, layout: Layout, meeting: Meeting, epoch: int) -> None:
+def _run(started: Launch, layout: Layout, shared: GangEpoch, epoch: int) -> None:
     """Run the rank; return when nothing of it is left. Whatever ends this process ends the rank."""
     rank = child.start(started, layout)
     patience: float = started.stop_seconds  # when the supervisor says to stop
     try:
-        print(f"nodectl: {_watch(rank, meeting, epoch)}", flush=True)
+        print(f"nodectl: {_why_ended(rank, shared, epoch)}", flush=True)
         patience = _BREAK_UP_SECONDS
     finally:
         child.end(rank, patience)
         container.remove([started.container])
 
 
-def _watch(rank: "subprocess.Popen[bytes]", meeting: Meeting, epoch: int) -> str:
+def _why_ended(rank: "subprocess.Popen[bytes]", shared: GangEpoch, epoch: int) -> str:
     """Return why the rank must go, as soon as it must."""
     away = False
     while rank.poll() is None:
         try:
-            current = meeting.epoch()
+            current = shared.epoch()
         except EtcdUnavailableError as error:
             if not away:
                 print(f"nodectl: the rank goes on: {error}", flush=True)

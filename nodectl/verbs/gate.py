@@ -21,7 +21,7 @@ from urllib.request import ProxyHandler, build_opener
 from nodectl.common.errors import NodectlError
 from nodectl.contract.manifest import Gate
 from nodectl.etcd import registration
-from nodectl.etcd.data_mark import Origin, end_when_lost
+from nodectl.etcd.data_mark import DataMark, end_when_lost
 from nodectl.runtime import container
 from nodectl.supervisors import child, launch
 from nodectl.verbs import options
@@ -109,7 +109,7 @@ class Gatekeeper:
 
 
 def main(argv: Sequence[str]) -> int:
-    """Run a frontend as `attach` does; it gets no request that it would refuse."""
+    """Run a frontend as `run-registered` does; it gets no request that it would refuse."""
     layout, service = options.service("gate", main.__doc__, argv)
     signal.signal(signal.SIGTERM, child.stop)
     started = launch.read(layout, service)
@@ -118,11 +118,11 @@ def main(argv: Sequence[str]) -> int:
         raise NodectlError(f"{service} is behind no balancer")
     keeper = Gatekeeper(gate.frontend)
     server = _server(gate, keeper)
-    origin = Origin(started.env[registration.STORE])
+    mark = DataMark(started.env[registration.STORE])
     frontend = child.start(started, layout)
     try:
         threading.Thread(target=server.serve_forever, daemon=True).start()
-        end_when_lost(origin)
+        end_when_lost(mark)
         print(f"nodectl: the frontend ended with {frontend.wait()}", flush=True)
     finally:
         if frontend.poll() is None:

@@ -35,7 +35,11 @@ def main(argv: Sequence[str]) -> int:
     container.remove([started.container])  # a client that was killed left it running
     _deregister(started)
     launch.write_files(started, layout, service)
-    runners = {"gang": started.gang, "gate": started.gate, "attach": started.env.get(registration.STORE)}
+    runners = {
+        "gang": started.gang,
+        "gate": started.gate,
+        "run-registered": started.env.get(registration.STORE),
+    }
     for runner, wanted in runners.items():
         if wanted is not None:
             argv = isolated.module(sys.executable, "nodectl", runner, "--root", str(layout.root))

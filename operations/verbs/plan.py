@@ -10,7 +10,7 @@ from account.check import check
 from account.fleet import PROJECT, Fleet
 from account.login import login
 from operations.verbs.arguments import Stack
-from planning import before_up, describe
+from planning import describe, unmet_preconditions
 from planning.sizing.cost import cost
 from settings.aws.target import AwsTarget
 from settings.loader import exposed_secrets, read_stack_file, stack_file
@@ -40,7 +40,7 @@ def show(stack: str) -> None:
     planned = planning.plan(read_stack_file(path))
     price = cost(planned)
     print(describe(planned, cost=price), flush=True)
-    if problems := [*before_up(planned, price), *exposed_secrets(path, planned.settings)]:
+    if problems := [*unmet_preconditions(planned, price), *exposed_secrets(path, planned.settings)]:
         raise StackFileError(problems)
 
 
@@ -54,6 +54,6 @@ def show_with_account(stack: str) -> None:
         return
     report = check(planned, Fleet(PROJECT, stack), login(target, path))
     print("\n".join([describe(planned), *report.lines]), flush=True)
-    missing = before_up(planned, report.cost or cost(planned))
+    missing = unmet_preconditions(planned, report.cost or cost(planned))
     if problems := [*report.problems, *missing, *exposed_secrets(path, planned.settings)]:
         raise StackFileError(problems)

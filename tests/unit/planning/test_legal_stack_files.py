@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, given
 from hypothesis import settings as drawing
 from hypothesis import strategies as st
 
-from planning import before_up, plan
+from planning import plan, unmet_preconditions
 from planning.sizing.cost import cost
 from settings.loader import read_stack_file
 from settings.problems import StackFileError
@@ -204,4 +204,6 @@ def test_what_is_legal_can_be_planned(file: dict[str, Any], tmp_path: Path) -> N
     except StackFileError as error:
         pytest.fail(str(error))
     gated = "is gated"
-    assert [problem for problem in before_up(made, cost(made)) if gated not in problem.message] == []
+    assert [
+        problem for problem in unmet_preconditions(made, cost(made)) if gated not in problem.message
+    ] == []

@@ -9,7 +9,7 @@ import pytest
 
 from planning import describe, plan
 from planning.commands import flags as known_flags
-from planning.preconditions import before_up
+from planning.preconditions import unmet_preconditions
 from planning.sizing.cost import cost
 from settings.loader import read_stack_file
 from settings.problems import StackFileError
@@ -108,7 +108,7 @@ def problems(folder: Path, lines: Mapping[str, str]) -> str:
     path.write_text(text, encoding="utf-8")
     try:
         planned = plan(read_stack_file(path))
-        if found := before_up(planned, cost(planned)):
+        if found := unmet_preconditions(planned, cost(planned)):
             return str(StackFileError(found))
     except StackFileError as error:
         return str(error)

@@ -8,7 +8,7 @@ import pytest
 
 from nodectl.common.errors import BadInputError
 from nodectl.common.layout import Layout
-from nodectl.host import releases
+from nodectl.host import release_collection
 from nodectl.services import supervision
 from nodectl.supervisors import systemd, unitfile
 from nodectl.supervisors.supervisor import State, Unit
@@ -143,13 +143,13 @@ def opt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         (folder / name / "nodectl").mkdir(parents=True)
     unit = tmp_path / "dynamo.s.n.etcd.service"
     unit.write_text(f'Environment="PYTHONPATH={folder / "named"}"')
-    monkeypatch.setattr(releases, "FOLDER", folder)
-    monkeypatch.setattr(releases, "CODE", folder / "mine")
+    monkeypatch.setattr(release_collection, "FOLDER", folder)
+    monkeypatch.setattr(release_collection, "CODE", folder / "mine")
     watch = tmp_path / "dynamo-multinode-watch.service"
     watch.write_text(f"ExecStart={folder / 'watching'}/nodectl/run")
-    monkeypatch.setattr(releases, "unit_files", lambda: [unit])
-    monkeypatch.setattr(releases, "host_units", lambda: [watch])
-    monkeypatch.setattr(releases, "_is_settled", lambda release: release.name != "young")
+    monkeypatch.setattr(release_collection, "unit_files", lambda: [unit])
+    monkeypatch.setattr(release_collection, "host_units", lambda: [watch])
+    monkeypatch.setattr(release_collection, "_is_settled", lambda release: release.name != "young")
     return folder
 
 
@@ -158,12 +158,12 @@ def names(folder: Path) -> set[str]:
 
 
 def test_an_apply_keeps_the_releases_that_are_used_or_new(opt: Path) -> None:
-    releases.collect()
+    release_collection.collect()
     assert names(opt) == {"mine", "named", "watching", "young"}
 
 
 def test_a_removed_node_takes_its_release_along_unless_a_unit_names_it(opt: Path) -> None:
-    releases.collect(leaving=True)
+    release_collection.collect(leaving=True)
     assert names(opt) == {"named", "watching", "young"}
 
 
@@ -172,7 +172,7 @@ def test_a_release_that_a_process_runs_from_is_kept(opt: Path) -> None:
     try:
         while b"sleep" not in Path(f"/proc/{runs.pid}/cmdline").read_bytes():
             time.sleep(0.01)
-        releases.collect()
+        release_collection.collect()
         assert "old" in names(opt)
     finally:
         runs.kill()
@@ -180,13 +180,13 @@ def test_a_release_that_a_process_runs_from_is_kept(opt: Path) -> None:
 
 
 def test_the_last_node_leaves_no_release(opt: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(releases, "unit_files", list)
-    monkeypatch.setattr(releases, "host_units", list)
-    releases.collect(leaving=True, nodes=False)
+    monkeypatch.setattr(release_collection, "unit_files", list)
+    monkeypatch.setattr(release_collection, "host_units", list)
+    release_collection.collect(leaving=True, nodes=False)
     assert not opt.exists()
 
 
 def test_a_checkout_is_no_release(opt: Path, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    monkeypatch.setattr(releases, "CODE", tmp_path)
-    releases.collect(leaving=True, nodes=False)
+    monkeypatch.setattr(release_collection, "CODE", tmp_path)
+    release_collection.collect(leaving=True, nodes=False)
     assert names(opt) == {"mine", "named", "old", "watching", "young"}

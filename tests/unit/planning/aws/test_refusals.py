@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import pytest
 import yaml
 
-from planning import before_up, describe, plan
+from planning import describe, plan, unmet_preconditions
 from planning.sizing.cost import cost
 from settings.loader import read_stack_file
 from settings.problems import StackFileError
@@ -420,7 +420,7 @@ def problems(file: dict[str, Any], folder: Path) -> StackFileError:
         made = plan(read_stack_file(path))
     except StackFileError as error:
         return error
-    return StackFileError(before_up(made, cost(made)))
+    return StackFileError(unmet_preconditions(made, cost(made)))
 
 
 @pytest.mark.parametrize("case", CASES.values(), ids=CASES.keys())
@@ -488,5 +488,5 @@ def test_what_can_be_is_not_refused(file: dict[str, Any], tmp_path: Path) -> Non
     path = tmp_path / "Pulumi.right.yaml"
     path.write_text(yaml.safe_dump(file), encoding="utf-8")
     made = plan(read_stack_file(path))
-    assert before_up(made, cost(made)) == []
+    assert unmet_preconditions(made, cost(made)) == []
     assert "nothing else" in describe(made)

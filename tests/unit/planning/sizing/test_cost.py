@@ -7,7 +7,7 @@ import boto3
 import pytest
 from botocore.stub import Stubber
 
-from planning import before_up, plan
+from planning import plan, unmet_preconditions
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.sizing.cost import FILE, HOURS_A_MONTH, Cost, cost
 from planning.values import Plan
@@ -97,7 +97,7 @@ def test_a_price_that_nobody_knows_is_said_to_be_not_known_and_refuses_nothing(g
     found = costs(of)
     assert (found.hourly, found.monthly) == (None, None)
     assert found.unknown[0] == given.get("instanceType", "p5.48xlarge")
-    assert before_up(of, found) == []
+    assert unmet_preconditions(of, found) == []
 
 
 def test_elsewhere_live_prices_are_taken_and_the_rest_is_named() -> None:
@@ -112,7 +112,7 @@ def test_machines_that_are_not_bought_have_no_cost() -> None:
 
 def test_more_than_the_limit_is_refused_with_the_sum() -> None:
     of = planned(limit=100)
-    [problem] = before_up(of, costs(of))
+    [problem] = unmet_preconditions(of, costs(of))
     assert problem.subject == "cost.maxHourly: 100"
     assert problem.message.startswith("the plan costs 110.26 USD an hour (snapshot of ")
     assert "2 x p5.48xlarge = 110.08 + " in problem.message
@@ -122,16 +122,16 @@ def test_more_than_the_limit_is_refused_with_the_sum() -> None:
 
 def test_within_the_limit_nothing_is_refused_and_a_live_price_decides() -> None:
     of = planned(limit=100)
-    assert before_up(planned(limit=111), costs(planned(limit=111))) == []
-    assert before_up(of, costs(of, {"p5.48xlarge": 40.0})) == []
-    [problem] = before_up(of, costs(of, {"p5.48xlarge": 60.0}))
+    assert unmet_preconditions(planned(limit=111), costs(planned(limit=111))) == []
+    assert unmet_preconditions(of, costs(of, {"p5.48xlarge": 40.0})) == []
+    [problem] = unmet_preconditions(of, costs(of, {"p5.48xlarge": 60.0}))
     assert "generate-prices" not in problem.message
 
 
 @pytest.mark.parametrize("purchase", ["spot", BLOCK])
 def test_a_price_that_is_not_what_is_paid_refuses_nothing(purchase: Any) -> None:
     of = planned(limit=1, purchase=purchase, zone="us-east-1b")
-    assert before_up(of, costs(of)) == []
+    assert unmet_preconditions(of, costs(of)) == []
 
 
 def test_every_price_of_the_snapshot_is_of_a_type_that_there_is() -> None:

@@ -1,4 +1,4 @@
-"""`nodectl attach`: runs a service that registers in etcd, and ends it when etcd has lost what it registered.
+"""`nodectl run-registered`: runs a service, and ends it when etcd has lost what the service registered.
 
 A service that is told to stop serves its requests in flight to the end, whoever tells it: its supervisor, or
 this runner, which the supervisor then starts again (`nodectl.etcd.data_mark` says why).
@@ -8,7 +8,7 @@ import signal
 from collections.abc import Sequence
 
 from nodectl.etcd import registration
-from nodectl.etcd.data_mark import Origin, end_when_lost
+from nodectl.etcd.data_mark import DataMark, end_when_lost
 from nodectl.runtime import container
 from nodectl.supervisors import child, launch
 from nodectl.verbs import options
@@ -16,13 +16,13 @@ from nodectl.verbs import options
 
 def main(argv: Sequence[str]) -> int:
     """Run a service until it ends, etcd loses its registration, or SIGTERM says to stop."""
-    layout, service = options.service("attach", main.__doc__, argv)
+    layout, service = options.service("run-registered", main.__doc__, argv)
     signal.signal(signal.SIGTERM, child.stop)
     started = launch.read(layout, service)
-    origin = Origin(started.env[registration.STORE])
+    mark = DataMark(started.env[registration.STORE])
     process = child.start(started, layout)
     try:
-        end_when_lost(origin)
+        end_when_lost(mark)
         code = process.wait()
         print(f"nodectl: the service ended with {code}", flush=True)
     finally:
