@@ -48,14 +48,24 @@ def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
 def restarts(before: Topology | None, after: Topology) -> list[str]:
     """Return one line a service that starts, stops or restarts, and how the members of each role change.
 
-    Nothing when the stack was not there before.
+    Nothing when the stack was not there before. `before` is as a stack reference read it.
     """
     if before is None:
         return []
+    before = _with_whole_numbers(before)
     old, new = services(before), services(after)
     lines = [_line(key, old.get(key), new.get(key)) for key in sorted(old | new)]
     told = [line for line in lines if line]
     return told + list(_other_stores(before, after)) + list(interruptions(before, after))
+
+
+def _with_whole_numbers(output: Any) -> Any:
+    """Return a stack output as it was exported: Pulumi hands every number back as a floating-point one."""
+    if isinstance(output, Mapping):
+        return {key: _with_whole_numbers(value) for key, value in output.items()}
+    if isinstance(output, list):
+        return [_with_whole_numbers(value) for value in output]
+    return int(output) if isinstance(output, float) and output.is_integer() else output
 
 
 def _stores(spec: RuntimeSpec) -> dict[str, Any]:

@@ -102,8 +102,11 @@ class Checkout:
         return self.run("pulumi", "up", "--yes", "--skip-preview", "--stack", stack, *options, check=check)
 
     def unchanged(self, stack: str) -> None:
-        """Fail unless a preview of the deployed stack has nothing to do."""
-        self.run("pulumi", "preview", "--expect-no-changes", "--stack", stack)
+        """Fail unless a preview of the deployed stack has nothing to do, and names no restart."""
+        printed = self.run("pulumi", "preview", "--expect-no-changes", "--stack", stack).stdout
+        assert not [
+            line for line in printed.splitlines() if "interrupts serving: " in line or "restarts: " in line
+        ]
 
     def outputs(self, stack: str) -> Any:
         """Return the stack's outputs."""
