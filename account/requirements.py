@@ -8,6 +8,7 @@ from planning.aws.catalogue import INSTANCE_TYPES
 from planning.aws.egress import Need, is_s3, needs
 from planning.aws.images import PARAMETER
 from planning.aws.network import addresses, admins, clients, network
+from planning.aws.target import required_aws_target
 from planning.values import Plan
 from settings.aws.target import AwsTarget, PurchaseOption
 
@@ -81,9 +82,7 @@ class Wanted:
 
 def wanted(plan: Plan) -> Wanted:
     """Return what `plan` wants. Its target is aws."""
-    target = plan.settings.target
-    if not isinstance(target, AwsTarget):
-        raise TypeError(f"not aws: {target.kind}")
+    target = required_aws_target(plan.settings)
     where = network(target)
     return Wanted(
         region=where.region,

@@ -3,34 +3,30 @@
 from collections.abc import Iterator, Sequence
 
 from nodectl.common.redaction import shown
-from planning.aws import capability, efa_nvme
-from planning.aws import checks as aws_checks
 from planning.commands import combinations, role_settings
 from planning.commands.arguments import PAIRING_FLAGS
 from planning.network import ports
 from planning.nodes.runtimes import problems as runtime_problems
 from planning.placement.assignment import Demand, fits
-from planning.placement.machines import Machine
 from planning.roles import engine_kind, gpus_of, worker_roles
 from planning.sizing import fit
 from planning.sizing.fit import attention_heads
+from planning.targets import TargetPlanning
+from planning.targets.kind import in_words
 from planning.text import counted
-from planning.values import Node
-from settings.aws.target import AwsTarget
+from planning.values import Machine, Node
 from settings.models import Settings
 from settings.numbers import as_pulumi_writes, text_only
 from settings.problems import Problem
-from settings.targets import HostsTarget, LocalTarget
-
-MAX_NODES = 256
-"""What one NATS and one etcd are planned for."""
+from settings.section import MAX_NODES
 
 
-def before_placement(settings: Settings, machine: Machine | None) -> list[Problem]:
+def before_placement(target: TargetPlanning) -> list[Problem]:
     """Return what can be told from the stack file and one node's GPUs."""
+    settings, machine = target.settings, target.machine
     sizes = list(_sizes(settings, machine)) if machine else []
     return [
-        *_machine(settings),
+        *target.machine_problems(),
         *sizes,
         *(fit.problems(settings, machine) if machine and not sizes else ()),
         *_ports(settings, machine),
@@ -48,43 +44,15 @@ def too_many_nodes(demands: Sequence[Demand], machine: Machine) -> Problem | Non
         return None
     return Problem(
         "roles",
-        f"{_wanted(demands)} need {needed} nodes of {counted(machine.gpus, 'GPU')}, "
+        f"{in_words(demands)} need {needed} nodes of {counted(machine.gpus, 'GPU')}, "
         f"expected at most {MAX_NODES}; lower `replicas`",
     )
 
 
-def no_room(
-    target: LocalTarget | HostsTarget | AwsTarget, nodes: int, demands: Sequence[Demand], machine: Machine
-) -> Problem:
-    """Return what to say when the given number of nodes does not hold the engines."""
-    total = sum(demand.replicas * demand.gpus for demand in demands)
-    enough = sum(demand.nodes(machine.gpus) for demand in demands)
-    hosts = isinstance(target, HostsTarget)
-    if isinstance(target, HostsTarget) and nodes < len(target.inventory):
-        return Problem(
-            "target.inventory",
-            f"{counted(len(target.inventory), 'machine')}, one is the head; list {enough + 1}, or lower "
-            f"`replicas`: {_wanted(demands)} need {counted(enough, 'worker')}",
-        )
-    remedy = f"list {enough} machines" if hosts else f"write {enough}"
-    return Problem(
-        "target.inventory" if hosts else "target.nodes",
-        f"cannot hold {_wanted(demands)}: {total} of {nodes} x {machine.gpus} = "
-        f"{counted(nodes * machine.gpus, 'GPU')}; {remedy}, or lower `replicas`",
-        str(nodes),
-    )
-
-
-def _wanted(demands: Sequence[Demand]) -> str:
-    return " and ".join(
-        f"{demand.replicas} x {demand.role} of {counted(demand.gpus, 'GPU')}" for demand in demands
-    )
-
-
-def after_placement(settings: Settings, nodes: Sequence[Node]) -> Iterator[Problem]:
+def after_placement(target: TargetPlanning, nodes: Sequence[Node]) -> Iterator[Problem]:
     """Find what refers to more nodes than the plan has, or has room for fewer."""
-    if isinstance(settings.target, AwsTarget):
-        yield from aws_checks.enough_addresses(settings.target, nodes)
+    settings = target.settings
+    yield from target.node_problems(nodes)
     workers = sum(node.gpus > 0 for node in nodes)
     head, frontends = settings.head, settings.roles.frontend.replicas
     if head.placement == "dedicated" and head.node != 1:
@@ -109,27 +77,9 @@ def after_placement(settings: Settings, nodes: Sequence[Node]) -> Iterator[Probl
         )
 
 
-def _machine(settings: Settings) -> Iterator[Problem]:
-    target = settings.target
-    if isinstance(target, AwsTarget):
-        yield from aws_checks.instance_types(settings, target)
-        yield from efa_nvme.problems(settings)
-        yield from capability.problems(settings)
-        yield from aws_checks.reachability(settings, target)
-    elif target.gpus_per_node > ports.MAX_GPUS_PER_NODE:
-        yield Problem(
-            "target.gpusPerNode",
-            f"expected at most {ports.MAX_GPUS_PER_NODE}: every GPU may need ports of its own; "
-            "use more `nodes`",
-            shown(target.gpus_per_node),
-        )
-    elif isinstance(target, LocalTarget) and (target.nodes or 1) > MAX_NODES:
-        yield Problem("target.nodes", f"expected at most {MAX_NODES}", shown(target.nodes))
-
-
 def _ports(settings: Settings, machine: Machine | None) -> Iterator[Problem]:
     if machine and machine.gpus <= ports.MAX_GPUS_PER_NODE:
-        local = settings.target.kind == "local" and engine_kind(settings) == "vllm"
+        local = settings.target.on_this_machine and engine_kind(settings) == "vllm"
         yield from ports.problems(settings.ports, machine.gpus, local_ranks=local)
 
 

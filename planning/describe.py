@@ -4,18 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from nodectl.common.redaction import shown
 from nodectl.contract.runtime import ContainerEngine, PreinstalledEngine, RuntimeSpec
-from planning.aws import capacity
-from planning.aws.groups import SSH, rules
-from planning.aws.network import addresses as planned_addresses
-from planning.aws.network import network
 from planning.commands.arguments import router_mode, served_model
 from planning.network import ports
 from planning.roles import worker_roles
 from planning.sizing.cost import Cost
-from planning.sizing.cost import cost as cost_of
 from planning.sizing.fit import Fit, fit_by_role, summary
+from planning.targets import target_planning
 from planning.values import Flow, Node, Plan, PlannedService
-from settings.aws.target import AwsTarget
 from settings.models import Settings
 
 
@@ -24,17 +19,16 @@ def describe(plan: Plan, addresses: Mapping[str, str] | None = None, cost: Cost 
 
     On AWS the addresses are those that are planned, and the cost is the snapshot's, unless others are given.
     """
-    target = plan.settings.target
-    if isinstance(target, AwsTarget):
-        addresses = addresses or planned_addresses(target, plan.nodes)
-        cost = cost or cost_of(plan)
+    target = target_planning(plan.settings)
+    addresses, cost = addresses or target.addresses(plan.nodes), cost or target.cost(plan)
+    place, outside = target.place(), target.outside(plan)
     lines = [
         f"plan       {_summary(plan)}",
-        *([f"place      {_place(target)}"] if isinstance(target, AwsTarget) else []),
-        *_columns(_node(plan, node, addresses or {}) for node in plan.nodes),
+        *([f"place      {place}"] if place else []),
+        *_columns(_node(plan, node, addresses) for node in plan.nodes),
         *_fit(plan),
         *([f"cost       {_cost(plan, cost)}"] if cost else []),
-        *([f"outside    {_outside(plan, target)}"] if isinstance(target, AwsTarget) else []),
+        *([f"outside    {outside}"] if outside else []),
         "opens",
         *_columns((f"{source} to {target}", *rest) for source, target, *rest in opens(plan.flows)),
         *(f"note       {note}" for note in plan.notes),
@@ -65,19 +59,6 @@ def _summary(plan: Plan) -> str:
     return " · ".join(filter(None, parts))
 
 
-def _place(target: AwsTarget) -> str:
-    """Say where instances are, and how they are bought."""
-    where, bought = network(target), target.purchase
-    group = target.placement_group or ("of its own" if capacity.own_group(target) else "none")
-    parts = [
-        target.network.subnet_id or where.zone,
-        f"nodes in {where.cluster}",
-        f"placement group {group}",
-        bought.option + (f" {bought.reservation_id}" if bought.reservation_id else ""),
-    ]
-    return " · ".join(parts)
-
-
 def _fit(plan: Plan) -> list[str]:
     """Say what fits the GPUs, roles that are alike together."""
     said: dict[str, list[str]] = {}
@@ -104,18 +85,6 @@ def _limit(cost: Cost, limit: float) -> str:
     if cost.hourly is None or not cost.certain:
         return f"limit {shown(limit)}, which this price cannot be held against"
     return f"limit {shown(limit)}"
-
-
-def _outside(plan: Plan, target: AwsTarget) -> str:
-    """Say who from outside may connect to what."""
-    found: dict[int, list[str]] = {}
-    for rule in rules(plan):
-        if rule.group == "access" and rule.first is not None:
-            found.setdefault(rule.first, []).append(rule.peer)
-    parts = [f"{port} from {', '.join(found[port])}" for port in sorted(found, key=lambda port: port == SSH)]
-    if target.access == "ssm":
-        parts.append("SSH through Session Manager")
-    return " · ".join([*parts, "nothing else"])
 
 
 def _runtime(spec: RuntimeSpec) -> str:

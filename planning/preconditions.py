@@ -21,7 +21,7 @@ def _token(plan: Plan) -> Iterator[Problem]:
     found = shape(settings.model)
     if settings.model.source != "hub" or settings.hugging_face_token is not None or found is None:
         return
-    if found.gated and settings.target.kind != "local" and engine_kind(settings) == "vllm":
+    if found.gated and not settings.target.on_this_machine and engine_kind(settings) == "vllm":
         yield Problem(
             TOKEN_KEY,
             f"missing: {settings.model.name} is gated; ask for access on its page of the hub, then run "

@@ -31,7 +31,7 @@ def gpus_of(role: RoleSettings) -> int:
 
 def engine_kind(settings: Settings) -> EngineKind:
     """Return what serves the model: simulated on this machine unless the stack file says otherwise."""
-    return settings.engine or ("mocker" if settings.target.kind == "local" else "vllm")
+    return settings.engine or ("mocker" if settings.target.on_this_machine else "vllm")
 
 
 def model_source(settings: Settings) -> ModelSource:
@@ -49,8 +49,7 @@ def variant(settings: Settings) -> Variant:
     """Return what the nodes' runtime must be able to serve with."""
     if engine_kind(settings) == "mocker":
         return "mocker"
-    target = settings.target
-    return "cpu" if target.kind != "aws" and target.device == "cpu" else "gpu"
+    return "cpu" if settings.target.device == "cpu" else "gpu"
 
 
 def store_source(settings: Settings) -> StoreSource:
@@ -60,5 +59,5 @@ def store_source(settings: Settings) -> StoreSource:
     """
     given = settings.runtime.stores
     downloads = given.nats is not None or given.etcd is not None
-    local = settings.target.kind == "local"
-    return given.source or ("bundled" if local and not downloads else "release")
+    bundled = settings.target.on_this_machine and not downloads
+    return given.source or ("bundled" if bundled else "release")

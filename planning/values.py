@@ -5,7 +5,7 @@ from functools import cached_property
 from typing import Literal
 
 from nodectl.contract.runtime import RuntimeSpec
-from planning.placement.machines import Machine
+from planning.text import counted
 from settings.models import EngineKind, Role, Settings
 
 WorkerRole = Literal["aggregated", "prefill", "decode"]
@@ -20,6 +20,27 @@ class Node:
     name: str
     gpus: int
     head: bool
+
+
+@dataclass(frozen=True)
+class Machine:
+    """GPUs of one node."""
+
+    name: str
+    gpus: int
+    gpu: str = ""
+    """What one GPU is, with its memory, where that is known."""
+    gpu_memory: int = 0
+    """Bytes of one GPU; 0: not known."""
+    efa: int = 0
+    """EFA interfaces."""
+
+    def times(self, count: int) -> str:
+        """Return `2 x p5.48xlarge (8 x H100 80 GiB, 32 EFA)`, or `2 nodes of 1 GPU`."""
+        if self.gpu:
+            interfaces = f", {self.efa} EFA" if self.efa else ""
+            return f"{count} x {self.name} ({self.gpus} x {self.gpu}{interfaces})"
+        return f"{counted(count, self.name)} of {counted(self.gpus, 'GPU')}"
 
 
 @dataclass(frozen=True)

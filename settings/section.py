@@ -58,6 +58,9 @@ def _validated(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 AS_WRITTEN: Final = WrapValidator(_validated)
 """Keeps a valid value as it is, since its numbers know how they were written (`settings.numbers`)."""
 
+MAX_NODES: Final = 256
+"""What one NATS and one etcd are planned for."""
+
 Count = Annotated[int, Field(ge=1, le=1024), AS_WRITTEN]
 Passed = Annotated[bool | int | float | str | list[JsonValue] | dict[str, JsonValue], AS_WRITTEN]
 """The value of a flag that is passed on (`nodectl.contract.manifest.FlagValue`)."""

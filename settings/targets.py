@@ -2,7 +2,7 @@
 
 import re
 from collections.abc import Iterator
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -16,9 +16,10 @@ from settings.addresses import (
     same_bastion,
     same_host,
 )
-from settings.section import Count, Section, UserName, wrong
+from settings.section import MAX_NODES, Count, Section, UserName, wrong
 
 FirewallMode = Literal["none", "manage"]
+Device = Literal["cpu", "cuda"]
 
 _NODE_NAME: Final = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
@@ -33,15 +34,6 @@ def _node_name(name: str) -> str:
 
 
 Port = Annotated[int, Field(ge=1, le=65535)]
-
-
-class LocalTarget(Section):
-    """This machine: every node is a loopback address of its own."""
-
-    kind: Literal["local"] = Field(description="this machine")
-    nodes: Count | None = Field(default=None, description="nodes; default: as few as the roles need")
-    gpus_per_node: Count = Field(default=1, description="GPUs that each node pretends, or has with `cuda`")
-    device: Literal["cpu", "cuda"] = Field(default="cpu", description="what real vLLM runs on")
 
 
 class HostEntry(Section):
@@ -91,6 +83,19 @@ class FirewallSettings(Section):
         return given
 
 
+class LocalTarget(Section):
+    """This machine: every node is a loopback address of its own."""
+
+    kind: Literal["local"] = Field(description="this machine")
+    nodes: Count | None = Field(default=None, description="nodes; default: as few as the roles need")
+    gpus_per_node: Count = Field(default=1, description="GPUs that each node pretends, or has with `cuda`")
+    device: Device = Field(default="cpu", description="what real vLLM runs on")
+
+    on_this_machine: ClassVar[bool] = True
+    """Whether the nodes share one machine: by default they simulate, and ports at 0.0.0.0 meet."""
+    firewall: ClassVar[FirewallSettings] = FirewallSettings()
+
+
 def _firewall(value: Any) -> Any:
     return {"mode": value} if isinstance(value, str) else value
 
@@ -108,7 +113,7 @@ class HostsTarget(Section):
     bastion: Bastion | None = Field(
         default=None, description="`user@host:port` that connections go through", examples=["ops@bastion"]
     )
-    inventory: Annotated[list[HostEntry], Field(min_length=1, max_length=256)] = Field(
+    inventory: Annotated[list[HostEntry], Field(min_length=1, max_length=MAX_NODES)] = Field(
         description="the machines, the head first; each is a node",
         examples=[[{"name": "gpu-1", "address": "10.0.0.11"}]],
     )
@@ -117,6 +122,8 @@ class HostsTarget(Section):
     firewall: Annotated[
         FirewallSettings, BeforeValidator(_firewall, json_schema_input_type=FirewallMode | FirewallSettings)
     ] = Field(default=FirewallSettings(), description="who may connect to the machines")
+
+    on_this_machine: ClassVar[bool] = False
 
     @field_validator("inventory")
     @classmethod

@@ -3,10 +3,10 @@
 from collections.abc import Iterator
 from typing import Final
 
-from planning.aws.catalogue import INSTANCE_TYPES, InstanceType
+from planning.aws.catalogue import InstanceType
 from planning.aws.gpus import BFLOAT16_FROM, DRIVER_FROM, VALUES_FROM, Capability, text
+from planning.aws.target import gpu_type
 from planning.roles import engine_kind, worker_roles
-from settings.aws.target import AwsTarget
 from settings.models import RoleSettings, Settings
 from settings.problems import Problem
 
@@ -30,7 +30,7 @@ def too_old(found: InstanceType) -> str | None:
 
 def problems(settings: Settings) -> Iterator[Problem]:
     """Find flags of vLLM that ask for more than the GPUs can."""
-    found = _gpu_type(settings)
+    found = _computing_type(settings)
     if found is None or found.compute_capability is None or too_old(found):
         return
     for name, role in worker_roles(settings):
@@ -55,16 +55,13 @@ def _needed(role: RoleSettings) -> Iterator[tuple[str, Capability]]:
 
 def notes(settings: Settings) -> Iterator[str]:
     """Say in what a model of bfloat16 is computed where nobody wrote it."""
-    found = _gpu_type(settings)
+    found = _computing_type(settings)
     if found is None or found.compute_capability is None or found.compute_capability >= BFLOAT16_FROM:
         return
     if any("dtype" not in role.flags for _, role in worker_roles(settings)):
         yield f"{found.gpu} has no bfloat16: vLLM computes such models in float16"
 
 
-def _gpu_type(settings: Settings) -> InstanceType | None:
+def _computing_type(settings: Settings) -> InstanceType | None:
     """Return the type of the nodes with real engines; None elsewhere, and where it is not known."""
-    target = settings.target
-    if not isinstance(target, AwsTarget) or engine_kind(settings) != "vllm":
-        return None
-    return INSTANCE_TYPES.get(target.instance_type)
+    return gpu_type(settings) if engine_kind(settings) == "vllm" else None

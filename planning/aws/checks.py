@@ -132,11 +132,8 @@ def _routable(target: AwsTarget) -> Iterator[Problem]:
             )
 
 
-def notes(settings: Settings) -> Iterator[str]:
+def notes(settings: Settings, target: AwsTarget) -> Iterator[str]:
     """Yield what a user of AWS should know before `up`."""
-    target = settings.target
-    if not isinstance(target, AwsTarget):
-        return
     if target.purchase.option == "spot" and settings.head.placement == "colocated":
         yield "the head is on a spot instance: an interruption takes NATS, etcd and the frontend with it"
     yield from egress.notes(settings, target)

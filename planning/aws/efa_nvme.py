@@ -5,10 +5,9 @@ from typing import Final
 
 from nodectl.contract.runtime import MachineLibrary
 from planning.aws.capability import too_old
-from planning.aws.catalogue import INSTANCE_TYPES, InstanceType
 from planning.aws.interfaces import efa
+from planning.aws.target import aws_target, gpu_type
 from planning.roles import engine_kind
-from settings.aws.target import AwsTarget
 from settings.models import Settings
 from settings.problems import Problem
 
@@ -24,8 +23,8 @@ LIBRARY_PATH: Final = "/opt/amazon/efa/lib:/opt/amazon/ofi-nccl/lib:/opt/amazon/
 
 def uses_efa(settings: Settings) -> bool:
     """Return whether vLLM's engines talk over EFA: they do where the instance type has it."""
-    target = settings.target
-    return isinstance(target, AwsTarget) and engine_kind(settings) == "vllm" and efa(target)
+    target = aws_target(settings)
+    return target is not None and engine_kind(settings) == "vllm" and efa(target)
 
 
 def uses_libfabric(settings: Settings) -> bool:
@@ -38,9 +37,9 @@ def uses_libfabric(settings: Settings) -> bool:
 
 def problems(settings: Settings) -> Iterator[Problem]:
     """Find an EFA that is asked for and would not move KV blocks."""
-    found, target = _instance_type(settings), settings.target
-    asked = isinstance(target, AwsTarget) and target.efa is True and _moves_blocks(settings)
-    if asked and found and found.efa_cards and not (found.gpudirect_rdma or too_old(found)):
+    found, target = gpu_type(settings), aws_target(settings)
+    requested = target is not None and target.efa is True and _moves_blocks(settings)
+    if requested and found and found.efa_cards and not (found.gpudirect_rdma or too_old(found)):
         yield Problem(
             "target.efa",
             f"{found.name} has EFA without GPUDirect RDMA, by which no KV block moves; remove it (NCCL uses "
@@ -51,7 +50,7 @@ def problems(settings: Settings) -> Iterator[Problem]:
 
 def notes(settings: Settings) -> Iterator[str]:
     """Say how KV blocks move where they could move faster."""
-    found = _instance_type(settings)
+    found = gpu_type(settings)
     if found and _moves_blocks(settings) and not uses_libfabric(settings):
         why = "`efa: false`" if found.gpudirect_rdma else f"{found.name} has no GPUDirect RDMA"
         yield f"KV blocks move by UCX over TCP, slower than over EFA: {why}"
@@ -71,10 +70,8 @@ def efa_environment(settings: Settings) -> Mapping[str, str]:
 
 def has_nvme(settings: Settings) -> bool:
     """Return whether nodes with GPUs cache on an instance store; simulated engines have little to cache."""
-    target = settings.target
-    if engine_kind(settings) != "vllm":
-        return False
-    return isinstance(target, AwsTarget) and INSTANCE_TYPES[target.instance_type].nvme_gb > 0
+    instance = gpu_type(settings)
+    return engine_kind(settings) == "vllm" and instance is not None and instance.nvme_gb > 0
 
 
 def _moves_blocks(settings: Settings) -> bool:
@@ -82,11 +79,5 @@ def _moves_blocks(settings: Settings) -> bool:
 
 
 def _has_rdma(settings: Settings) -> bool:
-    found = _instance_type(settings)
-    return found is not None and found.gpudirect_rdma
-
-
-def _instance_type(settings: Settings) -> InstanceType | None:
-    """Return what EC2 says of the GPU nodes; None on other targets, and of a type that is not known."""
-    target = settings.target
-    return INSTANCE_TYPES.get(target.instance_type) if isinstance(target, AwsTarget) else None
+    instance = gpu_type(settings)
+    return instance is not None and instance.gpudirect_rdma

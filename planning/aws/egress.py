@@ -11,6 +11,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from nodectl.versions import store_releases
+from planning.aws.target import aws_target
 from planning.roles import store_source
 from settings.aws.target import AwsTarget
 from settings.models import Settings
@@ -155,4 +156,5 @@ def _on_image(settings: Settings) -> Iterator[tuple[str, bool]]:
 
 
 def _own_image(settings: Settings) -> bool:
-    return isinstance(settings.target, AwsTarget) and settings.target.ami.id is not None
+    target = aws_target(settings)
+    return target is not None and target.ami.id is not None

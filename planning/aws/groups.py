@@ -14,6 +14,7 @@ from typing import Final, Literal
 from pydantic.alias_generators import to_snake
 
 from planning.aws.network import EVERYWHERE, admins, clients, network
+from planning.aws.target import required_aws_target
 from planning.network.ports import of_slot
 from planning.values import Flow, Plan
 from settings.aws.target import AwsTarget
@@ -93,9 +94,7 @@ def groups_of(plan: Plan, node: str) -> tuple[Group, ...]:
 
 def rules(plan: Plan) -> tuple[Rule, ...]:
     """Return every rule, each once."""
-    target = plan.settings.target
-    if not isinstance(target, AwsTarget):
-        raise TypeError(f"not aws: {target.kind}")
+    target = required_aws_target(plan.settings)
     found: dict[str, Rule] = {}
     for rule in (*_inside(), *_to_head(plan), *_from_head(plan, target), *_from_outside(plan, target)):
         same = found.get(rule.name)

@@ -117,7 +117,7 @@ class Site:
 
     @property
     def local(self) -> bool:
-        return self.settings.target.kind == "local"
+        return self.settings.target.on_this_machine
 
 
 def served_model(model: ModelSettings) -> str:

@@ -5,12 +5,11 @@ from ipaddress import ip_network
 
 from nodectl.contract.firewall import Firewall, Opening
 from planning.values import Flow, FlowEnd, Plan
-from settings.targets import FirewallSettings, HostsTarget
 
 
 def managed(plan: Plan) -> bool:
     """Whether the plan's nodes refuse connections that they do not need."""
-    return _settings(plan).mode == "manage"
+    return plan.settings.target.firewall.mode == "manage"
 
 
 def firewall(plan: Plan, addresses: Mapping[str, str], node: str) -> Firewall | None:
@@ -20,7 +19,7 @@ def firewall(plan: Plan, addresses: Mapping[str, str], node: str) -> Firewall | 
     """
     if not managed(plan):
         return None
-    settings = _settings(plan)
+    settings = plan.settings.target.firewall
     found: dict[tuple[bool, tuple[str, ...], int, int], list[str]] = {}
     for flow in plan.flows:
         if node in nodes_at(plan, flow.target) and (sources := _sources(plan, addresses, node, flow)):
@@ -52,7 +51,7 @@ def nodes_at(plan: Plan, end: FlowEnd) -> set[str]:
 
 def _sources(plan: Plan, addresses: Mapping[str, str], node: str, flow: Flow) -> list[str]:
     if flow.source == "client":
-        return sorted(_settings(plan).clients)
+        return sorted(plan.settings.target.firewall.clients)
     return _sorted(addresses[source] for source in nodes_at(plan, flow.source) - {node})
 
 
@@ -63,8 +62,3 @@ def _network(source: str) -> str:
 
 def _sorted(addresses: Iterable[str]) -> list[str]:
     return sorted(addresses, key=lambda address: [int(part) for part in address.split(".")])
-
-
-def _settings(plan: Plan) -> FirewallSettings:
-    target = plan.settings.target
-    return target.firewall if isinstance(target, HostsTarget) else FirewallSettings()

@@ -15,8 +15,8 @@ def listeners(plan: Plan, service: PlannedService, addresses: Mapping[str, str])
     address = addresses[service.node]
     found = [Listener(key=key, at=f"{address}:{port}") for key, port in _own(plan, service).items()]
     if _is_met(plan, service):
-        local = plan.settings.target.kind == "local"
-        port = ports.local_master(address) if local else _slot(plan, service).master
+        shared = plan.settings.target.on_this_machine
+        port = ports.local_master(address) if shared else _slot(plan, service).master
         found.append(Listener(key="master", at=f"{EVERYWHERE}:{port}"))
     return found
 

@@ -4,11 +4,11 @@ from typing import Final
 
 from nodectl.contract.manifest import Watch
 from nodectl.contract.runtime import Lifetime
+from planning.aws.target import aws_target
 from planning.commands import arguments
 from planning.commands.arguments import Site
 from planning.network import ports
 from planning.values import Plan
-from settings.aws.target import AwsTarget
 from settings.models import Settings
 
 REACHED_MINUTES: Final = 60
@@ -17,8 +17,8 @@ REACHED_MINUTES: Final = 60
 
 def lifetime(settings: Settings) -> Lifetime | None:
     """Return how long every machine lives after its boot; None: until somebody ends it."""
-    target = settings.target
-    if not isinstance(target, AwsTarget) or target.lifetime.max_minutes is None:
+    target = aws_target(settings)
+    if target is None or target.lifetime.max_minutes is None:
         return None
     return Lifetime(minutes=target.lifetime.max_minutes, warn_minutes=target.lifetime.warn_minutes)
 
@@ -29,9 +29,9 @@ def first_boot(settings: Settings) -> Lifetime | None:
     The first `up` that reaches it puts its own word in place of this one (`lifetime`, `watch`). So a stack
     that ends idle machines alone bounds these as well; they have had no request.
     """
-    found, target = lifetime(settings), settings.target
-    if found is not None or not isinstance(target, AwsTarget) or target.lifetime.idle_minutes is None:
-        return found
+    planned, target = lifetime(settings), aws_target(settings)
+    if planned is not None or target is None or target.lifetime.idle_minutes is None:
+        return planned
     minutes = max(target.lifetime.idle_minutes, REACHED_MINUTES)
     return Lifetime(minutes=minutes, warn_minutes=target.lifetime.warn_minutes)
 
@@ -41,8 +41,8 @@ def watch(site: Site, node: str) -> Watch | None:
 
     The head alone asks its frontends and tells all others through etcd, which they reach anyway.
     """
-    target = site.settings.target
-    if not isinstance(target, AwsTarget):
+    target = aws_target(site.settings)
+    if target is None:
         return None
     idle, option = target.lifetime.idle_minutes, target.purchase.option
     leaves = in_a_block(site.plan, node)
@@ -62,8 +62,8 @@ def watch(site: Site, node: str) -> Watch | None:
 
 def in_a_block(plan: Plan, node: str) -> bool:
     """Return whether a node is in a capacity block, and so goes before that ends; who knows when says it."""
-    target = plan.settings.target
-    bought = isinstance(target, AwsTarget) and target.purchase.option == "capacity-block"
+    target = aws_target(plan.settings)
+    bought = target is not None and target.purchase.option == "capacity-block"
     return bought and any(one.name == node and one.gpus > 0 for one in plan.nodes)
 
 

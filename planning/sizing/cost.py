@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from planning.aws.network import network
+from planning.aws.target import aws_target
 from planning.values import Plan
 from settings.aws.target import AwsTarget
 
@@ -89,8 +90,8 @@ def cost(plan: Plan, live: Mapping[str, float] | None = None, source: str = "liv
     `live` is USD an hour by instance type, of the plan's purchase option, in place of the snapshot; `source`
     says where it comes from.
     """
-    target = plan.settings.target
-    if not isinstance(target, AwsTarget):
+    target = aws_target(plan.settings)
+    if target is None:
         return None
     prices = _snapshot(target.region)
     instances = prices["instances"] if live is None else live

@@ -21,10 +21,9 @@ from typing import Final
 from nodectl.common.redaction import shown
 from nodectl.contract.manifest import FlagValue
 from planning.placement.assignment import fits
-from planning.placement.machines import Machine
 from planning.roles import engine_kind, worker_roles
 from planning.text import counted
-from planning.values import WorkerRole
+from planning.values import Machine, WorkerRole
 from settings.models import ModelSettings, Parallelism, RoleSettings, Settings
 from settings.problems import Problem
 
@@ -164,8 +163,8 @@ def fit(settings: Settings, role: RoleSettings, machine: Machine) -> Fit | str:
 
 
 def fit_by_role(settings: Settings, machine: Machine) -> dict[WorkerRole, Fit | str]:
-    """Return the arithmetic of every role; none where nothing is computed on GPUs that are bought."""
-    if settings.target.kind != "aws" or engine_kind(settings) != "vllm":
+    """Return the arithmetic of every role; none where nothing is computed on GPUs of known memory."""
+    if not machine.gpu_memory or engine_kind(settings) != "vllm":
         return {}
     return {name: fit(settings, role, machine) for name, role in worker_roles(settings)}
 

@@ -1,7 +1,7 @@
 """The stack file's `target` of `kind: aws`: GPU instances, their network and who may reach them."""
 
 import ipaddress
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, ClassVar, Final, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 
@@ -27,6 +27,7 @@ from settings.aws.forms import (
     region_of,
 )
 from settings.section import Argument, Section, UserName, wrong
+from settings.targets import Device, FirewallSettings
 
 PurchaseOption = Literal["on-demand", "spot", "capacity-block", "reservation"]
 Access = Literal["proxy", "ssm"]
@@ -271,6 +272,10 @@ class AwsTarget(Section):
         default=False,
         description="allows `up` with state on this machine, where a second clone would buy a second fleet",
     )
+
+    on_this_machine: ClassVar[bool] = False
+    device: ClassVar[Device] = "cuda"
+    firewall: ClassVar[FirewallSettings] = FirewallSettings()
 
     @field_validator("zone")
     @classmethod

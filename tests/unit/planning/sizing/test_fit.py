@@ -6,8 +6,9 @@ from typing import Any
 import pytest
 
 from planning.checks import before_placement
-from planning.placement.machines import Machine, machine
 from planning.sizing.fit import Fit, Shape, attention_heads, fit, shape, summary
+from planning.targets import target_planning
+from planning.values import Machine
 from settings import Settings
 from settings.models import ModelSettings, RoleSettings
 from tests.unit.plan_examples import AWS, LLAMA, real
@@ -184,8 +185,7 @@ def test_a_shape_in_the_stack_file_is_taken_whether_the_model_is_known_or_not() 
 
 
 def refused(of: Settings) -> list[str]:
-    each = machine(of.target)
-    return [f"{found.subject} {found.message}" for found in before_placement(of, each)]
+    return [f"{found.subject} {found.message}" for found in before_placement(target_planning(of))]
 
 
 def sized(instance: str, tensor: int, **flags: Any) -> Settings:
