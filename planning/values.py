@@ -1,6 +1,6 @@
 """The plan as frozen values: nodes, engines and their ranks, services, flows."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Literal
 
@@ -100,7 +100,22 @@ class Flow:
     last: int
     why: str
     port: str
-    """What the ports are called, whatever their numbers are: `etcd`, `system-4`."""
+    """Kind of the ports, whatever their numbers are: `etcd`, `system`."""
+    slot: int | None = field(default=None, compare=False)
+    """The slot whose ports they are; None: of a kind that a node has once.
+
+    Numbers tell the slots of a kind apart already.
+    """
+
+    @property
+    def port_name(self) -> str:
+        """Return what the ports are called: `etcd`, `system-4`."""
+        return port_name(self.port, self.slot)
+
+
+def port_name(port: str, slot: int | None) -> str:
+    """Return the name of a kind of ports, of one slot where each has its own."""
+    return port if slot is None else f"{port}-{slot}"
 
 
 @dataclass(frozen=True)

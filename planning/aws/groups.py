@@ -16,7 +16,7 @@ from pydantic.alias_generators import to_snake
 from planning.aws.network import EVERYWHERE, admins, clients, network
 from planning.aws.target import required_aws_target
 from planning.network.ports import of_slot
-from planning.values import Flow, Plan
+from planning.values import Flow, Plan, port_name
 from settings.aws.target import AwsTarget
 from settings.ports import PortSettings
 
@@ -58,17 +58,19 @@ class Rule:
     why: str
     """Its description: of letters that EC2 takes, and not too long."""
     port: str
-    """What the ports are called (`planning.values.Flow.port`)."""
+    """Kind of the ports (`planning.values.Flow.port`)."""
+    slot: int | None = None
+    """The slot whose ports they are (`planning.values.Flow.slot`)."""
 
     @property
     def name(self) -> str:
         """Return a name that tells it from every other, and stays when its ports get other numbers."""
-        return self._named(self.port)
+        return self._named(port_name(self.port, self.slot))
 
     @property
     def former_name(self) -> str:
         """Return what a release called it that named rules by their numbers."""
-        return self._named(_former_numbers(self.port))
+        return self._named(_former_numbers(self.port, self.slot))
 
     def _named(self, port: str) -> str:
         return f"{self.group}-{self.direction}-{port}-{self.peer.replace('/', '-')}"
@@ -107,15 +109,13 @@ def _joined(one: Rule, other: Rule) -> Rule:
     return replace(one, why="; ".join(whys)[:_LONGEST])
 
 
-def _former_numbers(port: str) -> str:
-    """Return the numbers that ports of a name had when no stack file could move them."""
+def _former_numbers(port: str, slot: int | None) -> str:
+    """Return the numbers that ports had when no stack file could move them; the kind of others."""
     fixed = {"ssh": SSH, "https": _HTTPS, "frontend-response-stream": 9400}
     if port in fixed:
         return str(fixed[port])
-    name, _, slot = port.rpartition("-")
-    slots = asdict(of_slot(PortSettings(), int(slot))) if slot.isdecimal() else {}
-    single = PortSettings().model_dump()
-    return str(slots.get(to_snake(name)) or single.get(to_snake(port)) or port)
+    numbers = PortSettings().model_dump() if slot is None else asdict(of_slot(PortSettings(), slot))
+    return str(numbers.get(to_snake(port), port))
 
 
 def _inside() -> Iterator[Rule]:
@@ -130,7 +130,7 @@ def _inside() -> Iterator[Rule]:
 def _to_head(plan: Plan) -> Iterator[Rule]:
     for flow in plan.flows:
         if flow.target in _ON_HEAD and flow.source != "client":
-            yield Rule("coordination", "ingress", "cluster", flow.first, flow.last, flow.why, flow.port)
+            yield _let_in("coordination", "cluster", flow)
 
 
 def _from_head(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
@@ -139,12 +139,16 @@ def _from_head(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
         return
     for flow in plan.flows:
         if _from_head_to_worker(plan, flow):
-            yield Rule("cluster", "ingress", "coordination", flow.first, flow.last, flow.why, flow.port)
+            yield _let_in("cluster", "coordination", flow)
     if target.access == "proxy":
         why = "SSH to the workers, through the head"
         yield Rule("cluster", "ingress", "coordination", SSH, SSH, why, "ssh")
     if network(target).endpoints:
         yield Rule("cluster", "ingress", "coordination", _HTTPS, _HTTPS, "services of AWS", "https")
+
+
+def _let_in(group: Group, peer: str, flow: Flow) -> Rule:
+    return Rule(group, "ingress", peer, flow.first, flow.last, flow.why, flow.port, flow.slot)
 
 
 def _from_head_to_worker(plan: Plan, flow: Flow) -> bool:
@@ -160,4 +164,4 @@ def _from_outside(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
     for flow in plan.flows:
         if flow.source == "client":
             for who in clients(target):
-                yield Rule("access", "ingress", who, flow.first, flow.last, flow.why, flow.port)
+                yield _let_in("access", who, flow)

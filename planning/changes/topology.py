@@ -1,7 +1,6 @@
 """The stack output `topology`, and what changes from one to the next."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
 from typing import Any, Final
 
 from nodectl.contract.codec import encode
@@ -11,7 +10,7 @@ from planning.changes.interruptions import Topology, interruptions, services
 from planning.nodes.manifests import manifests
 from planning.nodes.rollout import digest
 from planning.nodes.runtimes import engine_part, stores_part
-from planning.values import Engine, Plan
+from planning.values import Engine, Flow, Plan
 
 _BUNDLED: Final = "bundled"
 _WORDS: Final = {"env": "environment", "stop": "stop time"}
@@ -39,7 +38,7 @@ def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
             for node in plan.nodes
         ],
         "engines": [_engine(engine) for engine in plan.engines],
-        "flows": [asdict(flow) for flow in plan.flows],
+        "flows": [_flow(flow) for flow in plan.flows],
         "maxUnavailable": plan.settings.rollout.max_unavailable,
         **_stores(plan.runtime),
     }
@@ -93,6 +92,17 @@ def _other_stores(before: Topology, after: Topology) -> Iterator[str]:
 def _engine(engine: Engine) -> dict[str, Any]:
     ranks = [{"node": rank.node, "gpus": list(rank.gpus)} for rank in engine.ranks]
     return {"role": engine.role, "index": engine.index, "ranks": ranks}
+
+
+def _flow(flow: Flow) -> dict[str, Any]:
+    return {
+        "source": flow.source,
+        "target": flow.target,
+        "first": flow.first,
+        "last": flow.last,
+        "why": flow.why,
+        "port": flow.port_name,
+    }
 
 
 def _runtime(service: str, spec: RuntimeSpec) -> list[object]:

@@ -223,15 +223,21 @@ def worker(site: Site, engine: Engine, rank: int, role: RoleSettings) -> Command
 
 
 def rendezvous(site: Site, engine: Engine) -> str:
-    """Return where the ranks of an engine find its rank 0, as `host:port`.
+    """Return where the ranks of an engine find its rank 0, as `host:port`."""
+    address, port = _rendezvous(site, engine)
+    return f"{address}:{port}"
+
+
+def _rendezvous(site: Site, engine: Engine) -> tuple[str, int]:
+    """Return address and port of an engine's rank 0.
 
     The mocker has no rendezvous: what its stand-in ranks hold on to is its system port.
     """
     first = engine.ranks[0]
     address, slot = site.addresses[first.node], ports.of_slot(site.ports, first.slot)
     if site.plan.engine == "mocker":
-        return f"{address}:{slot.system}"
-    return f"{address}:{ports.local_master(address) if site.local else slot.master}"
+        return address, slot.system
+    return address, ports.local_master(address) if site.local else slot.master
 
 
 def _flags(module: str, role: RoleSettings | FrontendSettings, owned: Flags) -> Flags:
@@ -360,12 +366,12 @@ def _spanning(site: Site, engine: Engine, rank: int) -> Flags:
     """Return the flags of an engine that goes over several nodes."""
     if len(engine.ranks) == 1:
         return {}
-    host, port = rendezvous(site, engine).split(":")
+    host, port = _rendezvous(site, engine)
     flags: Flags = {
         "nnodes": len(engine.ranks),
         "node-rank": rank,
         "master-addr": host,
-        "master-port": int(port),
+        "master-port": port,
         "distributed-executor-backend": "mp",
     }
     return flags | ({"headless": True} if rank else {})

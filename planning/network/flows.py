@@ -51,13 +51,13 @@ def _frontends(ports: PortSettings, count: int) -> Iterator[Flow]:
 def _workers(engines: Iterable[Engine], ports: PortSettings) -> Iterator[Flow]:
     for engine in engines:
         slot, number = _first(engine, ports), engine.ranks[0].slot
-        requests, system = f"request-plane-{number}", f"system-{number}"
-        yield _flow("frontend", "worker", slot.request_plane, "requests to workers", requests)
-        yield _flow("frontend", "worker", slot.system, "model card", system)
-        yield _flow("head", "worker", slot.system, "proof: health and metrics", system)
+        requests = "requests to workers"
+        yield _flow("frontend", "worker", slot.request_plane, requests, "request-plane", slot=number)
+        yield _flow("frontend", "worker", slot.system, "model card", "system", slot=number)
+        yield _flow("head", "worker", slot.system, "proof: health and metrics", "system", slot=number)
         if engine.role == "prefill":
             why = "answers to what prefill asks"
-            yield _flow("worker", "prefill", slot.response_stream, why, f"response-stream-{number}")
+            yield _flow("worker", "prefill", slot.response_stream, why, "response-stream", slot=number)
 
 
 def _transfer(engines: Sequence[Engine], ports: PortSettings, *, libfabric: bool) -> Iterator[Flow]:
@@ -65,7 +65,7 @@ def _transfer(engines: Sequence[Engine], ports: PortSettings, *, libfabric: bool
     prefill = [rank for engine in engines if engine.role == "prefill" for rank in engine.ranks]
     for rank in prefill:
         port = of_slot(ports, rank.slot).nixl
-        yield _flow("decode", "prefill", port, "NIXL: agree on KV transfer", f"nixl-{rank.slot}")
+        yield _flow("decode", "prefill", port, "NIXL: agree on KV transfer", "nixl", slot=rank.slot)
     if prefill and not libfabric:
         yield Flow("decode", "prefill", *EPHEMERAL, "KV blocks: UCX takes any port", _ANY_PORT)
         yield Flow("prefill", "decode", *EPHEMERAL, "KV blocks: UCX takes any port", _ANY_PORT)
@@ -77,8 +77,8 @@ def _spanning(engines: Iterable[Engine], ports: PortSettings, *, local: bool) ->
         if len(engine.ranks) > 1:
             master = _first(engine, ports).master
             first, last = LOCAL_MASTERS if local else (master, master)
-            name = "master" if local else f"master-{engine.ranks[0].slot}"
-            yield Flow("rank", "rank", first, last, "rendezvous at rank 0", name)
+            slot = None if local else engine.ranks[0].slot
+            yield Flow("rank", "rank", first, last, "rendezvous at rank 0", "master", slot)
             why = "collectives: gloo, NCCL and vLLM take any port"
             yield Flow("rank", "rank", *EPHEMERAL, why, _ANY_PORT)
 
@@ -87,5 +87,7 @@ def _first(engine: Engine, ports: PortSettings) -> SlotPorts:
     return of_slot(ports, engine.ranks[0].slot)
 
 
-def _flow(source: FlowEnd, target: FlowEnd, port: int, why: str, name: str) -> Flow:
-    return Flow(source, target, port, port, why, name)
+def _flow(
+    source: FlowEnd, target: FlowEnd, number: int, why: str, port: str, *, slot: int | None = None
+) -> Flow:
+    return Flow(source, target, number, number, why, port, slot)
