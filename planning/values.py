@@ -1,8 +1,9 @@
 """The plan as frozen values: nodes, engines and their ranks, services, flows."""
 
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Literal
+from typing import Final, Literal
 
 from nodectl.contract.runtime import RuntimeSpec
 from planning.text import counted
@@ -119,6 +120,30 @@ def port_name(port: str, slot: int | None) -> str:
 
 
 @dataclass(frozen=True)
+class NodeSet:
+    """Nodes in the order of their names."""
+
+    names: tuple[str, ...]
+    position: Mapping[str, int]
+    """Of each name in `names`."""
+
+    @classmethod
+    def of(cls, names: Iterable[str]) -> "NodeSet":
+        """Return the set of these names."""
+        ordered = tuple(sorted(names))
+        return cls(ordered, {name: position for position, name in enumerate(ordered)})
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.position
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+
+_NO_NODES: Final = NodeSet((), {})
+
+
+@dataclass(frozen=True)
 class Plan:
     """Everything that was decided. Addresses are known later (`planning.manifests`)."""
 
@@ -148,8 +173,37 @@ class Plan:
 
     def node(self, name: str) -> Node:
         """Return the node of that name."""
-        return next(node for node in self.nodes if node.name == name)
+        return self._nodes_by_name[name]
 
-    def services_on(self, node: str) -> list[PlannedService]:
+    def services_on(self, node: str) -> Sequence[PlannedService]:
         """Return the services of one node, in the order in which they are shown."""
-        return [service for service in self.services if service.node == node]
+        return self._services_by_node.get(node, ())
+
+    def at(self, end: FlowEnd) -> NodeSet:
+        """Return the nodes that are meant by the end of a flow; none for clients."""
+        return self._nodes_by_end.get(end, _NO_NODES)
+
+    @cached_property
+    def _nodes_by_name(self) -> Mapping[str, Node]:
+        return {node.name: node for node in self.nodes}
+
+    @cached_property
+    def _services_by_node(self) -> Mapping[str, Sequence[PlannedService]]:
+        services: dict[str, list[PlannedService]] = {}
+        for service in self.services:
+            services.setdefault(service.node, []).append(service)
+        return services
+
+    @cached_property
+    def _nodes_by_end(self) -> Mapping[FlowEnd, NodeSet]:
+        nodes: dict[FlowEnd, set[str]] = {"node": set(self._nodes_by_name), "head": {self.head}}
+        for service in self.services:
+            if service.kind == "frontend":
+                nodes.setdefault("frontend", set()).add(service.node)
+        for engine in self.engines:
+            ends: list[FlowEnd] = ["worker", *(("rank",) if len(engine.ranks) > 1 else ())]
+            if engine.role != "aggregated":
+                ends.append(engine.role)
+            for end in ends:
+                nodes.setdefault(end, set()).update(rank.node for rank in engine.ranks)
+        return {end: NodeSet.of(names) for end, names in nodes.items()}

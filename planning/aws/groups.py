@@ -88,10 +88,10 @@ class Rule:
 
 def groups_of(plan: Plan, node: str) -> tuple[Group, ...]:
     """Return the groups that the primary interface of a node is in; its EFA interfaces are in `cluster`."""
-    found = next(one for one in plan.nodes if one.name == node)
-    if not found.head:
+    planned = plan.node(node)
+    if not planned.head:
         return ("cluster",)
-    return ("coordination", "access", "cluster") if found.gpus else ("coordination", "access")
+    return ("coordination", "access", "cluster") if planned.gpus else ("coordination", "access")
 
 
 def rules(plan: Plan) -> tuple[Rule, ...]:

@@ -1,10 +1,12 @@
 """Which connections a host must let in: the plan's flows, with addresses in place of names."""
 
-from collections.abc import Iterable, Mapping
-from ipaddress import ip_network
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from ipaddress import IPv4Address, ip_network
 
 from nodectl.contract.firewall import Firewall, Opening
-from planning.values import Flow, FlowEnd, Plan
+from planning.values import FlowEnd, NodeSet, Plan
 
 
 def managed(plan: Plan) -> bool:
@@ -12,53 +14,64 @@ def managed(plan: Plan) -> bool:
     return plan.settings.target.firewall.mode == "manage"
 
 
-def firewall(plan: Plan, addresses: Mapping[str, str], node: str) -> Firewall | None:
-    """Return who may connect to `node` on which ports; None where its firewall is not managed.
-
-    What comes from the node itself never leaves it, so it is none of its sources.
-    """
+def firewalls(plan: Plan, addresses: Mapping[str, str]) -> Mapping[str, Firewall]:
+    """Return by node who may connect to it on which ports; none where firewalls are not managed."""
     if not managed(plan):
-        return None
-    settings = plan.settings.target.firewall
-    found: dict[tuple[bool, tuple[str, ...], int, int], list[str]] = {}
+        return {}
+    opening = cache(_opening)  # nodes that let in the same share it
+    sources = _sources(plan, addresses)
+    by_node = {node.name: _reasons(plan, node.name, sources) for node in plan.nodes}
+    own = [
+        _opening(False, (), port, port, ("openPorts",)) for port in plan.settings.target.firewall.open_ports
+    ]
+    return {
+        node: Firewall(openings=[*(opening(*who, tuple(why)) for who, why in reasons.items()), *own])
+        for node, reasons in by_node.items()
+    }
+
+
+@dataclass(frozen=True)
+class Sources:
+    """Addresses at the source of a flow."""
+
+    group: bool
+    """Whether they are single nodes, which may finish what they do when they leave."""
+    by_node: Mapping[str, str]
+    ranges: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, nodes: NodeSet, addresses: Mapping[str, str]) -> "Sources":
+        """Return the addresses of nodes in order."""
+        ordered = sorted(nodes.names, key=lambda name: IPv4Address(addresses[name]))
+        return cls(group=True, by_node={name: addresses[name] for name in ordered})
+
+    def seen_from(self, node: str) -> tuple[str, ...]:
+        """Return all but the address of `node`: what comes from the node itself never leaves it."""
+        return self.ranges or tuple(address for name, address in self.by_node.items() if name != node)
+
+
+def _sources(plan: Plan, addresses: Mapping[str, str]) -> Mapping[FlowEnd, Sources]:
+    ends: set[FlowEnd] = {flow.source for flow in plan.flows}
+    clients = tuple(sorted(plan.settings.target.firewall.clients))
+    return {
+        end: Sources(group=False, by_node={}, ranges=clients)
+        if end == "client"
+        else Sources.of(plan.at(end), addresses)
+        for end in ends
+    }
+
+
+def _reasons(
+    plan: Plan, node: str, sources: Mapping[FlowEnd, Sources]
+) -> Mapping[tuple[bool, tuple[str, ...], int, int], Sequence[str]]:
+    """Return who may connect to a node, by group, addresses and first and last port, with each reason."""
+    reasons: dict[tuple[bool, tuple[str, ...], int, int], list[str]] = {}
     for flow in plan.flows:
-        if node in nodes_at(plan, flow.target) and (sources := _sources(plan, addresses, node, flow)):
-            key = (flow.source != "client", tuple(sources), flow.first, flow.last)
-            found.setdefault(key, []).append(flow.why)
-    openings = [
-        Opening(first=first, last=last, sources=[_network(s) for s in sources], group=group, why=why)
-        for (group, sources, first, last), why in found.items()
-    ]
-    own = [Opening(first=port, last=port, sources=[], why=["openPorts"]) for port in settings.open_ports]
-    return Firewall(openings=openings + own)
+        if node in plan.at(flow.target) and (seen := sources[flow.source].seen_from(node)):
+            reasons.setdefault((sources[flow.source].group, seen, flow.first, flow.last), []).append(flow.why)
+    return reasons
 
 
-def nodes_at(plan: Plan, end: FlowEnd) -> set[str]:
-    """Return the nodes that are meant by the end of a flow; none for clients."""
-    if end == "node":
-        return {node.name for node in plan.nodes}
-    if end == "head":
-        return {plan.head}
-    if end == "frontend":
-        return {service.node for service in plan.services if service.kind == "frontend"}
-    engines = [
-        engine
-        for engine in plan.engines
-        if end in ("worker", engine.role) or (end == "rank" and len(engine.ranks) > 1)
-    ]
-    return {rank.node for engine in engines for rank in engine.ranks}
-
-
-def _sources(plan: Plan, addresses: Mapping[str, str], node: str, flow: Flow) -> list[str]:
-    if flow.source == "client":
-        return sorted(plan.settings.target.firewall.clients)
-    return _sorted(addresses[source] for source in nodes_at(plan, flow.source) - {node})
-
-
-def _network(source: str) -> str:
-    """Return an address or a range as a range: `10.0.0.1/32`."""
-    return str(ip_network(source))
-
-
-def _sorted(addresses: Iterable[str]) -> list[str]:
-    return sorted(addresses, key=lambda address: [int(part) for part in address.split(".")])
+def _opening(group: bool, sources: tuple[str, ...], first: int, last: int, why: tuple[str, ...]) -> Opening:
+    networks = [str(ip_network(source)) for source in sources]
+    return Opening(first=first, last=last, sources=networks, group=group, why=list(why))

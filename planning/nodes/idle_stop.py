@@ -64,14 +64,12 @@ def in_a_block(plan: Plan, node: str) -> bool:
     """Return whether a node is in a capacity block, and so goes before that ends; who knows when says it."""
     target = aws_target(plan.settings)
     bought = target is not None and target.purchase.option == "capacity-block"
-    return bought and any(one.name == node and one.gpus > 0 for one in plan.nodes)
+    return bought and plan.node(node).gpus > 0
 
 
 def _listed(site: Site, node: str) -> set[str]:
     """Return where engines with a rank on the node are listed: an engine that lost a rank serves nothing."""
-    firsts = [
-        engine.ranks[0] for engine in site.plan.engines if any(rank.node == node for rank in engine.ranks)
-    ]
+    firsts = [service.engine.ranks[0] for service in site.plan.services_on(node) if service.engine]
     return {
         f"{site.addresses[first.node]}:{ports.of_slot(site.ports, first.slot).request_plane}"
         for first in firsts

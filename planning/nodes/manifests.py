@@ -9,10 +9,10 @@ from nodectl.contract.runtime import RequiredProgram, RuntimeSpec
 from planning.commands import arguments
 from planning.commands.arguments import Command, Site
 from planning.network import balancer, ports
-from planning.network.firewall import firewall, managed
+from planning.network.firewall import firewalls, managed
 from planning.network.listeners import listeners
 from planning.nodes.idle_stop import watch
-from planning.nodes.rollout import digest, rollout
+from planning.nodes.rollout import digest, rollouts
 from planning.nodes.runtimes import runtime_of
 from planning.roles import START_SECONDS, worker_roles
 from planning.values import Engine, Node, Plan, PlannedService
@@ -56,6 +56,7 @@ def installed(plan: Plan, node: str) -> RuntimeSpec:
 def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
     """Return the manifest of every node, by its name; who knows the machines writes their identities in."""
     site = Site(plan, addresses)
+    allowed, changing, gangs = firewalls(plan, addresses), rollouts(site), _gang_revisions(site)
     return {
         node.name: Manifest(
             node=node.name,
@@ -63,21 +64,23 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
             runtime=runtime_of(plan, node),
             generation=plan.generation,
             services={
-                service.name: replace(_service(site, service), listens=listeners(plan, service, addresses))
+                service.name: replace(
+                    _service(site, service, gangs), listens=listeners(plan, service, addresses)
+                )
                 for service in plan.services_on(node.name)
             },
-            firewall=firewall(plan, addresses, node.name),
-            rollout=rollout(site, node.name),
+            firewall=allowed.get(node.name),
+            rollout=changing[node.name],
             watch=watch(site, node.name),
         )
         for node in plan.nodes
     }
 
 
-def _service(site: Site, service: PlannedService) -> Service:
+def _service(site: Site, service: PlannedService, gangs: Mapping[str, str]) -> Service:
     address = site.addresses[service.node]
     if service.engine is not None:
-        return _worker(site, service.engine, service.rank)
+        return _worker(site, service.engine, service.rank, gangs)
     if service.kind == "nats":
         return _store(
             arguments.nats(address, site.ports), f"http://{address}:{site.ports.nats_monitoring}/healthz"
@@ -131,7 +134,7 @@ def _frontend(command: Command, site: Site, address: str) -> Service:
     )
 
 
-def _worker(site: Site, engine: Engine, number: int) -> Service:
+def _worker(site: Site, engine: Engine, number: int, gangs: Mapping[str, str]) -> Service:
     settings, rank = site.settings, engine.ranks[number]
     command = arguments.worker(site, engine, number, dict(worker_roles(settings))[engine.role])
     health = f"http://{site.addresses[rank.node]}:{ports.of_slot(site.ports, rank.slot).system}/health"
@@ -145,7 +148,7 @@ def _worker(site: Site, engine: Engine, number: int) -> Service:
         ready=Ready(process=True, seconds=seconds) if number else Ready(http=health, seconds=seconds),
         stop=_stop(settings),
         after=_stores(site),
-        gang=_gang(site, engine, number),
+        gang=_gang(site, engine, number, gangs[engine.name]) if len(engine.ranks) > 1 else None,
     )
 
 
@@ -156,21 +159,29 @@ def _asks_the_hub(settings: Settings, command: Command) -> bool:
     return online and settings.hugging_face_token is not None and settings.model.source == "hub"
 
 
-def _gang(site: Site, engine: Engine, number: int) -> Gang | None:
-    if len(engine.ranks) == 1:
-        return None
-    master = arguments.rendezvous(site, engine)
-    store = f"{site.head}:{site.ports.etcd}"
-    role = dict(worker_roles(site.settings))[engine.role]
-    ranks = [asdict(arguments.worker(site, engine, rank, role)) for rank in range(len(engine.ranks))]
+def _gang(site: Site, engine: Engine, number: int, revision: str) -> Gang:
     return Gang(
         id=engine.name,
         rank=number,
         size=len(engine.ranks),
-        master=master,
-        etcd=store,
-        revision=digest(ranks),
+        master=arguments.rendezvous(site, engine),
+        etcd=f"{site.head}:{site.ports.etcd}",
+        revision=revision,
     )
+
+
+def _gang_revisions(site: Site) -> Mapping[str, str]:
+    """Return for each engine that spans nodes a digest of how every rank is started."""
+    roles = dict(worker_roles(site.settings))
+    commands = {
+        engine.name: [
+            asdict(arguments.worker(site, engine, rank, roles[engine.role]))
+            for rank in range(len(engine.ranks))
+        ]
+        for engine in site.plan.engines
+        if len(engine.ranks) > 1
+    }
+    return {name: digest(ranks) for name, ranks in commands.items()}
 
 
 def _stop(settings: Settings) -> Stop:

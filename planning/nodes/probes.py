@@ -8,7 +8,6 @@ from planning.aws.efa_nvme import BACKEND, uses_libfabric
 from planning.commands import arguments
 from planning.commands.arguments import Site
 from planning.network import ports
-from planning.network.firewall import nodes_at
 from planning.nodes.rollout import digest
 from planning.nodes.runtimes import engine_part
 from planning.roles import START_SECONDS, worker_roles
@@ -25,9 +24,11 @@ def probe_spec(plan: Plan, addresses: Mapping[str, str], node: str) -> ProbeSpec
     """
     reasons: dict[tuple[str, int], list[str]] = {}
     for flow in plan.flows:
-        if flow.source == "client" or node not in nodes_at(plan, flow.source):
+        if node not in plan.at(flow.source):
             continue
-        for target in sorted(nodes_at(plan, flow.target) - {node}):
+        for target in plan.at(flow.target).names:
+            if target == node:
+                continue
             for port in sorted({flow.first, flow.last}):
                 reasons.setdefault((target, port), []).append(flow.why)
     targets = [
@@ -35,8 +36,9 @@ def probe_spec(plan: Plan, addresses: Mapping[str, str], node: str) -> ProbeSpec
         for (target, port), why in sorted(reasons.items())
     ]
     site = Site(plan, addresses)
-    moving = [engine for engine in plan.engines if engine.ranks[0].node == node]
-    transfers = [_transfer(site, engine) for engine in moving] if uses_libfabric(plan.settings) else []
+    leading = [service.engine for service in plan.services_on(node) if service.rank == 0]
+    moving = leading if uses_libfabric(plan.settings) else []
+    transfers = [_transfer(site, engine) for engine in moving if engine]
     return ProbeSpec(node=node, targets=targets, seconds=_SECONDS, transfers=transfers)
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from collections.abc import Mapping
 
 from nodectl.contract.manifest import Rollout, RolloutService
 from planning.commands import arguments
@@ -13,25 +14,27 @@ from planning.values import Plan, PlannedService
 from settings.models import Role
 
 
-def rollout(site: Site, node: str) -> Rollout:
-    """Return how the services of one node change; who knows the stack writes its name in."""
-    frontends = [service for service in site.plan.services if service.kind == "frontend"]
-    return Rollout(
-        etcd=f"{site.head}:{site.ports.etcd}",
-        frontends=[f"http://{_address(site, service)}" for service in frontends],
-        model=served_model(site.settings.model),
-        namespace=namespace(site.plan),
-        max_unavailable=site.settings.rollout.max_unavailable,
-        services={
-            service.name: RolloutService(
-                role=role,
-                address=_address(site, service),
-                revision=digest([_first(site, service), engine_part(site.plan.runtime)]),
-            )
-            for service in site.plan.services_on(node)
-            if (role := _role(service)) is not None
-        },
-    )
+def rollouts(site: Site) -> Mapping[str, Rollout]:
+    """Return by node how its services change; who knows the stack writes its name in."""
+    frontends = arguments.frontend_urls(site.plan, site.addresses)
+    revisions = _revisions(site)
+    return {
+        node.name: Rollout(
+            etcd=f"{site.head}:{site.ports.etcd}",
+            frontends=frontends,
+            model=served_model(site.settings.model),
+            namespace=namespace(site.plan),
+            max_unavailable=site.settings.rollout.max_unavailable,
+            services={
+                service.name: RolloutService(
+                    role=role, address=_address(site, service), revision=revisions[role]
+                )
+                for service in site.plan.services_on(node.name)
+                if (role := _role(service)) is not None
+            },
+        )
+        for node in site.plan.nodes
+    }
 
 
 def followers(plan: Plan) -> dict[str, list[str]]:
@@ -65,11 +68,18 @@ def _address(site: Site, service: PlannedService) -> str:
     return f"{host}:{ports.of_slot(site.ports, service.engine.ranks[0].slot).request_plane}"
 
 
-def _first(site: Site, service: PlannedService) -> object:
-    """Return how the first service of the role is started: a change of it is the change of all."""
-    first = next(one for one in site.plan.services if one.kind == service.kind)
-    command = _command(site, first)
-    return [command.module, command.flags, command.env]
+def _revisions(site: Site) -> Mapping[str, str]:
+    """Return by role a digest of how its first service is started: a change of it is the change of all."""
+    first: dict[str, PlannedService] = {}
+    for service in site.plan.services:
+        if service.kind not in ("nats", "etcd", "balancer"):
+            first.setdefault(service.kind, service)
+    commands = {role: _command(site, service) for role, service in first.items()}
+    runtime = engine_part(site.plan.runtime)
+    return {
+        role: digest([[command.module, command.flags, command.env], runtime])
+        for role, command in commands.items()
+    }
 
 
 def _command(site: Site, service: PlannedService) -> Command:

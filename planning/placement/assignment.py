@@ -5,6 +5,7 @@ that comes and goes. Where the number of nodes is given, prefill counts from the
 the last, so that neither moves when the other grows. Where it is not, decode follows prefill.
 """
 
+import heapq
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -80,20 +81,21 @@ def _place_role(
 ) -> list[Engine]:
     """Place one role's engines on the nodes of `region`, in its order, and take their GPUs from `free`."""
     share, span = demand.share(per_node), demand.span(per_node)
-    load = dict.fromkeys(region, 0)
-    order = list(free)
+    order = {name: position for position, name in enumerate(free)}
+    # (engines that are there, place in the region): the next engine goes where both are least
+    room = [(0, place) for place, name in enumerate(region) if len(free[name]) >= share]
     engines = []
     for index in range(demand.replicas):
-        room = [name for name in region if len(free[name]) >= share]
-        if spread:
-            room.sort(key=load.__getitem__)
         if len(room) < span:
             raise NoRoomError
+        taken = [heapq.heappop(room) for _ in range(span)]
         ranks = []
-        for name in sorted(room[:span], key=order.index):
+        for name in sorted((region[place] for _, place in taken), key=order.__getitem__):
             gpus = free[name][-share:] if top else free[name][:share]
             free[name] = tuple(gpu for gpu in free[name] if gpu not in gpus)
-            load[name] += 1
             ranks.append(Rank(name, gpus))
         engines.append(Engine(demand.role, index, tuple(ranks)))
+        for load, place in taken:
+            if len(free[region[place]]) >= share:
+                heapq.heappush(room, (load + 1 if spread else 0, place))
     return engines
