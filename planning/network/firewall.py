@@ -3,10 +3,14 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from ipaddress import IPv4Address, ip_network
+from ipaddress import IPv4Address, IPv4Network, collapse_addresses, ip_network
+from typing import Final
 
 from nodectl.contract.firewall import Firewall, Opening
 from planning.values import FlowEnd, NodeSet, Plan
+
+MOST_SOURCES: Final = 256
+"""Addresses that an opening lists. Every node has openings: all addresses of many would be their square."""
 
 
 def managed(plan: Plan) -> bool:
@@ -41,7 +45,10 @@ class Sources:
 
     @classmethod
     def of(cls, nodes: NodeSet, addresses: Mapping[str, str]) -> "Sources":
-        """Return the addresses of nodes in order."""
+        """Return the addresses of nodes in order; of more than `MOST_SOURCES` the ranges that they fill."""
+        if len(nodes) > MOST_SOURCES:
+            ranges = collapse_addresses(IPv4Network(addresses[name]) for name in nodes.names)
+            return cls(group=False, by_node={}, ranges=tuple(map(str, ranges)))
         ordered = sorted(nodes.names, key=lambda name: IPv4Address(addresses[name]))
         return cls(group=True, by_node={name: addresses[name] for name in ordered})
 

@@ -1,6 +1,8 @@
 """Connections that each node must be able to make: the plan's flows from its side."""
 
-from collections.abc import Mapping
+import itertools
+import math
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from nodectl.contract.probe import ProbeSpec, ProbeTarget, Transfer
@@ -11,24 +13,24 @@ from planning.network import ports
 from planning.nodes.rollout import digest
 from planning.nodes.runtimes import engine_part
 from planning.roles import START_SECONDS, worker_roles
-from planning.values import Engine, Plan
+from planning.values import Engine, Flow, NodeSet, Plan
+
+PEERS: Final = 32
+"""Nodes that each node tries to reach on a port, where it might reach more."""
 
 _SECONDS: Final = 30
 """For firewalls that others change in the same `up`."""
 
 
 def probe_spec(plan: Plan, addresses: Mapping[str, str], node: str) -> ProbeSpec:
-    """Return every port of another node that `node` needs, with each reason; of a range its two ends.
+    """Return ports of other nodes that `node` needs, with each reason; of a range its two ends.
 
-    Where engines have EFA, also the workers of `node` that must be seen to use it.
+    Every port of every node is needed by somebody, and of few nodes all are in it; see `probed`. Where
+    engines have EFA, also the workers of `node` that must be seen to use it.
     """
     reasons: dict[tuple[str, int], list[str]] = {}
     for flow in plan.flows:
-        if node not in plan.at(flow.source):
-            continue
-        for target in plan.at(flow.target).names:
-            if target == node:
-                continue
+        for target in _targets(plan, flow, node):
             for port in sorted({flow.first, flow.last}):
                 reasons.setdefault((target, port), []).append(flow.why)
     targets = [
@@ -40,6 +42,32 @@ def probe_spec(plan: Plan, addresses: Mapping[str, str], node: str) -> ProbeSpec
     moving = leading if uses_libfabric(plan.settings) else []
     transfers = [_transfer(site, engine) for engine in moving if engine]
     return ProbeSpec(node=node, targets=targets, seconds=_SECONDS, transfers=transfers)
+
+
+def _targets(plan: Plan, flow: Flow, node: str) -> Sequence[str]:
+    """Return the nodes that `node` tries to reach for a flow: of many ranks those of its own engines."""
+    if flow.target == "rank" and len(plan.at("rank")) > PEERS:
+        engines = [service.engine for service in plan.services_on(node) if service.engine]
+        return sorted({rank.node for engine in engines for rank in engine.ranks} - {node})
+    return probed(plan.at(flow.source), plan.at(flow.target), node)
+
+
+def probed(sources: NodeSet, targets: NodeSet, node: str) -> Sequence[str]:
+    """Return the targets that `node` tries to reach: all of few, else a share of them.
+
+    All pairs of nodes would be the square of their number. `PEERS` sources at least have a target in their
+    share, or all that there are; a node that is in its own share leaves itself out.
+    """
+    if node not in sources:
+        return ()
+    count = max(PEERS, math.ceil(PEERS * len(targets) / len(sources)))
+    if count >= len(targets) - 1:
+        return [name for name in targets.names if name != node]
+    # a window of a ring, from another place for each source; neighbours of the ring are far apart by name
+    start = sources.position[node] * len(targets) // len(sources)
+    step = next(step for step in itertools.count(len(targets) // 3 + 1) if math.gcd(step, len(targets)) == 1)
+    places = ((start + number) * step % len(targets) for number in range(count))
+    return sorted({targets.names[place] for place in places} - {node})
 
 
 def _transfer(site: Site, engine: Engine) -> Transfer:
