@@ -30,8 +30,8 @@ from settings.yaml_values import PlainValueError, configured, load
 ENCRYPTED: Final = SecretStr("(encrypted in the stack file)")
 """Stands for a token that only `pulumi up` can decrypt."""
 
-MAX_BYTES: Final = 65536
-"""A stack file is a few KB; reading a large one would take minutes."""
+MAX_BYTES: Final = 262_144
+"""A stack file is a few KB, one that lists 2,048 machines 120; reading a much larger one takes minutes."""
 
 MAX_CONFIG_BYTES: Final = 120_000
 """Aliases make much of little, and Linux allows an environment variable 128 KiB."""

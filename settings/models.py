@@ -23,7 +23,18 @@ from settings.model_shape import ModelShape
 from settings.ports import PortSettings
 from settings.proxy import ProxySettings
 from settings.runtime import Runtime, Url, VenvRuntime
-from settings.section import AS_WRITTEN, Argument, Count, Folder, Passed, Section, wrong
+from settings.section import (
+    AS_WRITTEN,
+    Argument,
+    Count,
+    EngineCount,
+    Folder,
+    FrontendCount,
+    NodeCount,
+    Passed,
+    Section,
+    wrong,
+)
 from settings.targets import HostsTarget, LocalTarget
 
 Role = Literal["frontend", "aggregated", "prefill", "decode"]
@@ -119,7 +130,7 @@ class Parallelism(Section):
 class RoleSettings(Section):
     """A role of workers: how many engines, how each is split, and what is passed on to them."""
 
-    replicas: Count = Field(default=1, description="engines of this role")
+    replicas: EngineCount = Field(default=1, description="engines of this role")
     parallelism: Parallelism = Field(default=Parallelism(), description="how each engine is split over GPUs")
     flags: Flags = Field(
         default_factory=dict,
@@ -137,7 +148,7 @@ class RoleSettings(Section):
 class FrontendSettings(Section):
     """The frontend: HTTP server and router."""
 
-    replicas: Count = Field(
+    replicas: FrontendCount = Field(
         default=1, description="frontends, one a node; several stand behind a balancer on the head"
     )
     flags: Flags = Field(
@@ -249,7 +260,7 @@ class HeadSettings(Section):
     placement: Placement = Field(
         default="colocated", description="on a worker node, or on a node without workers"
     )
-    node: Count = Field(default=1, description="which node is the head, counted from 1")
+    node: NodeCount = Field(default=1, description="which node is the head, counted from 1")
 
 
 def _head(value: Any) -> Any:
@@ -259,7 +270,7 @@ def _head(value: Any) -> Any:
 class RolloutSettings(Section):
     """How changes reach running workers."""
 
-    max_unavailable: Count = Field(
+    max_unavailable: EngineCount = Field(
         default=1,
         description="workers of a role, or frontends, that may be down for a change at once",
     )

@@ -58,10 +58,19 @@ def _validated(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 AS_WRITTEN: Final = WrapValidator(_validated)
 """Keeps a valid value as it is, since its numbers know how they were written (`settings.numbers`)."""
 
-MAX_NODES: Final = 256
+MAX_NODES: Final = 2048
 """What one NATS and one etcd are planned for."""
 
+_GPUS_A_NODE: Final = 8
+"""Of the largest machines: each GPU may have an engine of its own."""
+
 Count = Annotated[int, Field(ge=1, le=1024), AS_WRITTEN]
+MAX_FRONTENDS: Final = 256
+"""Every node names all of them, and one balancer stands before them."""
+
+NodeCount = Annotated[int, Field(ge=1, le=MAX_NODES), AS_WRITTEN]
+FrontendCount = Annotated[int, Field(ge=1, le=MAX_FRONTENDS), AS_WRITTEN]
+EngineCount = Annotated[int, Field(ge=1, le=MAX_NODES * _GPUS_A_NODE), AS_WRITTEN]
 Passed = Annotated[bool | int | float | str | list[JsonValue] | dict[str, JsonValue], AS_WRITTEN]
 """The value of a flag that is passed on (`nodectl.contract.manifest.FlagValue`)."""
 

@@ -16,7 +16,7 @@ from settings.addresses import (
     same_bastion,
     same_host,
 )
-from settings.section import MAX_NODES, Count, Section, UserName, wrong
+from settings.section import MAX_NODES, Count, NodeCount, Section, UserName, wrong
 
 FirewallMode = Literal["none", "manage"]
 Device = Literal["cpu", "cuda"]
@@ -87,7 +87,7 @@ class LocalTarget(Section):
     """This machine: every node is a loopback address of its own."""
 
     kind: Literal["local"] = Field(description="this machine")
-    nodes: Count | None = Field(default=None, description="nodes; default: as few as the roles need")
+    nodes: NodeCount | None = Field(default=None, description="nodes; default: as few as the roles need")
     gpus_per_node: Count = Field(default=1, description="GPUs that each node pretends, or has with `cuda`")
     device: Device = Field(default="cpu", description="what real vLLM runs on")
 

@@ -3,12 +3,10 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from nodectl.common.redaction import shown
 from planning.placement.assignment import node_names
 from planning.targets.kind import TargetPlanning, too_many_gpus
 from planning.values import Machine
 from settings.problems import Problem
-from settings.section import MAX_NODES
 from settings.targets import LocalTarget
 
 
@@ -28,5 +26,3 @@ class LocalPlanning(TargetPlanning):
 
     def machine_problems(self) -> Iterator[Problem]:
         yield from too_many_gpus(self.target.gpus_per_node)
-        if (self.target.nodes or 1) > MAX_NODES:
-            yield Problem("target.nodes", f"expected at most {MAX_NODES}", shown(self.target.nodes))

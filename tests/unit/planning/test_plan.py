@@ -117,9 +117,8 @@ REFUSED = [
         "target.nodes: 1",
         "cannot hold 1 x prefill of 1 GPU and 1 x decode of 1 GPU: 2 of 1 x 1 = 1 GPU; write 2",
     ),
-    (agg(1000), "roles", "1000 x aggregated of 1 GPU need 1000 nodes of 1 GPU, expected at most 256"),
+    (agg(3000), "roles", "3000 x aggregated of 1 GPU need 3000 nodes of 1 GPU, expected at most 2048"),
     (agg(target=local(gpusPerNode=129)), "target.gpusPerNode: 129", "expected at most 128"),
-    (agg(target=local(nodes=300)), "target.nodes: 300", "expected at most 256"),
     (
         real("agg", {"aggregated": {}}, target=aws(instanceType="p5.huge")),
         "target.instanceType: p5.huge",

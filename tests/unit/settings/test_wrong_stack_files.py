@@ -133,10 +133,10 @@ CASES = {
         role("{replicas: true}"), "roles.aggregated.replicas", "true", "a whole number"
     ),
     "fraction": wrong(role("{replicas: 1.5}"), "roles.aggregated.replicas", "1.5", "a whole number"),
-    "zero": wrong(role("{replicas: 0}"), "roles.aggregated.replicas", "0", "from 1 to 1024"),
+    "zero": wrong(role("{replicas: 0}"), "roles.aggregated.replicas", "0", "from 1 to 16384"),
     "negative": wrong(stack(proofSeconds="-1"), "proofSeconds", "-1", "from 1 to 86400"),
     "huge count": wrong(
-        role("{replicas: 1000000}"), "roles.aggregated.replicas", "1000000", "from 1 to 1024"
+        role("{replicas: 1000000}"), "roles.aggregated.replicas", "1000000", "from 1 to 16384"
     ),
     "huge drain": wrong(stack(rollout="{drainSeconds: 9e9}"), "rollout.drainSeconds", "from 1 to 86400"),
     "list for roles": wrong(stack(roles="[aggregated]"), "roles", "[…]", "a mapping", "`roles: {aggregated"),
@@ -283,7 +283,16 @@ CASES = {
     ),
     "more GPUs than there are": wrong(role("{replicas: 3}"), "target.nodes", "2", "cannot hold", "write 3"),
     "more nodes than can be": wrong(
-        stack(target="{kind: local}", roles="{aggregated: {replicas: 1000}}"), "roles", "at most 256", "lower"
+        stack(target="{kind: local}", roles="{aggregated: {replicas: 3000}}"),
+        "roles",
+        "at most 2048",
+        "lower",
+    ),
+    "more local nodes than can be": wrong(
+        stack(target="{kind: local, nodes: 3000}"), "target.nodes", "3000", "from 1 to 2048"
+    ),
+    "more frontends than can be": wrong(
+        stack(roles="{aggregated: {}, frontend: {replicas: 257}}"), "roles.frontend.replicas", "from 1 to 256"
     ),
     "more frontends than nodes": wrong(
         stack(roles="{aggregated: {}, frontend: {replicas: 5}}"), "roles.frontend.replicas", "5", "at most 2"

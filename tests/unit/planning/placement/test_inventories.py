@@ -29,7 +29,7 @@ def entry(**changes: Any) -> dict[str, Any]:
 
 WRONG: dict[str, tuple[dict[str, Any], str, str]] = {
     "no inventory": ({"kind": "hosts"}, "target.inventory", "missing"),
-    "empty": (target(inventory=[]), "target.inventory", "1 to 256 entries"),
+    "empty": (target(inventory=[]), "target.inventory", "1 to 2048 entries"),
     "a mapping": (target(inventory={"gpu-1": "10.0.0.11"}), "target.inventory", "expected a list"),
     "a word": (target(inventory="gpu-1"), "target.inventory", "expected a list"),
     "words": (target(inventory=["gpu-1"]), "target.inventory.0", "expected a mapping"),
