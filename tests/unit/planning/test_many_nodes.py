@@ -12,7 +12,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from components import loopback
+from nodectl.contract.codec import written
 from planning import manifests, plan, probe_spec, proof_spec, topology
 from planning.aws.network import addresses as aws_addresses
 from planning.network.firewall import MOST_SOURCES
@@ -20,6 +20,7 @@ from planning.network.ports import local_master
 from planning.nodes.probes import PEERS, probed
 from planning.placement.assignment import node_names
 from planning.values import NodeSet, Plan
+from program import loopback
 from settings import Settings
 from settings.loader import read_stack_file
 from settings.section import MAX_NODES
@@ -86,9 +87,9 @@ def generated(of: Settings) -> int:
     made = plan(of)
     where = addresses(made)
     rendered = manifests(made, where)
-    texts = [manifest.model_dump_json() for manifest in rendered.values()]
-    texts += [probe_spec(made, where, node.name).written() for node in made.nodes]
-    texts += [proof_spec(made, where, rendered).model_dump_json(), json.dumps(topology(made, where))]
+    texts = [written(manifest) for manifest in rendered.values()]
+    texts += [written(probe_spec(made, where, node.name)) for node in made.nodes]
+    texts += [written(proof_spec(made, where, rendered)), json.dumps(topology(made, where))]
     return sum(map(len, texts))
 
 
