@@ -1,6 +1,7 @@
-"""Questions to the AWS account (offerings, quotas, reservations, prices, instances), and judging the answers.
+"""Query the AWS account (offerings, quotas, reservations, prices, instances) and check a plan against it.
 
-An answer is live or a snapshot, and only a live one refuses. No answer refuses nothing: it is said in a line.
+Only live answers can refuse a plan, never snapshots. A question without an answer is reported in one line and
+refuses nothing.
 """
 
 from account.check import Report, check

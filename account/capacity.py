@@ -1,4 +1,4 @@
-"""Why instances did not come to be, by the engine's events, and which zones might have room.
+"""Capacity errors of a failed `up`, read from the engine's events, and the zones to try next.
 
 The events are those of `pulumi up --event-log FILE`: one JSON document a line. Codes: "Error codes for the
 Amazon EC2 API" in its reference.
@@ -12,11 +12,11 @@ from typing import Any, Final
 
 from account.login import Login, LoginError
 from account.queries import Question, offerings, reply
-from account.requirements import Wanted
+from account.requirements import Requirements
 from account.responses import Answer, NoAnswer, Reply
 
-_INSTANCE: Final = "aws:ec2/instance:Instance"
-"""Type of the resource, as URNs have it."""
+_INSTANCE_TYPE: Final = "aws:ec2/instance:Instance"
+"""Resource type in URNs."""
 
 _CAPACITY: Final = frozenset(
     {
@@ -27,7 +27,7 @@ _CAPACITY: Final = frozenset(
         "Unsupported",
     }
 )
-_TIMED_OUT: Final = re.compile(
+_TIMEOUT: Final = re.compile(
     r"context deadline exceeded|request canceled|timeout while waiting", re.IGNORECASE
 )
 _NO_CODE: Final = "no answer in time"
@@ -38,50 +38,52 @@ _REMEDIES: Final[Mapping[str, str]] = {
     "MaxSpotInstanceCountExceeded": "the spot quota is too small: `scripts/plan STACK --account` shows it",
     "SpotMaxPriceTooLow": "the spot price is above the on-demand price: try later, or another zone",
 }
-"""Code -> what it means and what to do, where other zones are no help."""
+"""Error code -> meaning and remedy, where another zone does not help."""
 
 
 @dataclass(frozen=True, order=True)
 class Failure:
-    """An instance that did not come to be."""
+    """An instance that was not created, and EC2's error code."""
 
     node: str
     code: str
 
 
 def failures(events: Iterable[str]) -> list[Failure]:
-    """Return the instances that failed for want of capacity or quota; of other failures Pulumi tells."""
-    found = {failure for line in events for failure in _failure(line)}
-    return sorted(each for each in found if each.code != _NO_CODE or not _told(each.node, found))
+    """Return the instances that failed for lack of capacity or quota. Pulumi reports other failures."""
+    failed = {failure for line in events for failure in _failure(line)}
+    return sorted(
+        failure for failure in failed if failure.code != _NO_CODE or not _has_code(failure.node, failed)
+    )
 
 
 def explain(
-    wanted: Wanted, failed: Sequence[Failure], zones: Reply[Mapping[str, Sequence[str]]]
+    requirements: Requirements, failed: Sequence[Failure], zones: Reply[Mapping[str, Sequence[str]]]
 ) -> list[str]:
-    """Return what to do about the failures: lines for a reader; none where nothing failed so."""
+    """Return lines that explain the failures and their remedies; empty if `failed` is empty."""
     lines = []
-    for code in dict.fromkeys(each.code for each in failed):
-        nodes = ", ".join(each.node for each in failed if each.code == code)
+    for code in dict.fromkeys(failure.code for failure in failed):
+        nodes = ", ".join(failure.node for failure in failed if failure.code == code)
         if code in _REMEDIES:
             lines.append(f"capacity   {nodes}: {code}: {_REMEDIES[code]}")
         else:
             lines.append(
-                f"capacity   {nodes}: EC2 had no {_types(wanted)} in {wanted.zone} ({code}); nothing "
-                "is wrong with the stack file"
+                f"capacity   {nodes}: EC2 had no {_types(requirements)} in {requirements.zone} ({code}); "
+                "nothing is wrong with the stack file"
             )
-    if any(each.code not in _REMEDIES for each in failed):
-        lines.append(f"try        {_elsewhere(wanted, zones)}")
+    if any(failure.code not in _REMEDIES for failure in failed):
+        lines.append(f"try        {_remedy(requirements, zones)}")
     return lines
 
 
-def zones_of(wanted: Wanted, login: Login) -> Reply[Mapping[str, Sequence[str]]]:
-    """Ask which zones offer the types; no answer where nobody can be asked."""
+def zones_of(requirements: Requirements, login: Login) -> Reply[Mapping[str, Sequence[str]]]:
+    """Return the zones that offer each instance type; NoAnswer if AWS cannot be queried."""
 
     try:
         ec2 = login.open().client("ec2")
     except LoginError as error:
-        return NoAnswer(Question.OFFERINGS.what, str(error))
-    return reply(Question.OFFERINGS, lambda: offerings(ec2, wanted.types))
+        return NoAnswer(Question.OFFERINGS.subject, str(error))
+    return reply(Question.OFFERINGS, lambda: offerings(ec2, requirements.types))
 
 
 def _failure(line: str) -> Iterator[Failure]:
@@ -91,31 +93,31 @@ def _failure(line: str) -> Iterator[Failure]:
         return  # the last line of an engine that was killed
     urn, message = event.get("urn", ""), event.get("message", "")
     kind, _, name = urn.rpartition("::")
-    if event.get("severity") != "error" or not kind.endswith(_INSTANCE):
+    if event.get("severity") != "error" or not kind.endswith(_INSTANCE_TYPE):
         return
     codes = [code for code in (*_CAPACITY, *_REMEDIES) if re.search(rf"\b{code}\b", message)]
-    if codes or _TIMED_OUT.search(message):
+    if codes or _TIMEOUT.search(message):
         yield Failure(name, min(codes, default=_NO_CODE))
 
 
-def _told(node: str, found: Iterable[Failure]) -> bool:
-    return any(each.node == node and each.code != _NO_CODE for each in found)
+def _has_code(node: str, failed: Iterable[Failure]) -> bool:
+    return any(failure.node == node and failure.code != _NO_CODE for failure in failed)
 
 
-def _types(wanted: Wanted) -> str:
-    return " or ".join(wanted.types)
+def _types(requirements: Requirements) -> str:
+    return " or ".join(requirements.types)
 
 
-def _elsewhere(wanted: Wanted, zones: Reply[Mapping[str, Sequence[str]]]) -> str:
-    later = (
+def _remedy(requirements: Requirements, zones: Reply[Mapping[str, Sequence[str]]]) -> str:
+    retry = (
         "the same command later (what exists is kept), or capacity bought ahead (`option: capacity-block`)"
     )
     if not isinstance(zones, Answer):
-        return later
-    everywhere = set.intersection(*(set(zones.value.get(name, ())) for name in wanted.types))
-    others = ", ".join(sorted(everywhere - {wanted.zone}))
+        return retry
+    offering = set.intersection(*(set(zones.value.get(name, ())) for name in requirements.types))
+    alternatives = ", ".join(sorted(offering - {requirements.zone}))
     return (
-        f"another zone, which offers it too: write one of {others} as `target.zone`; or {later}"
-        if others
-        else later
+        f"another zone, which offers it too: write one of {alternatives} as `target.zone`; or {retry}"
+        if alternatives
+        else retry
     )

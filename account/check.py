@@ -1,4 +1,4 @@
-"""One call for the program and the scripts: ask the account about a plan, and judge."""
+"""Check a plan against the AWS account, in one call for the program and the scripts."""
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -7,8 +7,8 @@ from account.checks import clock, judge
 from account.fleet import Fleet
 from account.login import Login
 from account.queries import ask
-from account.report import lines, nobody
-from account.requirements import Wanted, wanted
+from account.report import lines, not_asked
+from account.requirements import Requirements, requirements_of
 from account.responses import Answer, Answers, NoAnswer
 from planning.sizing.cost import Cost, cost
 from planning.values import Plan
@@ -17,35 +17,37 @@ from settings.problems import Problem
 
 @dataclass(frozen=True)
 class Report:
-    """What the account said of a plan."""
+    """The result of checking a plan against the account."""
 
     lines: tuple[str, ...]
-    """To print below the plan."""
+    """Lines to print below the plan."""
     problems: tuple[Problem, ...]
-    """What only live answers said; where there is one, nothing may be created."""
+    """Problems found in live answers; if there is any, nothing may be created."""
     cost: Cost | None
-    """At live prices; None where they are not known: `planning.sizing.cost` has a snapshot."""
+    """Cost at live prices; None if a price is not known. `planning.sizing.cost` has a snapshot of prices."""
     answers: Answers | None
-    """None where there are no credentials: then nothing was asked."""
+    """None if there are no credentials, since nothing was asked."""
 
 
 def check(plan: Plan, fleet: Fleet, login: Login) -> Report:
-    """Ask the account about `plan`, which takes a second or two, and at most some 20.
+    """Query the account about `plan`. Takes one or two seconds, at most about 20.
 
-    Never raises for what the account says or does not say.
+    Raises nothing for an answer of the account, nor for a missing one.
     """
-    want = wanted(plan)
-    said = ask(want, fleet, login)
-    if isinstance(said, NoAnswer):
-        return Report(tuple(nobody(said)), (), None, None)
-    problems = judge(want, fleet, said, datetime.now(UTC))
-    live = _cost(plan, want, said)
-    return Report(tuple(lines(want, fleet, said, live)), tuple(problems), live, said)
+    requirements = requirements_of(plan)
+    answers = ask(requirements, fleet, login)
+    if isinstance(answers, NoAnswer):
+        return Report(tuple(not_asked(answers)), (), None, None)
+    problems = judge(requirements, fleet, answers, datetime.now(UTC))
+    live_cost = _cost(plan, requirements, answers)
+    return Report(tuple(lines(requirements, fleet, answers, live_cost)), tuple(problems), live_cost, answers)
 
 
-def _cost(plan: Plan, want: Wanted, said: Answers) -> Cost | None:
-    """Return the cost at live prices, unless one is missing: a capacity block has none."""
-    if not isinstance(said.prices, Answer):
+def _cost(plan: Plan, requirements: Requirements, answers: Answers) -> Cost | None:
+    """Return the cost at live prices; None if a price is missing, as for capacity blocks."""
+    if not isinstance(answers.prices, Answer):
         return None
-    found = {price.type: price.hourly for price in said.prices.value}
-    return cost(plan, found, f"live, {clock(said.prices.when)}") if found.keys() >= set(want.types) else None
+    hourly = {price.type: price.hourly for price in answers.prices.value}
+    if not hourly.keys() >= set(requirements.types):
+        return None
+    return cost(plan, hourly, f"live, {clock(answers.prices.time)}")

@@ -1,36 +1,46 @@
-"""Whose an instance is: the project, stack and state that its tags name."""
+"""Ownership of instances, by the tags that name project, stack and state."""
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from account.responses import Answers, Instance, live
 from planning.aws.state import PROJECT_TAG, STACK_TAG, STATE_TAG
 
 PROJECT: Final = "dynamo"
-"""Name of the Pulumi project, as Pulumi.yaml says."""
+"""Name of the Pulumi project, as in Pulumi.yaml."""
 
 
-def tags_in(said: Iterable[Any]) -> dict[str, str]:
-    """Return tags as EC2 lists them."""
-    return {tag["Key"]: tag["Value"] for tag in said}
+def tags_in(entries: Iterable[Any]) -> dict[str, str]:
+    """Return tags by key, from a list of entries as in EC2's responses."""
+    return {tag["Key"]: tag["Value"] for tag in entries}
 
 
 @dataclass(frozen=True)
 class Fleet:
-    """All that one stack of one state owns."""
+    """The instances of one stack in one state backend."""
 
     project: str
     stack: str
     state: str | None = None
-    """Digest of backend and stack (`planning.aws.state`); None: not known, then every state's is ours."""
+    """Digest of backend and stack (`planning.aws.state`); None if not known: then any state matches."""
+
+    def instances(self, answers: Answers) -> list[Instance]:
+        """Return the existing instances of the stack; empty if the account's instances were not listed."""
+        return [
+            instance
+            for instances in live(answers.instances)
+            for instance in instances
+            if self.owns(instance.tags)
+        ]
 
     def owns(self, tags: Mapping[str, str]) -> bool:
-        """Return whether what has these tags is of this stack, in this state."""
-        return self._named(tags) and self.state in (None, tags.get(STATE_TAG))
+        """Return whether a resource with these tags belongs to this stack in this state."""
+        return self._of_same_stack(tags) and self.state in (None, tags.get(STATE_TAG))
 
     def rivals(self, tags: Mapping[str, str]) -> bool:
-        """Return whether it is of a stack of the same name that another state holds."""
-        return self._named(tags) and not self.owns(tags)
+        """Return whether it belongs to a stack of the same name in another state."""
+        return self._of_same_stack(tags) and not self.owns(tags)
 
-    def _named(self, tags: Mapping[str, str]) -> bool:
+    def _of_same_stack(self, tags: Mapping[str, str]) -> bool:
         return tags.get(STACK_TAG) == self.stack and tags.get(PROJECT_TAG) == self.project

@@ -1,7 +1,7 @@
-"""The endpoint and the security group that GuardDuty's Runtime Monitoring puts into a VPC by itself.
+"""The VPC endpoint and security group that GuardDuty's Runtime Monitoring creates in a VPC.
 
-They come with the first instance and stay after the last one, and EC2 then deletes neither subnet nor VPC. So
-they are deleted with the stack's own VPC. Nobody else's are: GuardDuty tags its own.
+They appear with the first instance and stay after the last one, and then EC2 deletes neither subnet nor VPC.
+So they are deleted with the stack's own VPC. Only resources with GuardDuty's tag are deleted.
 """
 
 from collections.abc import Callable
@@ -21,7 +21,7 @@ _GONE_SECONDS: Final = 600
 
 @dataclass(frozen=True)
 class Leftovers:
-    """What GuardDuty has in one VPC, by ids."""
+    """Ids of GuardDuty's resources in one VPC."""
 
     endpoints: tuple[str, ...]
     groups: tuple[str, ...]
@@ -34,7 +34,7 @@ class Leftovers:
 
 
 def leftovers(ec2: "EC2Client", vpc: str) -> Leftovers:
-    """Return what GuardDuty has in a VPC. Raises botocore's errors."""
+    """Return GuardDuty's resources in a VPC. Raises botocore's errors."""
     groups = ec2.describe_security_groups(Filters=_managed(vpc))["SecurityGroups"]
     return Leftovers(
         tuple(name for name, state in _endpoints(ec2, vpc).items() if state != "deleting"),
@@ -42,24 +42,24 @@ def leftovers(ec2: "EC2Client", vpc: str) -> Leftovers:
     )
 
 
-def remove(ec2: "EC2Client", vpc: str, found: Leftovers, say: Callable[[str], None]) -> None:
-    """Delete it, the endpoint first, which takes EC2 minutes. Raises botocore's errors."""
-    if found.endpoints:
-        ec2.delete_vpc_endpoints(VpcEndpointIds=list(found.endpoints))
-        say(f"{', '.join(found.endpoints)}: deleted; EC2 takes minutes to take the interfaces away")
+def remove(ec2: "EC2Client", vpc: str, resources: Leftovers, report: Callable[[str], None]) -> None:
+    """Delete the endpoints, which takes EC2 minutes, then the groups. Raises botocore's errors."""
+    if resources.endpoints:
+        ec2.delete_vpc_endpoints(VpcEndpointIds=list(resources.endpoints))
+        report(f"{', '.join(resources.endpoints)}: deleted; EC2 takes minutes to take the interfaces away")
         _until_gone(ec2, vpc)
-    for group in found.groups:
+    for group in resources.groups:
         ec2.delete_security_group(GroupId=group)
-        say(f"{group}: deleted")
+        report(f"{group}: deleted")
 
 
 def _until_gone(ec2: "EC2Client", vpc: str) -> None:
-    """Wait until the endpoint has no interface any more: until then EC2 deletes no group."""
+    """Wait until the endpoints are gone: until then EC2 refuses to delete the groups."""
     Wait("endpoints", _GONE_SECONDS, interval=POLL_SECONDS).holds(lambda: not _endpoints(ec2, vpc))
 
 
 def _endpoints(ec2: "EC2Client", vpc: str) -> dict[str, str]:
-    """Return the state of each endpoint that is not gone."""
+    """Return the state of each endpoint that is not deleted."""
     endpoints = ec2.describe_vpc_endpoints(Filters=_managed(vpc))["VpcEndpoints"]
     states = {endpoint["VpcEndpointId"]: endpoint["State"].lower() for endpoint in endpoints}
     return {name: state for name, state in states.items() if state != "deleted"}

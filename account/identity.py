@@ -1,8 +1,8 @@
-"""As whom the AWS provider acts, told from its keys (`aws:…`) in a stack file. Pure.
+"""The identity that the AWS provider acts as, from its keys (`aws:…`) in a stack file. Pure.
 
-Whoever looks something up must be the same: another account's answer is worse than none. So every key of the
-provider is decided here: look-ups do as it says, or it says nothing about who acts and where, or no look-up
-is made (`Identity.unlike`).
+Look-ups must act as the provider does: an answer of another account is worse than none. So every key of the
+provider is in one of three tables: look-ups follow it, or it does not change who acts and where, or no
+look-up is made (`Identity.unlike`).
 """
 
 import json
@@ -13,7 +13,7 @@ from typing import Any, Final
 
 NAMESPACE: Final = "aws:"
 
-HEEDED: Final = frozenset(
+SUPPORTED: Final = frozenset(
     {
         "accessKey",
         "allowedAccountIds",
@@ -40,9 +40,9 @@ HEEDED: Final = frozenset(
         "useFipsEndpoint",
     }
 )
-"""Keys that look-ups do as. `assumeRole` is what earlier versions of the provider call `assumeRoles`."""
+"""Keys that look-ups follow. Earlier versions of the provider call `assumeRoles` `assumeRole`."""
 
-NO_MATTER: Final = frozenset(
+IRRELEVANT: Final = frozenset(
     {
         "defaultTags",
         "ignoreTags",
@@ -59,10 +59,10 @@ NO_MATTER: Final = frozenset(
         "version",
     }
 )
-"""Keys that say nothing about who acts, and where."""
+"""Keys that do not change who acts, and where."""
 
-UNHEEDED: Final = frozenset({"noProxy"})
-"""Keys that look-ups cannot do as."""
+UNSUPPORTED: Final = frozenset({"noProxy"})
+"""Keys that look-ups cannot follow."""
 
 _ARN: Final = re.compile(r"arn:aws[\w-]*:iam::\d{12}:role/[\w+=,.@/-]+")
 _DURATION: Final = re.compile(r"(?:(\d+)h)?(?:(\d+)m)?(?:(\d+)s)?")
@@ -80,16 +80,16 @@ _ROLE: Final[Mapping[str, str]] = {
 _TOKEN: Final = "webIdentityToken"  # noqa: S105 -- the name of a key
 _FILE: Final = "webIdentityTokenFile"
 _SESSION: Final = "dynamo-multinode"
-"""Name of a session where none is given; the provider makes one up."""
+"""Session name if none is given; the provider generates one."""
 
 
-class UnlikeError(ValueError):
-    """A key that cannot be done as here; the text begins with the key."""
+class UnsupportedKeyError(ValueError):
+    """A key that look-ups cannot follow; the text begins with the key."""
 
 
 @dataclass(frozen=True)
 class Role:
-    """A role to take on."""
+    """A role to assume."""
 
     arn: str
     parameters: Mapping[str, Any]
@@ -98,7 +98,7 @@ class Role:
 
 @dataclass(frozen=True)
 class WebIdentity:
-    """A role that a token of another identity provider, such as that of a CI system, lets one take on."""
+    """A role to assume with a token of another identity provider, such as a CI system."""
 
     role: Role
     token: str | None
@@ -107,7 +107,7 @@ class WebIdentity:
 
 @dataclass(frozen=True)
 class Identity:
-    """Who the provider is. None and empty: as the environment and the AWS configuration say."""
+    """The provider's identity. None and empty: taken from the environment and the AWS configuration."""
 
     profile: str | None = None
     static: tuple[str, str, str | None] | None = None
@@ -115,12 +115,12 @@ class Identity:
     config_file: str | None = None
     credentials_file: str | None = None
     metadata: bool = False
-    """Whether the machine's own role counts, as it does only where `skipMetadataApiCheck` is false."""
+    """Whether the instance's own role is used: only if `skipMetadataApiCheck` is false."""
     metadata_endpoint: str | None = None
     metadata_mode: str | None = None
     web: WebIdentity | None = None
     roles: tuple[Role, ...] = ()
-    """Taken on one after another."""
+    """Assumed one after another."""
     endpoints: Mapping[str, str] | None = None
     """URL by service, as the provider names services."""
     sts_region: str | None = None
@@ -129,26 +129,26 @@ class Identity:
     verify: bool = True
     fips: bool = False
     dualstack: bool = False
-    allowed: tuple[str, ...] = ()
-    forbidden: tuple[str, ...] = ()
+    allowed_accounts: tuple[str, ...] = ()
+    forbidden_accounts: tuple[str, ...] = ()
     unlike: str | None = None
-    """Why nobody can be asked as the provider would: then nobody is."""
+    """Reason why look-ups cannot act as the provider; then none is made."""
 
     @property
     def by_the_cli(self) -> bool:
-        """Whether the AWS CLI is the same where it is given the profile alone."""
+        """Return whether the AWS CLI acts as the same identity if it is given only the profile."""
         return self == Identity(profile=self.profile, metadata=self.metadata)
 
 
 def identity(config: Mapping[str, Any]) -> Identity:
-    """Return what the keys of a configuration say: a stack file's, or Pulumi's with JSON for structures."""
+    """Return the identity of a configuration: a stack file's, or Pulumi's with JSON for structures."""
     keys = {key.removeprefix(NAMESPACE): value for key, value in config.items() if key.startswith(NAMESPACE)}
     try:
-        for key in sorted(keys.keys() - HEEDED - NO_MATTER):
-            known = "look-ups cannot do as it says" if key in UNHEEDED else "no key that is known here"
-            raise UnlikeError(f"{NAMESPACE}{key}: {known}")
-        return _identity({key: _value(key, keys[key]) for key in keys if key in HEEDED})
-    except UnlikeError as error:
+        for key in sorted(keys.keys() - SUPPORTED - IRRELEVANT):
+            reason = "look-ups cannot do as it says" if key in UNSUPPORTED else "no key that is known here"
+            raise UnsupportedKeyError(f"{NAMESPACE}{key}: {reason}")
+        return _identity({key: _value(key, keys[key]) for key in keys if key in SUPPORTED})
+    except UnsupportedKeyError as error:
         return Identity(profile=_profile(keys), unlike=str(error))
 
 
@@ -160,8 +160,8 @@ def _identity(keys: Mapping[str, Any]) -> Identity:
     return Identity(
         profile=_text(keys, "profile"),
         static=_static(keys),
-        config_file=_one(keys, "sharedConfigFiles"),
-        credentials_file=_one(keys, "sharedCredentialsFiles"),
+        config_file=_single_path(keys, "sharedConfigFiles"),
+        credentials_file=_single_path(keys, "sharedCredentialsFiles"),
         metadata=not _switch(keys, "skipMetadataApiCheck", default=True),
         metadata_endpoint=_text(keys, "ec2MetadataServiceEndpoint"),
         metadata_mode=_text(keys, "ec2MetadataServiceEndpointMode"),
@@ -174,21 +174,21 @@ def _identity(keys: Mapping[str, Any]) -> Identity:
         verify=not _switch(keys, "insecure", default=False),
         fips=_switch(keys, "useFipsEndpoint", default=False),
         dualstack=_switch(keys, "useDualstackEndpoint", default=False),
-        allowed=_list(keys, "allowedAccountIds"),
-        forbidden=_list(keys, "forbiddenAccountIds"),
+        allowed_accounts=_list(keys, "allowedAccountIds"),
+        forbidden_accounts=_list(keys, "forbiddenAccountIds"),
     )
 
 
-def _value(key: str, given: Any) -> Any:
-    """Return a value as it is meant; Pulumi's own configuration holds structures as JSON."""
-    if _encrypted(given):
-        raise UnlikeError(f"{NAMESPACE}{key}: encrypted in the stack file; a preview can read it")
-    if isinstance(given, str) and given.lstrip()[:1] in ("[", "{"):
+def _value(key: str, value: Any) -> Any:
+    """Return a value; Pulumi's own configuration holds structures as JSON. Raises UnsupportedKeyError."""
+    if _encrypted(value):
+        raise UnsupportedKeyError(f"{NAMESPACE}{key}: encrypted in the stack file; a preview can read it")
+    if isinstance(value, str) and value.lstrip()[:1] in ("[", "{"):
         try:
-            return json.loads(given)
+            return json.loads(value)
         except ValueError:
-            raise UnlikeError(f"{NAMESPACE}{key}: expected JSON") from None
-    return given
+            raise UnsupportedKeyError(f"{NAMESPACE}{key}: expected JSON") from None
+    return value
 
 
 def _encrypted(value: Any) -> bool:
@@ -202,7 +202,7 @@ def _text(keys: Mapping[str, Any], key: str) -> str | None:
     if value is None or value == "":
         return None
     if isinstance(value, (Mapping, list)):
-        raise UnlikeError(f"{NAMESPACE}{key}: expected text")
+        raise UnsupportedKeyError(f"{NAMESPACE}{key}: expected text")
     return str(value)
 
 
@@ -211,7 +211,7 @@ def _switch(keys: Mapping[str, Any], key: str, *, default: bool) -> bool:
     if text is None:
         return default
     if text.lower() not in ("true", "false"):
-        raise UnlikeError(f"{NAMESPACE}{key}: expected true or false")
+        raise UnsupportedKeyError(f"{NAMESPACE}{key}: expected true or false")
     return text.lower() == "true"
 
 
@@ -219,16 +219,16 @@ def _list(keys: Mapping[str, Any], key: str) -> tuple[str, ...]:
     value = keys.get(key)
     if value is None:
         return ()
-    if not isinstance(value, list) or any(isinstance(one, (Mapping, list)) for one in value):
-        raise UnlikeError(f"{NAMESPACE}{key}: expected a list of texts")
-    return tuple(str(one) for one in value)
+    if not isinstance(value, list) or any(isinstance(item, (Mapping, list)) for item in value):
+        raise UnsupportedKeyError(f"{NAMESPACE}{key}: expected a list of texts")
+    return tuple(str(item) for item in value)
 
 
-def _one(keys: Mapping[str, Any], key: str) -> str | None:
-    found = _list(keys, key)
-    if len(found) > 1:
-        raise UnlikeError(f"{NAMESPACE}{key}: {len(found)} files, and look-ups read one")
-    return found[0] if found else None
+def _single_path(keys: Mapping[str, Any], key: str) -> str | None:
+    paths = _list(keys, key)
+    if len(paths) > 1:
+        raise UnsupportedKeyError(f"{NAMESPACE}{key}: {len(paths)} files, and look-ups read one")
+    return paths[0] if paths else None
 
 
 def _static(keys: Mapping[str, Any]) -> tuple[str, str, str | None] | None:
@@ -236,79 +236,81 @@ def _static(keys: Mapping[str, Any]) -> tuple[str, str, str | None] | None:
     if access is None and secret is None and token is None:
         return None
     if access is None or secret is None:
-        raise UnlikeError(f"{NAMESPACE}accessKey: goes with `{NAMESPACE}secretKey`")
+        raise UnsupportedKeyError(f"{NAMESPACE}accessKey: goes with `{NAMESPACE}secretKey`")
     return access, secret, token
 
 
 def _roles(keys: Mapping[str, Any]) -> tuple[Role, ...]:
-    found: list[Role] = []
+    roles: list[Role] = []
     for key in ("assumeRole", "assumeRoles"):
         value = keys.get(key) or []
-        each = value if isinstance(value, list) else [value]
-        found += [_role(one, f"{NAMESPACE}{key}") for one in each if one]
-    return tuple(found)
+        entries = value if isinstance(value, list) else [value]
+        roles += [_role(entry, f"{NAMESPACE}{key}") for entry in entries if entry]
+    return tuple(roles)
 
 
-def _role(given: Any, where: str) -> Role:
-    arn = given.get("roleArn") if isinstance(given, Mapping) else None
+def _role(entry: Any, path: str) -> Role:
+    arn = entry.get("roleArn") if isinstance(entry, Mapping) else None
     if not isinstance(arn, str) or not _ARN.fullmatch(arn):
-        raise UnlikeError(f"{where}: expected `roleArn`, such as arn:aws:iam::123456789012:role/deploy")
-    unknown = sorted(given.keys() - _ROLE.keys() - {"roleArn", "duration", _TOKEN, _FILE})
-    if unknown:
-        raise UnlikeError(f"{where}.{unknown[0]}: not known here")
+        raise UnsupportedKeyError(
+            f"{path}: expected `roleArn`, such as arn:aws:iam::123456789012:role/deploy"
+        )
+    unknown_keys = sorted(entry.keys() - _ROLE.keys() - {"roleArn", "duration", _TOKEN, _FILE})
+    if unknown_keys:
+        raise UnsupportedKeyError(f"{path}.{unknown_keys[0]}: not known here")
     parameters = {
-        _ROLE[key]: _parameter(key, value, where) for key, value in given.items() if key in _ROLE and value
+        _ROLE[key]: _parameter(key, value, path) for key, value in entry.items() if key in _ROLE and value
     }
-    if given.get("duration"):
-        parameters["DurationSeconds"] = _seconds(str(given["duration"]), where)
+    if entry.get("duration"):
+        parameters["DurationSeconds"] = _seconds(str(entry["duration"]), path)
     return Role(arn, {"RoleSessionName": _SESSION, **parameters})
 
 
-def _parameter(key: str, value: Any, where: str) -> Any:
-    """Return what STS takes for a key of a role."""
+def _parameter(key: str, value: Any, path: str) -> Any:
+    """Return the value of a role's key in the form that sts:AssumeRole takes."""
     if key == "tags":
         if not isinstance(value, Mapping):
-            raise UnlikeError(f"{where}.tags: expected a text by name")
+            raise UnsupportedKeyError(f"{path}.tags: expected a text by name")
         return [{"Key": str(name), "Value": str(text)} for name, text in value.items()]
     if key in ("policyArns", "transitiveTagKeys"):
-        found = _list({key: value}, key)
-        return [{"arn": arn} for arn in found] if key == "policyArns" else list(found)
+        texts = _list({key: value}, key)
+        return [{"arn": arn} for arn in texts] if key == "policyArns" else list(texts)
     if isinstance(value, (Mapping, list)):
-        raise UnlikeError(f"{where}.{key}: expected text")
+        raise UnsupportedKeyError(f"{path}.{key}: expected text")
     return str(value)
 
 
-def _seconds(text: str, where: str) -> int:
-    found = _DURATION.fullmatch(text)
-    if not text or found is None:
-        raise UnlikeError(f"{where}.duration: expected such as 1h or 30m")
-    hours, minutes, seconds = (int(part or 0) for part in found.groups())
+def _seconds(text: str, path: str) -> int:
+    match = _DURATION.fullmatch(text)
+    if not text or match is None:
+        raise UnsupportedKeyError(f"{path}.duration: expected such as 1h or 30m")
+    hours, minutes, seconds = (int(part or 0) for part in match.groups())
     return 3600 * hours + 60 * minutes + seconds
 
 
 def _web(keys: Mapping[str, Any]) -> WebIdentity | None:
-    given = keys.get("assumeRoleWithWebIdentity")
-    if not given:
+    entry = keys.get("assumeRoleWithWebIdentity")
+    if not entry:
         return None
-    where = f"{NAMESPACE}assumeRoleWithWebIdentity"
-    role = _role(given, where)
-    token, file = given.get(_TOKEN), given.get(_FILE)
+    path = f"{NAMESPACE}assumeRoleWithWebIdentity"
+    role = _role(entry, path)
+    token, file = entry.get(_TOKEN), entry.get(_FILE)
     if (token is None) == (file is None):
-        raise UnlikeError(f"{where}: expected `{_TOKEN}` or `{_FILE}`")
+        raise UnsupportedKeyError(f"{path}: expected `{_TOKEN}` or `{_FILE}`")
     return WebIdentity(role, token, file)
 
 
 def _endpoints(keys: Mapping[str, Any]) -> Mapping[str, str] | None:
-    given = keys.get("endpoints")
-    if not given:
+    value = keys.get("endpoints")
+    if not value:
         return None
-    each: Sequence[Any] = given if isinstance(given, list) else [given]
-    if not all(isinstance(one, Mapping) for one in each):
-        raise UnlikeError(f"{NAMESPACE}endpoints: expected URLs by service")
-    return {name: str(url) for one in each for name, url in one.items() if url}
+    entries: Sequence[Any] = value if isinstance(value, list) else [value]
+    if not all(isinstance(entry, Mapping) for entry in entries):
+        raise UnsupportedKeyError(f"{NAMESPACE}endpoints: expected URLs by service")
+    return {name: str(url) for entry in entries for name, url in entry.items() if url}
 
 
 def _proxies(keys: Mapping[str, Any]) -> Mapping[str, str] | None:
     http, https = _text(keys, "httpProxy"), _text(keys, "httpsProxy")
-    found = {"http": http, "https": https or http}
-    return {scheme: url for scheme, url in found.items() if url} or None
+    proxies = {"http": http, "https": https or http}
+    return {scheme: url for scheme, url in proxies.items() if url} or None

@@ -1,6 +1,6 @@
-"""Where and as whom the account is asked: boto3, imported when first needed, with a bound on every wait.
+"""Sessions of boto3 for account look-ups, with a timeout on every request.
 
-As the AWS provider would ask (`account.identity`), or not at all.
+They act as the AWS provider does (`account.identity`), or are refused. boto3 is imported when first needed.
 """
 
 from collections.abc import Mapping
@@ -19,100 +19,102 @@ if TYPE_CHECKING:
     from botocore.config import Config
     from botocore.credentials import Credentials
 
-NOBODY: Final = "no AWS credentials; `aws sso login`, `aws configure` or AWS_PROFILE sets them up"
+NO_CREDENTIALS: Final = "no AWS credentials; `aws sso login`, `aws configure` or AWS_PROFILE sets them up"
 
 PROJECT_FILE: Final = Path("Pulumi.yaml")
-"""Has configuration for all stacks, which a stack file goes over."""
+"""Holds configuration for all stacks; a stack file overrides it."""
 
 CONNECT_SECONDS: Final = 2
 READ_SECONDS: Final = 5
 ATTEMPTS: Final = 2
-"""Each request, so that an answer or its absence takes seconds: no answer refuses nothing."""
+"""Limits of each request, so that look-ups take seconds: a missing answer refuses nothing."""
 
-_SHOWN: Final = 200
+_MESSAGE_LENGTH: Final = 200
 
 
 class LoginError(Exception):
-    """Nobody can ask as the provider would; the text says why."""
+    """Look-ups cannot act as the provider would; the text gives the reason."""
 
 
 @dataclass(frozen=True)
 class Account:
-    """Who asks: a session of boto3 that has its credentials."""
+    """A boto3 session with credentials."""
 
     session: "Session"
-    asks: Identity
+    identity: Identity
 
     def client(self, service: str, region: str | None = None) -> Any:
-        """Return a client of a service of AWS, by default in the region of the login."""
-        # the provider has no hyphens: `servicequotas`
-        url = (self.asks.endpoints or {}).get(service.replace("-", ""))
+        """Return a client of an AWS service, by default in the region of the login."""
+        # the provider's names have no hyphens: `servicequotas`
+        url = (self.identity.endpoints or {}).get(service.replace("-", ""))
         return self.session.client(  # type: ignore[call-overload]
             service,
             region_name=region,
             endpoint_url=url,
-            verify=_verified(self.asks),
-            config=_config(self.asks),
+            verify=_verify(self.identity),
+            config=_config(self.identity),
         )
 
 
 @dataclass(frozen=True)
 class Login:
-    """A region, and who acts there; by default whoever the environment says."""
+    """A region, and the identity that acts there; by default that of the environment."""
 
     region: str
-    asks: Identity = field(default_factory=Identity)
+    identity: Identity = field(default_factory=Identity)
 
     def open(self) -> Account:
-        """Return the account to ask. Raises LoginError where nobody can be asked as the provider would."""
+        """Return the account to query. Raises LoginError if look-ups cannot act as the provider would."""
         from boto3 import Session  # noqa: PLC0415 - half a second, for target aws alone
         from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-        if self.asks.unlike is not None:
+        if self.identity.unlike is not None:
             raise LoginError(
-                f"{self.asks.unlike}, and without it another account might answer than the one that `up` "
+                f"{self.identity.unlike}, and without it another account might answer than the one that `up` "
                 "acts in"
             )
         try:
             core = self._session()
-            found = core.get_credentials()
-            if found is None:
-                raise LoginError(NOBODY)
-            found.get_frozen_credentials()
+            credentials = core.get_credentials()
+            if credentials is None:
+                raise LoginError(NO_CREDENTIALS)
+            credentials.get_frozen_credentials()
         except ClientError as error:
-            raise LoginError(_refused(self.asks, error.response["Error"])) from None
+            raise LoginError(_refusal(self.identity, error.response["Error"])) from None
         except (BotoCoreError, OSError) as error:
-            raise LoginError(" ".join(str(error).split())[:_SHOWN]) from None
-        opened = Account(Session(botocore_session=core, region_name=self.region), self.asks)
-        _check_number(opened)
-        return opened
+            raise LoginError(" ".join(str(error).split())[:_MESSAGE_LENGTH]) from None
+        account = Account(Session(botocore_session=core, region_name=self.region), self.identity)
+        _check_account_number(account)
+        return account
 
     def _session(self) -> "botocore.session.Session":
-        """Return the session with the credentials of the last role, or those that there are."""
-        core = _base(self.asks, self.region)
+        """Return a session with the credentials of the last role, or without roles with those there are."""
+        session = _base_session(self.identity, self.region)
         sts = partial(
-            core.create_client,
-            region_name=self.asks.sts_region or self.region,
-            endpoint_url=(self.asks.endpoints or {}).get("sts"),
-            verify=_verified(self.asks),
+            session.create_client,
+            region_name=self.identity.sts_region or self.region,
+            endpoint_url=(self.identity.endpoints or {}).get("sts"),
+            verify=_verify(self.identity),
         )
-        if self.asks.web is not None:
-            _set(core, _by_token(sts, self.asks.web))
-        for role in self.asks.roles:
-            source = core.get_credentials()
+        if self.identity.web is not None:
+            _set_credentials(session, _assumed_role_with_token(sts, self.identity.web))
+        for role in self.identity.roles:
+            source = session.get_credentials()
             if source is None:
-                raise LoginError(NOBODY)
-            _set(core, _taken_on(partial(sts, config=_config(self.asks)), source, role))
-        return core
+                raise LoginError(NO_CREDENTIALS)
+            _set_credentials(
+                session, _assumed_role(partial(sts, config=_config(self.identity)), source, role)
+            )
+        return session
 
 
 def login(target: AwsTarget, file: Path) -> Login:
-    """Return what the provider uses as well: the region, and what the keys of a stack file say of it."""
-    return Login(target.region or "", identity({**_of_the_project(), **document(file).get("config", {})}))
+    """Return the login that the provider uses: region and identity from the keys of a stack file."""
+    return Login(target.region or "", identity({**_project_config(), **document(file).get("config", {})}))
 
 
-def bounded(**more: Any) -> "Config":
-    """Return what bounds every request."""
+def bounded(**options: Any) -> "Config":
+    """Return a configuration of botocore that limits the time and attempts of every request."""
     from botocore.config import Config  # noqa: PLC0415
 
     return Config(
@@ -120,45 +122,45 @@ def bounded(**more: Any) -> "Config":
         read_timeout=READ_SECONDS,
         retries={"total_max_attempts": ATTEMPTS, "mode": "standard"},
         user_agent_extra="dynamo-multinode",
-        **more,
+        **options,
     )
 
 
-def _of_the_project() -> Mapping[str, Any]:
-    """Return the project's own configuration, each value plain."""
-    found: Mapping[str, Any] = document(PROJECT_FILE).get("config", {}) if PROJECT_FILE.is_file() else {}
+def _project_config() -> Mapping[str, Any]:
+    """Return the project's own configuration, with plain values."""
+    config: Mapping[str, Any] = document(PROJECT_FILE).get("config", {}) if PROJECT_FILE.is_file() else {}
     return {
         key: value["value"] if isinstance(value, dict) and "value" in value else value
-        for key, value in found.items()
+        for key, value in config.items()
     }
 
 
-def _base(asks: Identity, region: str) -> "botocore.session.Session":
-    """Return a session without roles taken on."""
+def _base_session(identity: Identity, region: str) -> "botocore.session.Session":
+    """Return a session before any role is assumed."""
     from botocore.session import Session  # noqa: PLC0415
 
-    core = Session(profile=asks.profile)
-    core.set_config_variable("region", region)
+    session = Session(profile=identity.profile)
+    session.set_config_variable("region", region)
     for variable, value in (
-        ("config_file", asks.config_file),
-        ("credentials_file", asks.credentials_file),
-        ("ec2_metadata_service_endpoint", asks.metadata_endpoint),
-        ("ec2_metadata_service_endpoint_mode", asks.metadata_mode),
+        ("config_file", identity.config_file),
+        ("credentials_file", identity.credentials_file),
+        ("ec2_metadata_service_endpoint", identity.metadata_endpoint),
+        ("ec2_metadata_service_endpoint_mode", identity.metadata_mode),
     ):
         if value is not None:
-            core.set_config_variable(variable, value)
-    if asks.static is not None:
-        core.set_credentials(*asks.static)
-    elif not asks.metadata:
-        core.get_component("credential_provider").remove("iam-role")
-    return core
+            session.set_config_variable(variable, value)
+    if identity.static is not None:
+        session.set_credentials(*identity.static)
+    elif not identity.metadata:
+        session.get_component("credential_provider").remove("iam-role")
+    return session
 
 
-def _set(core: "botocore.session.Session", found: "Credentials") -> None:
-    core._credentials = found  # type: ignore[attr-defined]  # botocore has no other way to set credentials that renew themselves
+def _set_credentials(session: "botocore.session.Session", credentials: "Credentials") -> None:
+    session._credentials = credentials  # type: ignore[attr-defined]  # botocore has no other way to set credentials that renew themselves
 
 
-def _taken_on(sts: Any, source: "Credentials", role: Role) -> "Credentials":
+def _assumed_role(sts: Any, source: "Credentials", role: Role) -> "Credentials":
     from botocore.credentials import (  # noqa: PLC0415
         AssumeRoleCredentialFetcher,
         DeferredRefreshableCredentials,
@@ -168,7 +170,7 @@ def _taken_on(sts: Any, source: "Credentials", role: Role) -> "Credentials":
     return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role")
 
 
-def _by_token(sts: Any, web: WebIdentity) -> "Credentials":
+def _assumed_role_with_token(sts: Any, web: WebIdentity) -> "Credentials":
     from botocore.credentials import (  # noqa: PLC0415
         AssumeRoleWithWebIdentityCredentialFetcher,
         DeferredRefreshableCredentials,
@@ -185,34 +187,37 @@ def _by_token(sts: Any, web: WebIdentity) -> "Credentials":
     return DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role-with-web-identity")
 
 
-def _config(asks: Identity) -> "Config":
-    more = {"use_fips_endpoint": True} if asks.fips else {}
-    more |= {"use_dualstack_endpoint": True} if asks.dualstack else {}
-    return bounded(**more, **({"proxies": dict(asks.proxies)} if asks.proxies else {}))
+def _config(identity: Identity) -> "Config":
+    options = {"use_fips_endpoint": True} if identity.fips else {}
+    options |= {"use_dualstack_endpoint": True} if identity.dualstack else {}
+    return bounded(**options, **({"proxies": dict(identity.proxies)} if identity.proxies else {}))
 
 
-def _verified(asks: Identity) -> bool | str | None:
-    """Return by which certificates servers are checked; None: by boto3's own."""
-    return (asks.ca_bundle or None) if asks.verify else False
+def _verify(identity: Identity) -> bool | str | None:
+    """Return boto3's `verify`: a CA bundle, False to skip the check, or None for boto3's own bundle."""
+    return (identity.ca_bundle or None) if identity.verify else False
 
 
-def _refused(asks: Identity, error: Mapping[str, Any]) -> str:
-    roles = [*([asks.web.role] if asks.web else []), *asks.roles]
-    named = ", then ".join(role.arn for role in roles) or "the credentials"
-    return f"{named}: {error.get('Code', '')}: {' '.join(str(error.get('Message', '')).split())}"[:_SHOWN]
+def _refusal(identity: Identity, error: Mapping[str, Any]) -> str:
+    roles = [*([identity.web.role] if identity.web else []), *identity.roles]
+    actor = ", then ".join(role.arn for role in roles) or "the credentials"
+    message = " ".join(str(error.get("Message", "")).split())
+    return f"{actor}: {error.get('Code', '')}: {message}"[:_MESSAGE_LENGTH]
 
 
-def _check_number(opened: Account) -> None:
-    """Raise LoginError for an account that the provider would refuse."""
-    asks = opened.asks
-    if not asks.allowed and not asks.forbidden:
+def _check_account_number(account: Account) -> None:
+    """Raise LoginError if the provider's keys do not allow the account."""
+    identity = account.identity
+    if not identity.allowed_accounts and not identity.forbidden_accounts:
         return
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
     try:
-        number = opened.client("sts").get_caller_identity()["Account"]
+        caller = account.client("sts").get_caller_identity()["Account"]
     except (BotoCoreError, ClientError) as error:
-        raise LoginError(" ".join(str(error).split())[:_SHOWN]) from None
-    if number in asks.forbidden or (asks.allowed and number not in asks.allowed):
-        key = "forbiddenAccountIds" if number in asks.forbidden else "allowedAccountIds"
-        raise LoginError(f"{number}: `aws:{key}` keeps `up` out of this account")
+        raise LoginError(" ".join(str(error).split())[:_MESSAGE_LENGTH]) from None
+    if caller in identity.forbidden_accounts or (
+        identity.allowed_accounts and caller not in identity.allowed_accounts
+    ):
+        key = "forbiddenAccountIds" if caller in identity.forbidden_accounts else "allowedAccountIds"
+        raise LoginError(f"{caller}: `aws:{key}` keeps `up` out of this account")

@@ -1,4 +1,4 @@
-"""Judge the account's answers about networks and images for a plan. Pure; only live answers refuse."""
+"""Check the account's answers about networks and images against a plan. Pure. Only live answers refuse."""
 
 import ipaddress
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from typing import Final
 
 from account import quotas
 from account.fleet import Fleet
-from account.requirements import Wanted
+from account.requirements import Requirements
 from account.responses import Answers, Route, Routes, VpcCount, live
 from planning.aws.images import ROOT_DEVICE
 from planning.text import counted
@@ -15,148 +15,156 @@ from settings.problems import Problem
 SUBNET: Final = "target.network.subnetId"
 
 INTERNET: Final = ("8.8.8.8/32", "185.199.108.1/32")
-"""One address in each half of the internet: a default route may be written as two."""
+"""One address in each half of the IPv4 range: a default route may be written as two halves."""
 
 _ARCHITECTURE: Final = "x86_64"
-_SHOWN: Final = 3
+_NAMED_CONFLICTS: Final = 3
 
 
-def networks(wanted: Wanted, answers: Answers, fleet: Fleet) -> Iterator[Problem]:
-    """Find networks that nodes could not be in, or could reach nothing from."""
-    yield from _vpcs(wanted, answers)
-    if not _all_there(wanted, answers, fleet):
+def networks(requirements: Requirements, answers: Answers, fleet: Fleet) -> Iterator[Problem]:
+    """Yield problems of the network: no room for a VPC, no route out, addresses in use."""
+    yield from _vpcs(requirements, answers)
+    if not _all_nodes_exist(requirements, answers, fleet):
         for routes in live(answers.routes):
             if routes is not None:
-                yield from _ways(wanted, routes)
-    yield from _taken(wanted, answers)
+                yield from _routes(requirements, routes)
+    yield from _address_conflicts(requirements, answers)
 
 
-def image(wanted: Wanted, answers: Answers, fleet: Fleet) -> Iterator[Problem]:
-    """Find an image that the instances could not boot from.
+def image(requirements: Requirements, answers: Answers, fleet: Fleet) -> Iterator[Problem]:
+    """Yield problems of the image that would keep instances from booting.
 
-    The newest image of AWS is only booted by a stack that has no instances yet: others keep theirs.
+    AWS's newest image is checked only for a stack without instances: existing instances keep theirs.
     """
-    newest = not wanted.image.startswith("ami-")
-    there = any(fleet.owns(each.tags) for running in live(answers.instances) for each in running)
-    for found in live(answers.machine_image):
-        if found is None or (newest and there):
+    newest = not requirements.image.startswith("ami-")
+    has_instances = bool(fleet.instances(answers))
+    for machine in live(answers.machine_image):
+        if machine is None or (newest and has_instances):
             continue
-        if found.architecture not in ("", _ARCHITECTURE):
+        if machine.architecture not in ("", _ARCHITECTURE):
             message = (
-                f"is for {found.architecture}, and the instance types are {_ARCHITECTURE}; take another image"
+                f"is for {machine.architecture}, and the instance types are {_ARCHITECTURE}; take another "
+                "image"
             )
-            yield Problem("target.ami", message, found.id)
-        if newest and found.root_device not in ("", ROOT_DEVICE):
+            yield Problem("target.ami", message, machine.id)
+        if newest and machine.root_device not in ("", ROOT_DEVICE):
             yield Problem(
                 "target.ami",
-                f"AWS's newest image calls its root {found.root_device}, expected {ROOT_DEVICE}; name it by "
-                f"its id, and EC2 is asked: `ami: {found.id}`",
-                found.id,
+                f"AWS's newest image calls its root {machine.root_device}, expected {ROOT_DEVICE}; name it "
+                f"by its id, and EC2 is asked: `ami: {machine.id}`",
+                machine.id,
             )
-        if not found.on_ebs:
+        if not machine.on_ebs:
             yield Problem(
-                "target.ami", "boots from an instance store; take one whose root is a volume", found.id
+                "target.ami", "boots from an instance store; take one whose root is a volume", machine.id
             )
-        if wanted.volume_gib < found.root_gib:
+        if requirements.volume_gib < machine.root_gib:
             yield Problem(
                 "target.volume.sizeGib",
-                f"the root of {found.id} is a snapshot of {found.root_gib} GiB; write at least that",
-                str(wanted.volume_gib),
+                f"the root of {machine.id} is a snapshot of {machine.root_gib} GiB; write at least that",
+                str(requirements.volume_gib),
             )
 
 
-def _vpcs(wanted: Wanted, answers: Answers) -> Iterator[Problem]:
-    for found in live(answers.vpcs):
+def _vpcs(requirements: Requirements, answers: Answers) -> Iterator[Problem]:
+    for vpcs in live(answers.vpcs):
         for limits in live(answers.quotas):
             quota = limits.get(quotas.VPCS)
-            if quota and _more(wanted, found) and found.others + wanted.vpcs > quota.limit:
+            if quota and _creates_vpc(requirements, vpcs) and vpcs.foreign + requirements.vpcs > quota.limit:
                 yield Problem(
                     "target.network",
-                    f"needs a VPC of its own: the quota `{quota.name}` in {wanted.region} is {quota.limit}, "
-                    f"{found.others} are in use by others; delete some, name an existing one (`vpcId`, "
-                    f"`subnetId`), or ask for more ({quotas.page(quota.code, wanted.region)})",
-                    wanted.cidr,
+                    f"needs a VPC of its own: the quota `{quota.name}` in {requirements.region} is "
+                    f"{quota.limit}, {vpcs.foreign} are in use by others; delete some, name an existing "
+                    "one (`vpcId`, `subnetId`), or ask for more "
+                    f"({quotas.page(quota.code, requirements.region)})",
+                    requirements.cidr,
                 )
 
 
-def _more(wanted: Wanted, found: VpcCount) -> bool:
-    return wanted.vpcs > found.ours
+def _creates_vpc(requirements: Requirements, vpcs: VpcCount) -> bool:
+    return requirements.vpcs > vpcs.own
 
 
-def _all_there(wanted: Wanted, answers: Answers, fleet: Fleet) -> bool:
-    """Return whether every node of the plan runs already: its subnet then does what it must."""
-    ours = [one for running in live(answers.instances) for one in running if fleet.owns(one.tags)]
-    return len(ours) >= len(wanted.nodes)
+def _all_nodes_exist(requirements: Requirements, answers: Answers, fleet: Fleet) -> bool:
+    """Return whether every node of the plan already has an instance, which shows that the subnet works."""
+    return len(fleet.instances(answers)) >= len(requirements.nodes)
 
 
-def _ways(wanted: Wanted, routes: Routes) -> Iterator[Problem]:
-    """Find a subnet that leads nowhere, or where it is of no use."""
-    ways = [routes.to(where) for where in INTERNET]
-    if wanted.fetched and not routes.by_list:
-        yield from _way_out(wanted, routes, ways)
-    for where in wanted.outside or (INTERNET[:1] if wanted.public_head else ()):
-        way = routes.to(where)
-        if not _by_gateway(way) and not routes.by_list:
+def _routes(requirements: Requirements, routes: Routes) -> Iterator[Problem]:
+    """Yield problems of the subnet's routes: to the internet, and back to clients of a public head."""
+    internet_routes = [routes.to(destination) for destination in INTERNET]
+    if requirements.downloads and not routes.has_prefix_lists:
+        yield from _internet_access(requirements, routes, internet_routes)
+    for destination in requirements.public_ranges or (INTERNET[:1] if requirements.public_head else ()):
+        route = routes.to(destination)
+        if not _by_internet_gateway(route) and not routes.has_prefix_lists:
             yield Problem(
                 "target.network.publicHead",
-                f"{wanted.subnet} answers {where} by {_named(way)}, so that no Elastic IP works there; "
-                f"remove it and come from inside, or route {where} to an internet gateway in {routes.table}",
+                f"{requirements.subnet} answers {destination} by {_description(route)}, so that no Elastic "
+                f"IP works there; remove it and come from inside, or route {destination} to an internet "
+                f"gateway in {routes.table}",
                 "true",
             )
             return
 
 
-def _way_out(wanted: Wanted, routes: Routes, ways: list[Route | None]) -> Iterator[Problem]:
-    needed = ", ".join(wanted.fetched)
-    without = len(wanted.nodes) - wanted.public_head
-    for way in ways:
-        if way is None or not way.alive or way.target == "local":
+def _internet_access(
+    requirements: Requirements, routes: Routes, internet_routes: list[Route | None]
+) -> Iterator[Problem]:
+    downloads = ", ".join(requirements.downloads)
+    private_nodes = len(requirements.nodes) - requirements.public_head
+    for route in internet_routes:
+        if route is None or not route.alive or route.target == "local":
             yield Problem(
                 SUBNET,
-                f"leads to the internet by {_named(way)} ({routes.table}), and `up` fetches {needed}; "
-                "add a route to a NAT gateway, or have all of it on the image or on S3",
-                wanted.subnet or "",
+                f"leads to the internet by {_description(route)} ({routes.table}), and `up` fetches "
+                f"{downloads}; add a route to a NAT gateway, or have all of it on the image or on S3",
+                requirements.subnet or "",
             )
             return
-        if _by_gateway(way) and without > 0:
+        if _by_internet_gateway(route) and private_nodes > 0:
             yield Problem(
                 SUBNET,
-                f"leads to the internet by {way.target}, which only public addresses can use: "
-                f"{counted(without, 'node')} have none, and `up` fetches {needed}; take a subnet whose "
-                "way out is a NAT gateway",
-                wanted.subnet or "",
+                f"leads to the internet by {route.target}, which only public addresses can use: "
+                f"{counted(private_nodes, 'node')} have none, and `up` fetches {downloads}; take a subnet "
+                "whose way out is a NAT gateway",
+                requirements.subnet or "",
             )
             return
 
 
-def _by_gateway(way: Route | None) -> bool:
-    return way is not None and way.alive and way.target.startswith("igw-")
+def _by_internet_gateway(route: Route | None) -> bool:
+    return route is not None and route.alive and route.target.startswith("igw-")
 
 
-def _named(way: Route | None) -> str:
-    if way is None:
+def _description(route: Route | None) -> str:
+    if route is None:
         return "no route"
-    return way.target if way.alive else f"{way.target or 'a route'}, which is gone"
+    return route.target if route.alive else f"{route.target or 'a route'}, which is gone"
 
 
-def _taken(wanted: Wanted, answers: Answers) -> Iterator[Problem]:
+def _address_conflicts(requirements: Requirements, answers: Answers) -> Iterator[Problem]:
     for interfaces in live(answers.interfaces):
-        others = {each.address: each.id for each in interfaces}
-        clash = [(name, at) for name, at in wanted.nodes.items() if at in others]
-        if clash:
-            names = ", ".join(f"{at} ({name}) by {others[at]}" for name, at in clash[:_SHOWN])
-            more = f" and {len(clash) - _SHOWN} more" if len(clash) > _SHOWN else ""
+        owners = {interface.address: interface.id for interface in interfaces}
+        conflicts = [(name, address) for name, address in requirements.nodes.items() if address in owners]
+        if conflicts:
+            names = ", ".join(
+                f"{address} ({name}) by {owners[address]}" for name, address in conflicts[:_NAMED_CONFLICTS]
+            )
+            unnamed = len(conflicts) - _NAMED_CONFLICTS
+            remainder = f" and {unnamed} more" if unnamed > 0 else ""
             yield Problem(
                 "target.network.firstAddress",
-                f"addresses of {wanted.subnet} are taken: {names}{more}; {_free(wanted, set(others))}",
-                str(wanted.first_address),
+                f"addresses of {requirements.subnet} are taken: {names}{remainder}; "
+                f"{_first_free_address(requirements, set(owners))}",
+                str(requirements.first_address),
             )
 
 
-def _free(wanted: Wanted, taken: set[str]) -> str:
-    """Say from which address on all nodes find room: not EC2's own, the first four and the last."""
-    whole, count = ipaddress.IPv4Network(wanted.cidr), len(wanted.nodes)
-    for first in range(4, whole.num_addresses - count):
-        if not any(str(whole[first + number]) in taken for number in range(count)):
-            return f"write {first}, from where {count} in a row are free"
+def _first_free_address(requirements: Requirements, in_use: set[str]) -> str:
+    """Return the remedy: a `firstAddress` with enough free ones. EC2 keeps the first four and the last."""
+    subnet, count = ipaddress.IPv4Network(requirements.cidr), len(requirements.nodes)
+    for start in range(4, subnet.num_addresses - count):
+        if not any(str(subnet[start + number]) in in_use for number in range(count)):
+            return f"write {start}, from where {count} in a row are free"
     return f"it has no {count} free ones in a row; take another subnet"

@@ -1,4 +1,4 @@
-"""Questions about networks: the routes of an existing subnet, what addresses in it are taken, VPCs."""
+"""Queries about networks: the routes of an existing subnet, its addresses in use, and VPCs."""
 
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
@@ -21,52 +21,58 @@ _TARGETS: Final = (
     "LocalGatewayId",
     "CoreNetworkArn",
 )
-"""Fields of a route that name what it leads to."""
+"""Fields of a route that name its target."""
 
 
 def routes_of(ec2: "EC2Client", subnet: str, vpc: str) -> Routes | None:
-    """Return the routes of a subnet: those of its own table, else of the VPC's main one."""
+    """Return the routes of a subnet: of its own route table, else of the VPC's main table."""
     tables = ec2.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc]}])["RouteTables"]
-    own = [table for table in tables if any(said.get("SubnetId") == subnet for said in _associated(table))]
-    main = [table for table in tables if any(said.get("Main") for said in _associated(table))]
-    for table in (*own, *main):
-        found = table["Routes"]
-        lists = any("DestinationPrefixListId" in each and not _is_endpoint(each) for each in found)
-        return Routes(table["RouteTableId"], tuple(_ipv4(found)), lists)
+    explicit = [
+        table
+        for table in tables
+        if any(association.get("SubnetId") == subnet for association in _associations(table))
+    ]
+    main = [table for table in tables if any(association.get("Main") for association in _associations(table))]
+    for table in (*explicit, *main):
+        routes = table["Routes"]
+        has_prefix_lists = any(
+            "DestinationPrefixListId" in route and not _is_endpoint(route) for route in routes
+        )
+        return Routes(table["RouteTableId"], tuple(_ipv4(routes)), has_prefix_lists)
     return None
 
 
 def interfaces_in(ec2: "EC2Client", subnet: str, fleet: Fleet) -> tuple[Interface, ...]:
-    """Return the interfaces of others in a subnet: not those of the stack."""
+    """Return the interfaces in a subnet that do not belong to the stack."""
     pages = ec2.get_paginator("describe_network_interfaces").paginate(
         Filters=[{"Name": "subnet-id", "Values": [subnet]}]
     )
     return tuple(
-        Interface(each["NetworkInterfaceId"], said["PrivateIpAddress"])
+        Interface(interface["NetworkInterfaceId"], address["PrivateIpAddress"])
         for page in pages
-        for each in page["NetworkInterfaces"]
-        if not fleet.owns(tags_in(each.get("TagSet", [])))
-        for said in each.get("PrivateIpAddresses", [])
-        if "PrivateIpAddress" in said
+        for interface in page["NetworkInterfaces"]
+        if not fleet.owns(tags_in(interface.get("TagSet", [])))
+        for address in interface.get("PrivateIpAddresses", [])
+        if "PrivateIpAddress" in address
     )
 
 
 def vpcs(ec2: "EC2Client", fleet: Fleet) -> VpcCount:
-    """Return how many VPCs the region has: the stack's, and others."""
+    """Count the VPCs of the region: the stack's own, and others."""
     pages = ec2.get_paginator("describe_vpcs").paginate()
-    found = [fleet.owns(tags_in(each.get("Tags", []))) for page in pages for each in page["Vpcs"]]
-    return VpcCount(ours=sum(found), others=len(found) - sum(found))
+    owned = [fleet.owns(tags_in(vpc.get("Tags", []))) for page in pages for vpc in page["Vpcs"]]
+    return VpcCount(own=sum(owned), foreign=len(owned) - sum(owned))
 
 
 def _ipv4(routes: "list[RouteTypeDef]") -> Iterator[Route]:
-    for each in routes:
-        if where := each.get("DestinationCidrBlock"):
-            targets = (value for key, value in each.items() if key in _TARGETS and value)
-            yield Route(where, str(next(targets, "")), each.get("State") != "blackhole")
+    for entry in routes:
+        if destination := entry.get("DestinationCidrBlock"):
+            targets = (value for key, value in entry.items() if key in _TARGETS and value)
+            yield Route(destination, str(next(targets, "")), entry.get("State") != "blackhole")
 
 
-def _associated(table: "RouteTableTypeDef") -> "list[dict[str, object]]":
-    return [dict(said) for said in table.get("Associations", [])]
+def _associations(table: "RouteTableTypeDef") -> "list[dict[str, object]]":
+    return [dict(association) for association in table.get("Associations", [])]
 
 
 def _is_endpoint(route: "RouteTypeDef") -> bool:

@@ -1,8 +1,8 @@
-"""Which quota counts an instance: vCPUs by family and purchase option, as Service Quotas has them.
+"""The quotas that count instances: vCPUs by family and purchase option, as in Service Quotas.
 
 Codes and names: the general reference, "Amazon EC2 endpoints and quotas", and EC2's user guide, "Spot
 Instance quotas". Instances in a capacity block are bought ahead, those in a reservation were counted when it
-was made: neither is asked about.
+was created: quotas do not apply to them.
 """
 
 import re
@@ -18,15 +18,15 @@ VPCS: Final = "L-F678F1CE"
 _VPC_SERVICE: Final = "vpc"
 
 Group = Literal["P", "G and VT", "Standard"]
-Counted = Literal["on-demand", "spot"]
+QuotaOption = Literal["on-demand", "spot"]
 
 
 @dataclass(frozen=True)
 class Family:
-    """What one quota counts. Several codes: AWS's pages differ in which counts it, so the larger decides."""
+    """Instance types that one quota counts. If AWS's pages name several codes, the larger quota decides."""
 
     group: Group
-    codes: Mapping[Counted, tuple[str, ...]]
+    codes: Mapping[QuotaOption, tuple[str, ...]]
     pattern: re.Pattern[str]
 
 
@@ -44,22 +44,22 @@ _FAMILIES: Final = (
 
 
 def family(instance_type: str) -> Family | None:
-    """Return what counts instances of a type; None for families that no node can be of."""
-    return next((each for each in _FAMILIES if each.pattern.match(instance_type)), None)
+    """Return the family of an instance type; None for families that no node can have."""
+    return next((candidate for candidate in _FAMILIES if candidate.pattern.match(instance_type)), None)
 
 
-def counts(instance_type: str, bought: Counted, code: str) -> bool:
-    """Return whether the quota of `code` counts an instance of a type that is bought so."""
-    found = family(instance_type)
-    return found is not None and code in found.codes[bought]
+def counts(instance_type: str, option: QuotaOption, code: str) -> bool:
+    """Return whether the quota `code` counts an instance of a type and purchase option."""
+    counting = family(instance_type)
+    return counting is not None and code in counting.codes[option]
 
 
 def service(code: str) -> str:
-    """Return the service whose quota it is."""
+    """Return the service that a quota belongs to."""
     return _VPC_SERVICE if code == VPCS else SERVICE
 
 
 def page(code: str, region: str) -> str:
-    """Return where more is asked for."""
+    """Return the console page where an increase is requested."""
     home = f"https://{region}.console.aws.amazon.com/servicequotas/home/services"
     return f"{home}/{service(code)}/quotas/{code}"

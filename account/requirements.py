@@ -1,9 +1,9 @@
-"""The instances that a plan needs of the account: how many, of which types, bought how, where. Pure."""
+"""Requirements of a plan on the AWS account: instances, network, addresses, image. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from account.quotas import Counted, family
+from account.quotas import QuotaOption, family
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.aws.egress import Need, is_s3, needs
 from planning.aws.images import PARAMETER
@@ -25,18 +25,18 @@ class Batch:
 
     @property
     def vcpus(self) -> int:
-        """Return what quotas count of all of them."""
+        """Return the vCPUs of all instances, which quotas count."""
         return self.count * INSTANCE_TYPES[self.type].vcpus
 
     @property
-    def counted(self) -> Counted | None:
-        """Return as what a quota of vCPUs counts them; None where they are reserved."""
+    def quota_option(self) -> QuotaOption | None:
+        """Return the purchase option that a vCPU quota counts; None for reserved capacity."""
         return self.option if self.option in ("on-demand", "spot") else None
 
 
 @dataclass(frozen=True)
-class Wanted:
-    """What the account is asked for."""
+class Requirements:
+    """Everything that a plan requires of the account."""
 
     region: str
     zone: str
@@ -49,60 +49,60 @@ class Wanted:
     cidr: str
     elastic_ips: int
     image: str
-    """Id of an image, or name of the parameter that holds one."""
+    """Id of an image, or name of the SSM parameter that holds one."""
     volume_gib: int
     """Size of each root volume."""
     vpcs: int
-    """That the stack makes."""
+    """Number of VPCs that the stack creates."""
     nodes: Mapping[str, str]
     """Planned address of each node."""
     first_address: int
-    outside: tuple[str, ...]
-    """Ranges that ask the head from outside, where it has a public address."""
+    public_ranges: tuple[str, ...]
+    """Ranges of administrators and clients that connect to a public head."""
     public_head: bool
-    fetched: tuple[str, ...]
-    """What `up` fetches from the internet, for a reader."""
+    downloads: tuple[str, ...]
+    """Downloads of `up` from the internet, as shown to users."""
 
     @property
     def types(self) -> tuple[str, ...]:
-        """Return the instance types, each once."""
+        """Return the distinct instance types."""
         return tuple(dict.fromkeys(batch.type for batch in self.batches))
 
     @property
     def quotas(self) -> tuple[str, ...]:
-        """Return the codes of the vCPU quotas that count, each once."""
-        found = [
+        """Return the distinct codes of the vCPU quotas that apply."""
+        codes = [
             code
             for batch in self.batches
-            if batch.counted and (counting := family(batch.type))
-            for code in counting.codes[batch.counted]
+            if batch.quota_option and (counting := family(batch.type))
+            for code in counting.codes[batch.quota_option]
         ]
-        return tuple(dict.fromkeys(found))
+        return tuple(dict.fromkeys(codes))
 
 
-def wanted(plan: Plan) -> Wanted:
-    """Return what `plan` wants. Its target is aws."""
+def requirements_of(plan: Plan) -> Requirements:
+    """Return the requirements of a plan. Raises TypeError if its target is not aws."""
     target = required_aws_target(plan.settings)
-    where = network(target)
-    return Wanted(
-        region=where.region,
-        zone=where.zone,
+    layout = network(target)
+    return Requirements(
+        region=layout.region,
+        zone=layout.zone,
         batches=_batches(plan, target),
         reservation=target.purchase.reservation_id,
         placement_group=target.placement_group,
         vpc=target.network.vpc_id,
         subnet=target.network.subnet_id,
-        cidr=where.cidr,
-        elastic_ips=where.public_head + (where.gateway is not None),
+        cidr=layout.cidr,
+        elastic_ips=layout.public_head + (layout.gateway is not None),
         image=target.ami.id or PARAMETER,
         volume_gib=target.volume.size_gib,
         vpcs=int(target.network.vpc_id is None),
         nodes=addresses(target, plan.nodes),
         first_address=target.network.first_address,
-        outside=tuple(dict.fromkeys([*admins(target), *clients(target)])) if where.public_head else (),
-        public_head=where.public_head,
-        fetched=tuple(
-            dict.fromkeys(need.what for need in needs(plan.settings) if not _on_s3(need, where.region))
+        public_ranges=tuple(dict.fromkeys([*admins(target), *clients(target)])) if layout.public_head else (),
+        public_head=layout.public_head,
+        downloads=tuple(
+            dict.fromkeys(need.what for need in needs(plan.settings) if not _on_s3(need, layout.region))
         ),
     )
 
@@ -112,10 +112,14 @@ def _on_s3(need: Need, region: str) -> bool:
 
 
 def _batches(plan: Plan, target: AwsTarget) -> tuple[Batch, ...]:
-    """Return workers as they are bought, and a dedicated head, which is on demand whatever they are."""
+    """Return the workers' batch, and that of a dedicated head, which is always on demand."""
     workers = sum(node.gpus > 0 for node in plan.nodes)
     heads = len(plan.nodes) - workers
-    found = [Batch("target.instanceType", target.instance_type, workers, target.purchase.option)]
+    batches = [Batch("target.instanceType", target.instance_type, workers, target.purchase.option)]
     if heads:
-        found.append(Batch("target.headInstanceType", target.head_instance_type, heads, "on-demand"))
-    return tuple(found)
+        batches.append(Batch("target.headInstanceType", target.head_instance_type, heads, "on-demand"))
+    return tuple(batches)
+
+
+wanted = requirements_of
+"""Former name of `requirements_of`, for callers that have not been renamed."""

@@ -1,4 +1,4 @@
-"""The account's answers, as values: each says when it was given and whether it is live."""
+"""The account's answers, as values with their time and source."""
 
 import ipaddress
 from collections.abc import Iterator, Mapping
@@ -13,39 +13,39 @@ T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
 Bought = Literal["on-demand", "spot", "capacity-block"]
-"""How a running instance is paid for; one in a reservation is on-demand to EC2."""
+"""Purchase option of a running instance; EC2 reports one in a reservation as on-demand."""
 
 
 @dataclass(frozen=True)
 class Answer(Generic[T_co]):
-    """What was answered. A snapshot is data that ships with the project: it informs and never refuses."""
+    """An answer. A snapshot is data that ships with the project: it informs and never refuses."""
 
     value: T_co
     source: Literal["live", "snapshot"]
-    when: datetime
+    time: datetime
 
 
 @dataclass(frozen=True)
 class NoAnswer:
-    """A question without an answer, and why: nobody may ask, or nobody could be reached."""
+    """A question without an answer, and the reason: no permission, or AWS not reached."""
 
     question: str
-    why: str
+    reason: str
 
 
 Reply: TypeAlias = Answer[T] | NoAnswer | None
-"""None: there was nothing to ask, such as of a reservation that the stack does not use."""
+"""None if the question does not apply, such as for a reservation that the stack does not use."""
 
 
 def live(reply: Reply[T]) -> Iterator[T]:
-    """Yield the value of a live answer, and nothing else: what may refuse."""
+    """Yield the value of a live answer, and nothing for any other reply: only live answers may refuse."""
     if isinstance(reply, Answer) and reply.source == "live":
         yield reply.value
 
 
 @dataclass(frozen=True)
 class Instance:
-    """One instance that is not gone: pending, running, stopping or stopped."""
+    """An instance that is not terminated: pending, running, stopping or stopped."""
 
     id: str
     name: str
@@ -59,7 +59,7 @@ class Instance:
 
     @property
     def runs(self) -> bool:
-        """Whether it counts against quotas."""
+        """Return whether the instance counts against quotas."""
         return self.state in ("pending", "running")
 
 
@@ -86,7 +86,7 @@ class Reservation:
     starts: datetime | None
     ends: datetime | None
     placement_group: str | None
-    """Name of the group that its instances must be launched into."""
+    """Name of the placement group that its instances must be launched into."""
 
 
 @dataclass(frozen=True)
@@ -105,9 +105,9 @@ class Route:
 
     destination: str
     target: str
-    """Id of what it leads to: `igw-…`, `nat-…`, `local`."""
+    """Id of the target: `igw-…`, `nat-…`, `local`."""
     alive: bool
-    """False where EC2 calls it a black hole: what it led to is gone."""
+    """False if EC2 calls the route a black hole: its target is gone."""
 
 
 @dataclass(frozen=True)
@@ -116,14 +116,14 @@ class Routes:
 
     table: str
     routes: tuple[Route, ...]
-    by_list: bool
-    """Whether some lead to lists of ranges, whose content was not asked."""
+    has_prefix_lists: bool
+    """Whether some routes are to prefix lists, whose ranges were not queried."""
 
-    def to(self, where: str) -> Route | None:
-        """Return the route that traffic to a range takes: the narrowest that holds all of it."""
-        wanted = ipaddress.IPv4Network(where)
+    def to(self, destination: str) -> Route | None:
+        """Return the route that traffic to a range takes: the most specific one that covers it."""
+        network = ipaddress.IPv4Network(destination)
         holding = [
-            route for route in self.routes if wanted.subnet_of(ipaddress.IPv4Network(route.destination))
+            route for route in self.routes if network.subnet_of(ipaddress.IPv4Network(route.destination))
         ]
         return max(
             holding, key=lambda route: ipaddress.IPv4Network(route.destination).prefixlen, default=None
@@ -132,7 +132,7 @@ class Routes:
 
 @dataclass(frozen=True)
 class Interface:
-    """A network interface that is not the stack's, and one address of it."""
+    """A network interface that does not belong to the stack, and one of its addresses."""
 
     id: str
     address: str
@@ -145,32 +145,32 @@ class Image:
     id: str
     architecture: str
     root_device: str
-    """`/dev/sda1`; empty: not said."""
+    """Such as `/dev/sda1`; empty if not known."""
     root_gib: int
-    """Size of the snapshot that its root volume is made from; 0: not said."""
+    """Size of the snapshot that its root volume is created from; 0 if not known."""
     on_ebs: bool
-    """Whether its root is a volume."""
+    """Whether its root is an EBS volume."""
 
 
 @dataclass(frozen=True)
 class Addresses:
     """Elastic IPs of the account in the region."""
 
-    ours: int
-    others: int
+    own: int
+    foreign: int
 
 
 @dataclass(frozen=True)
 class VpcCount:
     """VPCs of the account in the region."""
 
-    ours: int
-    others: int
+    own: int
+    foreign: int
 
 
 @dataclass(frozen=True)
 class Price:
-    """US dollars an hour of one type, Linux, as it is bought."""
+    """Price of one instance type, Linux, with a purchase option, in US dollars per hour."""
 
     type: str
     option: PurchaseOption
@@ -179,28 +179,28 @@ class Price:
 
 @dataclass(frozen=True)
 class Answers:
-    """All that was asked at once."""
+    """All answers of one round of queries."""
 
     caller: Reply[str]
-    """Number of the account."""
+    """Account number."""
     region_enabled: Reply[bool]
     offerings: Reply[Mapping[str, tuple[str, ...]]]
     """Instance type -> zones of the region that offer it."""
     types: Reply[Mapping[str, InstanceType]]
     instances: Reply[tuple[Instance, ...]]
-    """Those of the whole account in the region, since quotas count all."""
+    """All instances of the account in the region, since quotas count all."""
     quotas: Reply[Mapping[str, Quota]]
     """By code."""
     reservation: Reply[Reservation | None]
     subnet: Reply[Subnet | None]
     addresses: Reply[Addresses]
     image: Reply[str | None]
-    """Id of the image; None where there is no such one."""
+    """Id of the image; None if it does not exist."""
     prices: Reply[tuple[Price, ...]]
     routes: Reply[Routes | None] = None
-    """Of an existing subnet."""
+    """Routes of an existing subnet."""
     interfaces: Reply[tuple[Interface, ...]] = None
-    """Of others in an existing subnet."""
+    """Interfaces in an existing subnet that do not belong to the stack."""
     vpcs: Reply[VpcCount] = None
     machine_image: Reply[Image | None] = None
-    """What the image is; None where there is no such one, which `image` refuses."""
+    """Details of the image; None if it does not exist, which `image` refuses."""

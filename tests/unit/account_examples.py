@@ -10,7 +10,7 @@ import boto3
 
 from account.checks import judge
 from account.fleet import Fleet
-from account.requirements import Wanted, wanted
+from account.requirements import Requirements, requirements_of
 from account.responses import Addresses, Answer, Answers, Bought, Instance, Quota, Reservation
 from planning import plan
 from planning.aws.catalogue import INSTANCE_TYPES
@@ -56,11 +56,11 @@ def aws_plan(*, head: str = "colocated", **target: Any) -> Plan:
     return plan(real("disagg", roles, target=keys, head=head, huggingFaceToken="hf_x"))
 
 
-def want(**keys: Any) -> Wanted:
-    return wanted(aws_plan(**keys))
+def want(**keys: Any) -> Requirements:
+    return requirements_of(aws_plan(**keys))
 
 
-def answered(value: Any) -> Answer[Any]:
+def live_answer(value: Any) -> Answer[Any]:
     return Answer(value, "live", NOW)
 
 
@@ -69,13 +69,13 @@ def quota(code: str, limit: int) -> dict[str, Quota]:
 
 
 def instance(
-    number: int, *, fleet: Fleet | None = None, bought: Bought = "on-demand", **other: Any
+    number: int, *, fleet: Fleet | None = None, bought: Bought = "on-demand", **fields: Any
 ) -> Instance:
     """Return a running p5.48xlarge, of nobody's stack unless `fleet` says whose."""
     tags = {}
     if fleet:
         tags = {PROJECT_TAG: fleet.project, STACK_TAG: fleet.stack, STATE_TAG: fleet.state or ""}
-    whole = Instance(
+    running = Instance(
         id=f"i-{number:017x}",
         name=f"node-{number}",
         type=P5,
@@ -86,12 +86,12 @@ def instance(
         reservation=None,
         tags=tags,
     )
-    return replace(whole, **other)
+    return replace(running, **fields)
 
 
-def reservation(**other: Any) -> Reservation:
+def reservation(**fields: Any) -> Reservation:
     """Return a reservation that holds what `aws_plan` wants."""
-    whole = Reservation(
+    active = Reservation(
         id=RESERVATION,
         option="reservation",
         type=P5,
@@ -103,40 +103,40 @@ def reservation(**other: Any) -> Reservation:
         ends=None,
         placement_group=None,
     )
-    return replace(whole, **other)
+    return replace(active, **fields)
 
 
 def good() -> Answers:
     """Return answers that refuse nothing of `aws_plan`, on-demand."""
     return Answers(
-        caller=answered("123456789012"),
-        region_enabled=answered(value=True),
-        offerings=answered(
+        caller=live_answer("123456789012"),
+        region_enabled=live_answer(value=True),
+        offerings=live_answer(
             {P5: ("us-east-1a", "us-east-1b"), "m7i.2xlarge": ("us-east-1a", "us-east-1b", "us-east-1c")}
         ),
-        types=answered({P5: INSTANCE_TYPES[P5]}),
-        instances=answered(()),
-        quotas=answered(quota("L-417A185B", 384) | quota("L-1216C47A", 8) | quota("L-0263D0A3", 5)),
+        types=live_answer({P5: INSTANCE_TYPES[P5]}),
+        instances=live_answer(()),
+        quotas=live_answer(quota("L-417A185B", 384) | quota("L-1216C47A", 8) | quota("L-0263D0A3", 5)),
         reservation=None,
         subnet=None,
-        addresses=answered(Addresses(ours=0, others=0)),
-        image=answered("ami-0123456789abcdef0"),
+        addresses=live_answer(Addresses(own=0, foreign=0)),
+        image=live_answer("ami-0123456789abcdef0"),
         prices=None,
     )
 
 
-def answers(**other: Any) -> Answers:
+def answers(**fields: Any) -> Answers:
     """Return good answers but for some."""
-    return replace(good(), **{name: answered(value) for name, value in other.items()})
+    return replace(good(), **{name: live_answer(value) for name, value in fields.items()})
 
 
-def judged(wants: Wanted, said: Answers, fleet: Fleet = FLEET) -> list[Problem]:
-    return list(judge(wants, fleet, said, NOW))
+def judged(requirements: Requirements, answers: Answers, fleet: Fleet = FLEET) -> list[Problem]:
+    return list(judge(requirements, fleet, answers, NOW))
 
 
-def messages(wants: Wanted, said: Answers) -> Iterator[str]:
+def messages(requirements: Requirements, answers: Answers) -> Iterator[str]:
     """Yield every refusal as a user sees it."""
-    return (f"{problem.subject} {problem.message}" for problem in judged(wants, said))
+    return (f"{problem.subject} {problem.message}" for problem in judged(requirements, answers))
 
 
 def client(service: Any) -> Any:
@@ -146,15 +146,15 @@ def client(service: Any) -> Any:
 def launch(count: int = 1, instance_type: str = P5, **tags: str) -> list[str]:
     """Launch instances in the account, with tags."""
     ec2 = client("ec2")
-    given = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
+    specification = {"Tags": [{"Key": key, "Value": value} for key, value in tags.items()]}
     launched = ec2.run_instances(
         ImageId=IMAGE,
         MinCount=count,
         MaxCount=count,
         InstanceType=instance_type,
-        TagSpecifications=[{"ResourceType": "instance", **given}] if tags else [],
+        TagSpecifications=[{"ResourceType": "instance", **specification}] if tags else [],
     )
-    return [each["InstanceId"] for each in launched["Instances"]]
+    return [instance["InstanceId"] for instance in launched["Instances"]]
 
 
 def tags_of(fleet: Fleet) -> dict[str, str]:

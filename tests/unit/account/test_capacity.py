@@ -8,12 +8,12 @@ from account.capacity import Failure, explain, failures, zones_of
 from account.identity import Identity
 from account.login import Login
 from account.responses import NoAnswer
-from tests.unit.account_examples import NO_CAPACITY, P5, REGION, URN, answered, event, want
+from tests.unit.account_examples import NO_CAPACITY, P5, REGION, URN, event, live_answer, want
 
 pytest_plugins = ["tests.unit.moto_account"]
 pytestmark = pytest.mark.usefixtures("no_account")
 
-ZONES = answered({P5: ("us-east-1a", "us-east-1b", "us-east-1d")})
+ZONES = live_answer({P5: ("us-east-1a", "us-east-1b", "us-east-1d")})
 
 
 def test_instances_without_capacity_are_found_once_each() -> None:
@@ -51,8 +51,8 @@ def test_other_failures_and_other_events_are_left_to_pulumi(line: str) -> None:
 
 
 def test_want_of_capacity_names_the_other_zones_that_offer_the_type() -> None:
-    told, remedy = explain(want(), [Failure("node-1", "InsufficientInstanceCapacity")], ZONES)
-    assert told == (
+    explanation, remedy = explain(want(), [Failure("node-1", "InsufficientInstanceCapacity")], ZONES)
+    assert explanation == (
         "capacity   node-1: EC2 had no p5.48xlarge in us-east-1a (InsufficientInstanceCapacity); nothing is "
         "wrong with the stack file"
     )
@@ -60,7 +60,7 @@ def test_want_of_capacity_names_the_other_zones_that_offer_the_type() -> None:
 
 
 def test_a_zone_must_offer_every_type_of_the_stack() -> None:
-    zones = answered({P5: ("us-east-1a", "us-east-1b"), "m7i.2xlarge": ("us-east-1a", "us-east-1d")})
+    zones = live_answer({P5: ("us-east-1a", "us-east-1b"), "m7i.2xlarge": ("us-east-1a", "us-east-1d")})
     failed = [Failure("node-1", "InsufficientInstanceCapacity")]
     _, remedy = explain(want(head="dedicated"), failed, zones)
     assert "target.zone" not in remedy
@@ -85,10 +85,10 @@ def test_nothing_is_said_where_nothing_failed_so() -> None:
 
 
 def test_the_zones_are_asked_live(account: str) -> None:
-    found = zones_of(want(), Login(REGION))
-    assert not isinstance(found, NoAnswer)
-    assert found is not None
-    assert "us-east-1b" in found.value[P5]
+    offering = zones_of(want(), Login(REGION))
+    assert not isinstance(offering, NoAnswer)
+    assert offering is not None
+    assert "us-east-1b" in offering.value[P5]
 
 
 def test_zones_of_an_account_that_cannot_be_reached_are_no_answer() -> None:

@@ -41,12 +41,12 @@ def test_a_region_that_is_off_is_refused() -> None:
 
 
 def test_a_type_that_the_zone_has_not_is_refused_with_the_zones_that_have_it() -> None:
-    said = answers(offerings={P5: ("us-east-1b", "us-east-1d")})
-    (message,) = messages(want(), said)
+    replies = answers(offerings={P5: ("us-east-1b", "us-east-1d")})
+    (message,) = messages(want(), replies)
     assert message == (
         "target.zone: us-east-1a does not offer p5.48xlarge; write one of us-east-1b, us-east-1d"
     )
-    assert judged(want(zone="us-east-1d"), said) == []
+    assert judged(want(zone="us-east-1d"), replies) == []
 
 
 def test_a_type_that_the_region_has_not_is_refused() -> None:
@@ -56,9 +56,9 @@ def test_a_type_that_the_region_has_not_is_refused() -> None:
 
 
 def test_a_dedicated_heads_type_is_looked_at_too() -> None:
-    said = answers(offerings={P5: ("us-east-1a",), "m7i.2xlarge": ()})
-    assert [problem.key for problem in judged(want(head="dedicated"), said)] == ["target.headInstanceType"]
-    assert judged(want(), said) == []
+    replies = answers(offerings={P5: ("us-east-1a",), "m7i.2xlarge": ()})
+    assert [problem.key for problem in judged(want(head="dedicated"), replies)] == ["target.headInstanceType"]
+    assert judged(want(), replies) == []
 
 
 def test_a_type_that_is_not_as_the_catalogue_says_is_refused_with_how_to_regenerate_it() -> None:
@@ -88,8 +88,8 @@ def test_a_type_that_is_not_as_the_catalogue_says_is_refused_with_how_to_regener
 def test_a_quota_refuses_just_what_goes_beyond_it(
     running: tuple[object, ...], limit: int, refused: bool
 ) -> None:
-    said = answers(instances=running, quotas=quota("L-417A185B", limit))
-    assert bool(judged(want(), said)) == refused
+    replies = answers(instances=running, quotas=quota("L-417A185B", limit))
+    assert bool(judged(want(), replies)) == refused
 
 
 def test_a_quota_that_is_too_small_says_how_much_and_where_to_ask_for_more() -> None:
@@ -110,8 +110,8 @@ def test_spot_of_new_types_is_refused_only_when_no_quota_that_may_count_it_is_la
 
 
 def test_reserved_capacity_is_held_against_no_quota() -> None:
-    said = answers(reservation=reservation(), quotas=quota("L-417A185B", 0))
-    assert judged(want(**RESERVED), said) == []
+    replies = answers(reservation=reservation(), quotas=quota("L-417A185B", 0))
+    assert judged(want(**RESERVED), replies) == []
 
 
 def test_a_dedicated_heads_quota_is_its_own() -> None:
@@ -120,7 +120,7 @@ def test_a_dedicated_heads_quota_is_its_own() -> None:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("wrong", "message"),
     [
         ({"free": 1}, "has room for 1 of 2 instances, the plan needs 2"),
         ({"zone": "us-east-1b"}, "write `target.zone: us-east-1b`"),
@@ -135,10 +135,10 @@ def test_a_dedicated_heads_quota_is_its_own() -> None:
         ),
     ],
 )
-def test_a_reservation_that_does_not_hold_the_plan_is_refused(wrong: dict[str, object], said: str) -> None:
+def test_a_reservation_that_does_not_hold_the_plan_is_refused(wrong: dict[str, object], message: str) -> None:
     (problem,) = judged(want(**RESERVED), answers(reservation=reservation(**wrong)))
     assert problem.value == RESERVATION
-    assert said in problem.message
+    assert message in problem.message
 
 
 def test_a_reservation_that_is_not_there_is_refused() -> None:
@@ -156,29 +156,29 @@ def test_a_capacity_block_counts_as_ended_when_ec2_begins_to_end_its_instances()
 
 
 def test_what_the_stack_holds_of_a_reservation_is_free_for_it() -> None:
-    ours = instance(1, fleet=FLEET, reservation=RESERVATION)
-    said = answers(reservation=reservation(free=1), instances=(ours,))
-    assert judged(want(**RESERVED), said) == []
-    theirs = replace(ours, tags={})
-    assert judged(want(**RESERVED), answers(reservation=reservation(free=1), instances=(theirs,)))
+    existing = instance(1, fleet=FLEET, reservation=RESERVATION)
+    replies = answers(reservation=reservation(free=1), instances=(existing,))
+    assert judged(want(**RESERVED), replies) == []
+    foreign = replace(existing, tags={})
+    assert judged(want(**RESERVED), answers(reservation=reservation(free=1), instances=(foreign,)))
 
 
 def test_a_reservation_that_holds_the_whole_fleet_is_not_judged_any_more() -> None:
-    ours = tuple(instance(number, fleet=FLEET, reservation=RESERVATION) for number in (1, 2))
-    said = answers(reservation=reservation(state="expired", free=0), instances=ours)
-    assert judged(want(**RESERVED), said) == []
+    existing = tuple(instance(number, fleet=FLEET, reservation=RESERVATION) for number in (1, 2))
+    replies = answers(reservation=reservation(state="expired", free=0), instances=existing)
+    assert judged(want(**RESERVED), replies) == []
 
 
 def test_a_full_reservation_is_not_refused_when_it_is_not_known_who_fills_it() -> None:
-    said = replace(
+    replies = replace(
         answers(reservation=reservation(free=0)), instances=NoAnswer("which instances run", "denied")
     )
-    assert judged(want(**RESERVED), said) == []
+    assert judged(want(**RESERVED), replies) == []
 
 
 def test_a_second_fleet_of_the_same_name_is_refused_with_what_to_do() -> None:
-    other = Fleet(FLEET.project, FLEET.stack, "ffeeddccbbaa9988")
-    (problem,) = judged(want(), answers(instances=(instance(7, fleet=other),), quotas={}))
+    rival = Fleet(FLEET.project, FLEET.stack, "ffeeddccbbaa9988")
+    (problem,) = judged(want(), answers(instances=(instance(7, fleet=rival),), quotas={}))
     assert problem.subject == "stack: disagg"
     assert "ffeeddccbbaa9988" in problem.message
     assert "i-00000000000000007" in problem.message
@@ -193,20 +193,20 @@ def test_other_stacks_and_other_projects_are_no_second_fleet() -> None:
 
 def test_where_the_state_is_not_known_every_fleet_of_the_name_is_ours() -> None:
     unknown = Fleet(FLEET.project, FLEET.stack)
-    said = answers(instances=(instance(1, fleet=FLEET), instance(2, fleet=FLEET)), quotas={})
-    assert judged(want(), said, unknown) == []
+    replies = answers(instances=(instance(1, fleet=FLEET), instance(2, fleet=FLEET)), quotas={})
+    assert judged(want(), replies, unknown) == []
 
 
 def test_elastic_ips_are_counted_with_those_of_others() -> None:
     assert want().elastic_ips == 2  # the head's and the NAT gateway's
-    assert judged(want(), answers(addresses=Addresses(ours=0, others=3))) == []
-    (problem,) = judged(want(), answers(addresses=Addresses(ours=0, others=4)))
+    assert judged(want(), answers(addresses=Addresses(own=0, foreign=3))) == []
+    (problem,) = judged(want(), answers(addresses=Addresses(own=0, foreign=4)))
     assert "needs 2 Elastic IPs: the quota in us-east-1 is 5, 4 are in use by others" in problem.message
-    assert judged(want(), answers(addresses=Addresses(ours=2, others=4))) == []
+    assert judged(want(), answers(addresses=Addresses(own=2, foreign=4))) == []
 
 
 @pytest.mark.parametrize(
-    ("found", "said"),
+    ("subnet", "message"),
     [
         (None, "is not in this account and us-east-1"),
         (Subnet("subnet-01234567", "vpc-89abcdef", "us-east-1a", "10.9.0.0/24"), "`vpcId` says vpc-01234567"),
@@ -214,10 +214,10 @@ def test_elastic_ips_are_counted_with_those_of_others() -> None:
         (Subnet("subnet-01234567", "vpc-01234567", "us-east-1a", "10.9.1.0/24"), "10.9.1.0/24; write that"),
     ],
 )
-def test_an_existing_subnet_must_be_what_the_stack_file_says(found: Subnet | None, said: str) -> None:
+def test_an_existing_subnet_must_be_what_the_stack_file_says(subnet: Subnet | None, message: str) -> None:
     network = {"vpcId": "vpc-01234567", "subnetId": "subnet-01234567", "cidr": "10.9.0.0/24"}
-    (problem,) = judged(want(network=network), answers(subnet=found))
-    assert said in problem.message
+    (problem,) = judged(want(network=network), answers(subnet=subnet))
+    assert message in problem.message
 
 
 def test_an_image_that_is_not_there_is_refused() -> None:

@@ -15,8 +15,8 @@ pytestmark = pytest.mark.usefixtures("no_account", "at_once")
 
 
 def states(ids: list[str]) -> set[str]:
-    said = client("ec2").describe_instances(InstanceIds=ids)["Reservations"]
-    return {each["State"]["Name"] for group in said for each in group["Instances"]}
+    groups = client("ec2").describe_instances(InstanceIds=ids)["Reservations"]
+    return {instance["State"]["Name"] for group in groups for instance in group["Instances"]}
 
 
 def quiet(login: Login = Login(REGION)) -> Power:  # noqa: B008 - a frozen value
@@ -63,13 +63,13 @@ def test_nothing_is_stopped_where_one_instance_cannot_be(
 
 
 def test_waiting_says_how_far_it_is_once_and_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     first, second = instance(1, state="stopped"), instance(2, state="stopping")
     monkeypatch.setattr(Power, "there", lambda self, ids: {first.id: first, second.id: second})
-    patient = Power(client("ec2"), said.append)
+    patient = Power(client("ec2"), messages.append)
     with pytest.raises(PowerError, match="node-2: not stopped after 0 s; run it again"):
         patient._until([first.id, second.id], "stopped", 0.1)
-    assert said == ["1 of 2 stopped; waiting for node-2"]
+    assert messages == ["1 of 2 stopped; waiting for node-2"]
 
 
 def test_what_ec2_refuses_is_said_in_its_words(account: str) -> None:

@@ -15,7 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from account import Fleet, Login, LoginError, check, identity, login
-from account.identity import HEEDED, NO_MATTER, UNHEEDED
+from account.identity import IRRELEVANT, SUPPORTED, UNSUPPORTED
 from account.instance_power import Power, PowerError
 from account.queries import subnet_of
 from tests.unit.account_examples import REGION, aws_plan
@@ -56,8 +56,10 @@ def role(account: str, name: str = "deploy") -> str:
 def temporary(url: str, account: str) -> Mapping[str, Any]:
     """Return credentials of an account."""
     sts = boto3.client("sts", region_name=REGION, endpoint_url=url)
-    found: Mapping[str, Any] = sts.assume_role(RoleArn=role(account), RoleSessionName="tests")["Credentials"]
-    return found
+    credentials: Mapping[str, Any] = sts.assume_role(RoleArn=role(account), RoleSessionName="tests")[
+        "Credentials"
+    ]
+    return credentials
 
 
 def caller(config: Mapping[str, Any], region: str = REGION) -> str:
@@ -122,32 +124,33 @@ def test_a_token_is_read_from_its_file_without_other_credentials(
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     token = tmp_path / "token"
     token.write_text("a.b.c\n", encoding="utf-8")
-    given = {"roleArn": role(SECOND), "webIdentityTokenFile": str(token)}
-    assert caller({"aws:assumeRoleWithWebIdentity": given}) == SECOND
+    keys = {"roleArn": role(SECOND), "webIdentityTokenFile": str(token)}
+    assert caller({"aws:assumeRoleWithWebIdentity": keys}) == SECOND
     token.unlink()
     with pytest.raises(LoginError, match="No such file"):
-        caller({"aws:assumeRoleWithWebIdentity": given})
+        caller({"aws:assumeRoleWithWebIdentity": keys})
 
 
-def written(path: Path, profile: str, found: Mapping[str, Any]) -> str:
+def profile_file(path: Path, profile: str, credentials: Mapping[str, Any]) -> str:
     path.write_text(
-        f"[{profile}]\naws_access_key_id = {found['AccessKeyId']}\n"
-        f"aws_secret_access_key = {found['SecretAccessKey']}\naws_session_token = {found['SessionToken']}\n",
+        f"[{profile}]\naws_access_key_id = {credentials['AccessKeyId']}\n"
+        f"aws_secret_access_key = {credentials['SecretAccessKey']}\naws_session_token = "
+        f"{credentials['SessionToken']}\n",
         encoding="utf-8",
     )
     return str(path)
 
 
 def test_keys_of_the_stack_file_go_over_those_of_the_environment(url: str) -> None:
-    found = temporary(url, SECOND)
-    keys = {"aws:accessKey": found["AccessKeyId"], "aws:secretKey": found["SecretAccessKey"]}
-    assert caller(keys | {"aws:token": found["SessionToken"]}) == SECOND
+    credentials = temporary(url, SECOND)
+    keys = {"aws:accessKey": credentials["AccessKeyId"], "aws:secretKey": credentials["SecretAccessKey"]}
+    assert caller(keys | {"aws:token": credentials["SessionToken"]}) == SECOND
 
 
 def test_a_profile_and_the_files_that_it_is_in_decide(
     url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    file = written(tmp_path / "theirs", "gpu", temporary(url, SECOND))
+    file = profile_file(tmp_path / "profile", "gpu", temporary(url, SECOND))
     assert caller({"aws:profile": "gpu", "aws:sharedCredentialsFiles": [file]}) == SECOND
     config = tmp_path / "config"
     config.write_text(f"[profile deploy]\nrole_arn = {role(THIRD)}\nsource_profile = gpu\n", encoding="utf-8")
@@ -160,21 +163,21 @@ def test_a_profile_and_the_files_that_it_is_in_decide(
 
 
 @pytest.mark.parametrize(
-    ("given", "asked"), [(None, False), (True, False), ("true", False), (False, True), ("false", True)]
+    ("value", "used"), [(None, False), (True, False), ("true", False), (False, True), ("false", True)]
 )
 def test_the_machines_own_role_counts_only_where_the_provider_asks_for_it(
-    url: str, monkeypatch: pytest.MonkeyPatch, given: object, asked: bool
+    url: str, monkeypatch: pytest.MonkeyPatch, value: object, used: bool
 ) -> None:
     monkeypatch.delenv("AWS_ACCESS_KEY_ID")
     monkeypatch.delenv("AWS_EC2_METADATA_DISABLED", raising=False)
     monkeypatch.setenv("AWS_EC2_METADATA_SERVICE_ENDPOINT", STAND_IN)
-    found = temporary_of_metadata(url, monkeypatch)
+    credentials = temporary_of_metadata(url, monkeypatch)
     with imds() as metadata:
         path = "/latest/meta-data/iam/security-credentials/"
-        metadata.documents |= {path: "nodes", f"{path}nodes": found}
+        metadata.documents |= {path: "nodes", f"{path}nodes": credentials}
         config: dict[str, Any] = {"aws:ec2MetadataServiceEndpoint": metadata.url}
-        config |= {} if given is None else {"aws:skipMetadataApiCheck": given}
-        if asked:
+        config |= {} if value is None else {"aws:skipMetadataApiCheck": value}
+        if used:
             assert caller(config) == SECOND
         else:
             with pytest.raises(LoginError, match="no AWS credentials"):
@@ -184,13 +187,13 @@ def test_the_machines_own_role_counts_only_where_the_provider_asks_for_it(
 def temporary_of_metadata(url: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     with monkeypatch.context() as patch:
         patch.setenv("AWS_ACCESS_KEY_ID", "testing")
-        found = temporary(url, SECOND)
+        credentials = temporary(url, SECOND)
     return {
         "Code": "Success",
         "Type": "AWS-HMAC",
-        "AccessKeyId": found["AccessKeyId"],
-        "SecretAccessKey": found["SecretAccessKey"],
-        "Token": found["SessionToken"],
+        "AccessKeyId": credentials["AccessKeyId"],
+        "SecretAccessKey": credentials["SecretAccessKey"],
+        "Token": credentials["SessionToken"],
         "Expiration": "2099-01-01T00:00:00Z",
         "LastUpdated": "2026-01-01T00:00:00Z",
     }
@@ -272,15 +275,15 @@ UNLIKE: dict[str, tuple[dict[str, Any], str]] = {
 @pytest.mark.parametrize("name", UNLIKE)
 def test_where_nobody_can_ask_as_the_provider_nobody_does_and_it_is_said(name: str) -> None:
     config, expected = UNLIKE[name]
-    where = Login(REGION, identity(config))
-    report = check(aws_plan(), FLEET, where)
+    provider_login = Login(REGION, identity(config))
+    report = check(aws_plan(), FLEET, provider_login)
     assert report.problems == ()
     (line,) = report.lines
     assert line.startswith("account    not asked: ")
     assert expected in line
     assert "another account might answer" in line
     with pytest.raises(PowerError, match=re.escape(expected)):
-        Power.of(where, print)
+        Power.of(provider_login, print)
 
 
 DENIED: str = """\
@@ -302,24 +305,24 @@ def test_a_role_that_may_not_be_taken_on_is_named_and_refuses_nothing() -> None:
 
 
 def test_what_exists_in_the_roles_account_is_found_and_nothing_of_the_operators(url: str) -> None:
-    theirs = temporary(url, SECOND)
+    credentials = temporary(url, SECOND)
     ec2 = boto3.client(
         "ec2",
         region_name=REGION,
         endpoint_url=url,
-        aws_access_key_id=theirs["AccessKeyId"],
-        aws_secret_access_key=theirs["SecretAccessKey"],
-        aws_session_token=theirs["SessionToken"],
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
     )
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24", AvailabilityZone="us-east-1a")
-    subnet = made["Subnet"]["SubnetId"]
+    created = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24", AvailabilityZone="us-east-1a")
+    subnet = created["Subnet"]["SubnetId"]
 
-    def found(config: Mapping[str, Any]) -> bool:
+    def finds_subnet(config: Mapping[str, Any]) -> bool:
         return subnet_of(Login(REGION, identity(config)).open().client("ec2"), subnet) is not None
 
-    assert found({"aws:assumeRoles": [{"roleArn": role(SECOND)}]})
-    assert not found({})
+    assert finds_subnet({"aws:assumeRoles": [{"roleArn": role(SECOND)}]})
+    assert not finds_subnet({})
 
 
 def test_every_key_of_the_provider_is_decided() -> None:
@@ -329,6 +332,6 @@ def test_every_key_of_the_provider_is_decided() -> None:
     text = Path(spec.submodule_search_locations[0], "config/vars.py").read_text(encoding="utf-8")
     known = set(re.findall(r"__config__\.get(?:_\w+)?\('(\w+)'\)", text))
     assert len(known) > 30
-    decided = HEEDED | NO_MATTER | UNHEEDED
+    decided = SUPPORTED | IRRELEVANT | UNSUPPORTED
     assert known <= decided, sorted(known - decided)
-    assert not HEEDED & NO_MATTER
+    assert not SUPPORTED & IRRELEVANT

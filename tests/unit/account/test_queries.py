@@ -47,16 +47,16 @@ pytestmark = pytest.mark.usefixtures("no_account")
 
 def test_all_that_moto_knows_is_answered_live(account: str) -> None:
     launch(2, **tags_of(FLEET))
-    said = ask(want(), FLEET, Login(REGION))
-    assert isinstance(said, Answers)
+    replies = ask(want(), FLEET, Login(REGION))
+    assert isinstance(replies, Answers)
     live = ("caller", "region_enabled", "offerings", "types", "instances", "addresses")
-    answers = {name: getattr(said, name) for name in live}
+    answers = {name: getattr(replies, name) for name in live}
     assert all(isinstance(answer, Answer) and answer.source == "live" for answer in answers.values())
     assert answers["caller"].value == "123456789012"
     assert answers["region_enabled"].value is True
     assert "us-east-1a" in answers["offerings"].value[P5]
     assert answers["types"].value == {P5: INSTANCE_TYPES[P5]}
-    assert [FLEET.owns(each.tags) for each in answers["instances"].value] == [True, True]
+    assert [FLEET.owns(instance.tags) for instance in answers["instances"].value] == [True, True]
 
 
 def test_what_the_account_has_no_api_for_is_said_in_one_line_and_refuses_nothing(account: str) -> None:
@@ -99,8 +99,8 @@ def test_denied_questions_name_the_action_that_they_need() -> None:
     ec2 = client("ec2")
     with Stubber(ec2) as stub:
         stub.add_client_error("describe_instance_type_offerings", "UnauthorizedOperation", "arn:aws:…")
-        said = reply(Question.OFFERINGS, lambda: offerings(ec2, [P5]))
-    assert said == NoAnswer(
+        answer = reply(Question.OFFERINGS, lambda: offerings(ec2, [P5]))
+    assert answer == NoAnswer(
         "which zones offer the instance types", "denied, allow ec2:DescribeInstanceTypeOfferings"
     )
 
@@ -120,18 +120,18 @@ def test_a_type_that_no_zone_offers_has_none(account: str) -> None:
 
 
 def test_instances_that_are_gone_are_not_listed_and_others_are_with_how_they_are_bought(account: str) -> None:
-    gone, stopped, runs = launch(3)
+    terminated, stopped, runs = launch(3)
     ec2 = client("ec2")
-    ec2.terminate_instances(InstanceIds=[gone])
+    ec2.terminate_instances(InstanceIds=[terminated])
     ec2.stop_instances(InstanceIds=[stopped])
-    found = {each.id: each for each in instances(ec2)}
-    assert set(found) == {stopped, runs}
-    assert (found[runs].bought, found[runs].runs, found[stopped].runs) == ("on-demand", True, False)
+    existing = {instance.id: instance for instance in instances(ec2)}
+    assert set(existing) == {stopped, runs}
+    assert (existing[runs].bought, existing[runs].runs, existing[stopped].runs) == ("on-demand", True, False)
 
 
 def test_an_instance_says_its_vcpus_its_lifecycle_and_its_reservation() -> None:
     ec2 = client("ec2")
-    said = {
+    response = {
         "InstanceId": "i-0123456789abcdef0",
         "InstanceType": P5,
         "Placement": {"AvailabilityZone": "us-east-1a"},
@@ -141,9 +141,9 @@ def test_an_instance_says_its_vcpus_its_lifecycle_and_its_reservation() -> None:
         "CpuOptions": {"CoreCount": 96, "ThreadsPerCore": 2},
     }
     with Stubber(ec2) as stub:
-        stub.add_response("describe_instances", {"Reservations": [{"Instances": [said]}]})
-        (found,) = instances(ec2)
-    assert (found.vcpus, found.bought, found.reservation) == (192, "capacity-block", RESERVATION)
+        stub.add_response("describe_instances", {"Reservations": [{"Instances": [response]}]})
+        (result,) = instances(ec2)
+    assert (result.vcpus, result.bought, result.reservation) == (192, "capacity-block", RESERVATION)
 
 
 def test_a_quota_that_was_never_raised_is_the_default_and_one_that_is_not_there_is_left_out() -> None:
@@ -155,14 +155,14 @@ def test_a_quota_that_was_never_raised_is_the_default_and_one_that_is_not_there_
         stub.add_response("get_aws_default_service_quota", {"Quota": {**quota, "Value": 0.0}})
         stub.add_client_error("get_service_quota", "NoSuchResourceException")
         stub.add_client_error("get_aws_default_service_quota", "NoSuchResourceException")
-        found = limits_of(service, ["L-1", "L-2", "L-3"])
-    assert found == {"L-1": Quota("L-1", "Running", 384), "L-2": Quota("L-2", "Running", 0)}
+        result = limits_of(service, ["L-1", "L-2", "L-3"])
+    assert result == {"L-1": Quota("L-1", "Running", 384), "L-2": Quota("L-2", "Running", 0)}
 
 
 def test_a_capacity_block_is_told_from_a_reservation_and_names_its_placement_group() -> None:
     ec2 = client("ec2")
     ends = datetime(2026, 12, 1, 11, 30, tzinfo=UTC)
-    said = {
+    response = {
         "CapacityReservationId": RESERVATION,
         "InstanceType": P5,
         "AvailabilityZone": "us-east-1b",
@@ -173,8 +173,8 @@ def test_a_capacity_block_is_told_from_a_reservation_and_names_its_placement_gro
         "PlacementGroupArn": "arn:aws:ec2:us-east-1:1:placement-group/near",
     }
     with Stubber(ec2) as stub:
-        stub.add_response("describe_capacity_reservations", {"CapacityReservations": [said]})
-        block = {**said, "ReservationType": "capacity-block"}
+        stub.add_response("describe_capacity_reservations", {"CapacityReservations": [response]})
+        block = {**response, "ReservationType": "capacity-block"}
         stub.add_response("describe_capacity_reservations", {"CapacityReservations": [block]})
         stub.add_client_error("describe_capacity_reservations", "InvalidCapacityReservationId.NotFound")
         plain, ahead, none = (reservation_of(ec2, RESERVATION) for _ in range(3))
@@ -195,10 +195,10 @@ def test_subnets_images_and_parameters_that_are_not_there_are_none(account: str)
 def test_subnets_images_and_parameters_that_are_there_are_found(account: str) -> None:
     ec2, ssm = client("ec2"), client("ssm")
     vpc = ec2.create_vpc(CidrBlock="10.9.0.0/16")["Vpc"]["VpcId"]
-    made = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24", AvailabilityZone="us-east-1b")["Subnet"]
-    found = subnet_of(ec2, made["SubnetId"])
-    assert found is not None
-    assert (found.vpc, found.zone, found.cidr) == (vpc, "us-east-1b", "10.9.0.0/24")
+    created = ec2.create_subnet(VpcId=vpc, CidrBlock="10.9.0.0/24", AvailabilityZone="us-east-1b")["Subnet"]
+    result = subnet_of(ec2, created["SubnetId"])
+    assert result is not None
+    assert (result.vpc, result.zone, result.cidr) == (vpc, "us-east-1b", "10.9.0.0/24")
     image = ec2.describe_images(Owners=["amazon"])["Images"][0]["ImageId"]
     assert image_of(ec2, image) == image
     ssm.put_parameter(Name="/an/image", Value=image, Type="String")
@@ -208,11 +208,11 @@ def test_subnets_images_and_parameters_that_are_there_are_found(account: str) ->
 def test_elastic_ips_of_the_stack_are_told_from_others(account: str) -> None:
     ec2 = client("ec2")
     for tags in (tags_of(FLEET), {}):
-        given = [{"Key": key, "Value": value} for key, value in tags.items()]
-        specified = [{"ResourceType": "elastic-ip", "Tags": given}] if given else []
+        entries = [{"Key": key, "Value": value} for key, value in tags.items()]
+        specified = [{"ResourceType": "elastic-ip", "Tags": entries}] if entries else []
         ec2.allocate_address(Domain="vpc", TagSpecifications=specified)
-    found = addresses(ec2, FLEET)
-    assert (found.ours, found.others) == (1, 1)
+    result = addresses(ec2, FLEET)
+    assert (result.own, result.foreign) == (1, 1)
 
 
 def test_the_price_list_is_read_for_linux_on_demand_by_the_hour() -> None:
@@ -227,19 +227,19 @@ def test_the_price_list_is_read_for_linux_on_demand_by_the_hour() -> None:
 
 
 def test_the_spot_price_is_the_zones_last(account: str) -> None:
-    said = ask(want(purchase="spot"), FLEET, Login(REGION))
-    assert isinstance(said, Answers)
-    assert isinstance(said.prices, Answer)
-    (price,) = said.prices.value
+    replies = ask(want(purchase="spot"), FLEET, Login(REGION))
+    assert isinstance(replies, Answers)
+    assert isinstance(replies.prices, Answer)
+    (price,) = replies.prices.value
     assert (price.type, price.option, price.hourly) == (P5, "spot", 0.00001)
 
 
 def test_a_capacity_block_has_no_price_by_the_hour(account: str) -> None:
     block = want(purchase={"option": "capacity-block", "reservationId": RESERVATION})
-    said = ask(block, FLEET, Login(REGION))
-    assert isinstance(said, Answers)
-    assert isinstance(said.prices, Answer)
-    assert said.prices.value == ()
+    replies = ask(block, FLEET, Login(REGION))
+    assert isinstance(replies, Answers)
+    assert isinstance(replies.prices, Answer)
+    assert replies.prices.value == ()
 
 
 def test_the_page_on_the_account_names_every_action_that_is_asked_with() -> None:
