@@ -1,4 +1,4 @@
-"""Rules that no stack on AWS may break, whatever the program decides: a Pulumi policy pack (docs/policy.md).
+"""Pulumi policy pack: rules that no stack on AWS may break (docs/policy.md).
 
-It imports nothing of the program that it judges, so that one slip cannot be in both.
+It imports nothing of the program that it checks, so that one mistake cannot be in both.
 """

@@ -1,4 +1,4 @@
-"""Entry point of the policy pack: makes the project importable wherever Pulumi runs it, then serves."""
+"""Entry point of the policy pack: makes the project importable from any folder, then serves."""
 
 import io
 import sys

@@ -1,4 +1,4 @@
-"""Rights of roles, and who may take them on."""
+"""Rules about IAM roles: their rights, and who may assume them."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -13,13 +13,13 @@ TOO_WIDE: Final = ("AdministratorAccess", "PowerUserAccess", "IAMFullAccess")
 
 
 def roles_may_do_little(resource: Resource) -> Iterator[str]:
-    """Refuse policies that allow everything: whatever runs on a machine may do what its role may."""
+    """Refuse policies that allow everything: every process on a machine has the rights of its role."""
     for statement in _allowed(resource):
         actions, everywhere = texts(statement, "Action"), "*" in texts(statement, "Resource")
         wide = [action for action in actions if action == "*" or (everywhere and action.endswith(":*"))]
         if wide:
-            where = "everything" if everywhere else ", ".join(texts(statement, "Resource"))
-            yield f"allows {', '.join(wide)} on {where}; name the actions and the resources"
+            targets = "everything" if everywhere else ", ".join(texts(statement, "Resource"))
+            yield f"allows {', '.join(wide)} on {targets}; name the actions and the resources"
         if everywhere and "NotAction" in statement:
             yield "allows all but some actions on everything; name those that are needed"
     for arn in _managed(resource):
@@ -28,11 +28,11 @@ def roles_may_do_little(resource: Resource) -> Iterator[str]:
 
 
 def roles_are_for_machines(resource: Resource) -> Iterator[str]:
-    """Refuse roles that anybody may take on."""
+    """Refuse roles that anybody may assume."""
     for statement in _statements(resource.props.get("assumeRolePolicy")) if resource.kind == ROLE else ():
         principal = statement.get("Principal")
-        who = texts(principal, "AWS") if isinstance(principal, Mapping) else [principal]
-        if "*" in who and not statement.get("Condition"):
+        principals = texts(principal, "AWS") if isinstance(principal, Mapping) else [principal]
+        if "*" in principals and not statement.get("Condition"):
             yield "may be taken on by everybody; name the service `ec2.amazonaws.com` as its principal"
 
 
@@ -51,7 +51,7 @@ def _managed(resource: Resource) -> list[str]:
 
 
 def _statements(document: object) -> list[Mapping[str, Any]]:
-    """Return the statements of a policy; none of what IAM will refuse itself, or is not known yet."""
+    """Return the statements of a policy; none if it is not known yet, or so wrong that IAM refuses it."""
     if isinstance(document, str):
         try:
             document = json.loads(document)

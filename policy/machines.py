@@ -1,4 +1,4 @@
-"""Instances and their launch templates, volumes, interfaces and public addresses."""
+"""Rules about instances, launch templates, volumes, interfaces and public addresses."""
 
 import base64
 import binascii
@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
 
-from policy.resource import UNKNOWN, Resource, items, says_yes, texts
+from policy.resource import UNKNOWN, Resource, is_on, items, texts
 from policy.tags import ROLE, tag
 
 LAUNCH_TEMPLATE: Final = "aws:ec2/launchTemplate:LaunchTemplate"
@@ -18,7 +18,7 @@ ASSOCIATION: Final = "aws:ec2/eipAssociation:EipAssociation"
 INTERFACE: Final = "aws:ec2/networkInterface:NetworkInterface"
 
 PUBLIC_ROLES: Final = ("head", "nat")
-_HOPS: Final = 2
+_MAX_HOPS: Final = 2
 """One for the host, one more for a container on it."""
 
 _CREDENTIALS: Final = {
@@ -29,7 +29,7 @@ _CREDENTIALS: Final = {
 
 
 def metadata_needs_a_token(resource: Resource) -> Iterator[str]:
-    """Refuse the first version of the instance metadata service, which answers any request."""
+    """Refuse version 1 of the instance metadata service, which answers any request."""
     if not (resource.kind == LAUNCH_TEMPLATE or _stands_alone(resource)):
         return
     remedy = "set `metadataOptions` with httpTokens `required`"
@@ -44,14 +44,14 @@ def metadata_needs_a_token(resource: Resource) -> Iterator[str]:
         if option.get("httpTokens") not in ("required", UNKNOWN):
             yield f"lets IMDSv1 answer (httpTokens is {option.get('httpTokens', 'not set')}); {remedy}"
         hops = option.get("httpPutResponseHopLimit")
-        if isinstance(hops, int | float) and hops > _HOPS:
-            yield f"lets metadata travel {hops:g} hops; set httpPutResponseHopLimit to {_HOPS} at most"
+        if isinstance(hops, int | float) and hops > _MAX_HOPS:
+            yield f"lets metadata travel {hops:g} hops; set httpPutResponseHopLimit to {_MAX_HOPS} at most"
 
 
 def volumes_are_encrypted(resource: Resource) -> Iterator[str]:
-    """Refuse volumes that are not encrypted, and images' own settings, which mostly are not."""
+    """Refuse volumes that are not encrypted, and those left to the image, which mostly are not."""
     if resource.kind == LAUNCH_TEMPLATE:
-        yield from _mappings(resource)
+        yield from _mapped_volumes(resource)
     elif resource.kind == VOLUME:
         yield from _volume(resource.props, "the volume")
     elif _stands_alone(resource):
@@ -61,20 +61,20 @@ def volumes_are_encrypted(resource: Resource) -> Iterator[str]:
                 "leaves the encryption of its root volume to the image; "
                 "set `rootBlockDevice: {encrypted: true}`"
             )
-        for one in (*roots, *resource.items("ebsBlockDevices")):
-            yield from _volume(one, str(one.get("deviceName", "the root volume")))
+        for volume in (*roots, *resource.items("ebsBlockDevices")):
+            yield from _volume(volume, str(volume.get("deviceName", "the root volume")))
 
 
 def no_address_is_public_by_itself(resource: Resource) -> Iterator[str]:
-    """Refuse public addresses that come with a machine or a subnet: workers have none."""
+    """Refuse machines and subnets that assign public addresses by themselves: workers have none."""
     if resource.kind == SUBNET:
         for key in ("mapPublicIpOnLaunch", "assignIpv6AddressOnCreation"):
-            if says_yes(resource.props.get(key)):
+            if is_on(resource.props.get(key)):
                 yield f"gives everything in it a public address; remove `{key}`"
-    where = [resource.props] if resource.kind in INSTANCES else []
+    interfaces = [resource.props] if resource.kind in INSTANCES else []
     if resource.kind == LAUNCH_TEMPLATE:
-        where = resource.items("networkInterfaces")
-    if any(says_yes(one.get("associatePublicIpAddress")) for one in where):
+        interfaces = resource.items("networkInterfaces")
+    if any(is_on(interface.get("associatePublicIpAddress")) for interface in interfaces):
         yield (
             "gives the machine a public address; remove `associatePublicIpAddress` and reach it through "
             "the head, or give the head an Elastic IP (`network.publicHead`)"
@@ -82,7 +82,7 @@ def no_address_is_public_by_itself(resource: Resource) -> Iterator[str]:
 
 
 def elastic_addresses_are_for_head_and_gateway(resource: Resource) -> Iterator[str]:
-    """Refuse Elastic IPs that do not say that they are the head's or the NAT gateway's."""
+    """Refuse Elastic IPs without the tag of the head or the NAT gateway."""
     if resource.kind != ELASTIC_IP:
         return
     role = tag(resource, ROLE)
@@ -94,11 +94,11 @@ def elastic_addresses_are_for_head_and_gateway(resource: Resource) -> Iterator[s
 
 
 def no_worker_has_an_elastic_address(resource: Resource) -> Iterator[str]:
-    """Refuse an Elastic IP at an interface or a machine that is not tagged as the head's."""
+    """Refuse an Elastic IP for an interface or a machine that is not tagged as the head's."""
     if resource.kind not in (ASSOCIATION, ELASTIC_IP):
         return
     for key in ("networkInterface", "networkInterfaceId", "instance", "instanceId"):
-        for machine in resource.needs.get(key, ()):
+        for machine in resource.dependencies.get(key, ()):
             role = tag(machine, ROLE)
             if machine.kind in (INTERFACE, *INSTANCES) and role not in ("head", UNKNOWN):
                 yield (
@@ -116,20 +116,20 @@ def user_data_holds_no_credentials(resource: Resource) -> Iterator[str]:
         encoded = texts(resource.props, "userData")
     plain = texts(resource.props, "userData") if resource.kind in INSTANCES else []
     for text in (*plain, *map(_decoded, encoded)):
-        for what, pattern in _CREDENTIALS.items():
+        for secret, pattern in _CREDENTIALS.items():
             if pattern.search(text):
                 yield (
-                    f"has {what} in its user data, which every process on the machine can read; "
+                    f"has {secret} in its user data, which every process on the machine can read; "
                     "use the instance profile, or a secret of the stack, and revoke this one"
                 )
 
 
 def _stands_alone(resource: Resource) -> bool:
-    """Whether an instance takes nothing from a launch template, which is judged itself."""
+    """Return whether an instance has no launch template, which would be checked itself."""
     return resource.kind in INSTANCES and not resource.props.get("launchTemplate")
 
 
-def _mappings(template: Resource) -> Iterator[str]:
+def _mapped_volumes(template: Resource) -> Iterator[str]:
     if template.props.get("blockDeviceMappings") is UNKNOWN:
         return
     volumes = [
@@ -146,10 +146,10 @@ def _mappings(template: Resource) -> Iterator[str]:
         yield from _volume(volume, device)
 
 
-def _volume(volume: Mapping[str, Any], what: str) -> Iterator[str]:
+def _volume(volume: Mapping[str, Any], device: str) -> Iterator[str]:
     encrypted = volume.get("encrypted")
-    if encrypted is not UNKNOWN and not says_yes(encrypted):
-        yield f"does not encrypt {what}; set `encrypted: true`"
+    if encrypted is not UNKNOWN and not is_on(encrypted):
+        yield f"does not encrypt {device}; set `encrypted: true`"
 
 
 def _decoded(text: str) -> str:

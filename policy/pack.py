@@ -1,4 +1,4 @@
-"""The rules as Pulumi runs them: before each resource is created, and once over a whole stack."""
+"""The rules as Pulumi policies: run before each resource is created, or once over a whole stack."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
@@ -21,12 +21,12 @@ from policy.rules import RULES
 
 
 def policy(rule: Rule) -> Policy:
-    """Return a rule as a policy of Pulumi's."""
+    """Return a rule as a Pulumi policy."""
     return _of_stack(rule) if rule.whole_stack else _of_resource(rule)
 
 
 def plain(value: Any) -> Any:
-    """Return a property's value without Pulumi's wrappers, with UNKNOWN where there is none yet."""
+    """Return a property's value without Pulumi's wrappers, with UNKNOWN for values not known yet."""
     if isinstance(value, Mapping):
         return {key: _entry(value, key) for key in value}
     if isinstance(value, Sequence) and not isinstance(value, str):
@@ -44,22 +44,25 @@ def _of_resource(rule: Rule) -> ResourceValidationPolicy:
         for text in rule.violations(Resource(args.resource_type, args.name, plain(args.props))):
             report(text, None)
 
-    return ResourceValidationPolicy(rule.name, rule.says, validate)
+    return ResourceValidationPolicy(rule.name, rule.description, validate)
 
 
 def _of_stack(rule: Rule) -> StackValidationPolicy:
     def validate(args: StackValidationArgs, report: ReportViolation) -> None:
-        for one in args.resources:
-            for text in rule.violations(_with_needs(one)):
-                report(text, one.urn)
+        for resource in args.resources:
+            for text in rule.violations(_with_dependencies(resource)):
+                report(text, resource.urn)
 
-    return StackValidationPolicy(rule.name, rule.says, validate)
+    return StackValidationPolicy(rule.name, rule.description, validate)
 
 
-def _with_needs(resource: PolicyResource) -> Resource:
+def _with_dependencies(resource: PolicyResource) -> Resource:
     needs = {
-        key: [Resource(one.resource_type, one.name, plain(one.props)) for one in found]
-        for key, found in resource.property_dependencies.items()
+        key: [
+            Resource(dependency.resource_type, dependency.name, plain(dependency.props))
+            for dependency in dependencies
+        ]
+        for key, dependencies in resource.property_dependencies.items()
     }
     return Resource(resource.resource_type, resource.name, plain(resource.props), needs)
 

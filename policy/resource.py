@@ -1,4 +1,4 @@
-"""A resource as the rules see it: plain values, and a mark for what is not known before it exists."""
+"""A resource as plain values, with a marker for values that are not known before it exists."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -7,7 +7,7 @@ from typing import Any, Final
 
 
 class Unknown(Enum):
-    """A value that a preview does not have yet; it is judged before the resource is created."""
+    """A value not known in a preview; it is checked before the resource is created."""
 
     UNKNOWN = "unknown until it is created"
 
@@ -17,21 +17,21 @@ UNKNOWN: Final = Unknown.UNKNOWN
 
 @dataclass(frozen=True)
 class Resource:
-    """One resource: its type token, its name in the stack, its properties as Pulumi writes them."""
+    """One resource: type token, name in the stack, and properties as Pulumi spells them."""
 
     kind: str
     name: str
     props: Mapping[str, Any]
-    needs: Mapping[str, Sequence["Resource"]] = field(default_factory=dict)
-    """Property -> the resources that its value comes from; known to rules of whole stacks alone."""
+    dependencies: Mapping[str, Sequence["Resource"]] = field(default_factory=dict)
+    """Property -> the resources that its value comes from; known only to rules of whole stacks."""
 
     def items(self, key: str) -> list[Mapping[str, Any]]:
-        """Return a property that is a list of structures, or one structure, without what is not known yet."""
+        """Return a property that is a list of structures, or one structure, without unknown values."""
         return items(self.props, key)
 
 
 Check = Callable[[Resource], Iterator[str]]
-"""Yields what is wrong with a resource, each with its remedy."""
+"""Yields the violations of a resource, each with its remedy."""
 
 
 @dataclass(frozen=True)
@@ -39,30 +39,30 @@ class Rule:
     """One rule of the pack."""
 
     name: str
-    says: str
+    description: str
     check: Check
     whole_stack: bool = False
-    """Whether it needs to know what the resource is made of: then it is judged once all are planned."""
+    """Whether it needs the resource's dependencies: then it is checked once all resources are planned."""
 
     def violations(self, resource: Resource) -> list[str]:
-        """Return what is wrong with a resource, each as one sentence that names it."""
+        """Return the violations of a resource, each as a sentence that names it."""
         return [f"{resource.name}: {text}" for text in self.check(resource)]
 
 
 def items(props: Mapping[str, Any], key: str) -> list[Mapping[str, Any]]:
-    """Return the structures that a property holds; EC2's are lists, where at most one is allowed also one."""
+    """Return the structures of a property: a list, or one structure where EC2 allows at most one."""
     value = props.get(key)
-    found = value if isinstance(value, list) else [value]
-    return [one for one in found if isinstance(one, Mapping)]
+    values = value if isinstance(value, list) else [value]
+    return [item for item in values if isinstance(item, Mapping)]
 
 
 def texts(props: Mapping[str, Any], key: str) -> list[str]:
-    """Return the texts that a property holds, one or a list of them, without what is not known yet."""
+    """Return the texts of a property, one or a list of them, without unknown values."""
     value = props.get(key)
-    found = value if isinstance(value, list) else [value]
-    return [one for one in found if isinstance(one, str) and one]
+    values = value if isinstance(value, list) else [value]
+    return [text for text in values if isinstance(text, str) and text]
 
 
-def says_yes(value: object) -> bool:
-    """Whether a switch is on: launch templates write it as text."""
+def is_on(value: object) -> bool:
+    """Return whether a switch is on; launch templates write it as text."""
     return value is True or (isinstance(value, str) and value.lower() == "true")

@@ -1,4 +1,4 @@
-"""Every rule of the pack; all are mandatory."""
+"""All rules of the pack; each is mandatory."""
 
 from typing import Final
 
@@ -6,18 +6,18 @@ from policy import access, machines, openings, tags
 from policy.resource import Rule
 
 RULES: Final = (
-    Rule("no-open-ssh", "SSH is open to named ranges alone.", openings.ssh_is_for_administrators),
+    Rule("no-open-ssh", "SSH is open only to named ranges.", openings.ssh_is_for_administrators),
     Rule(
         "no-open-coordination",
-        "NATS and etcd are open to security groups and private ranges alone.",
+        "NATS and etcd are open only to security groups and private ranges.",
         openings.coordination_is_for_the_cluster,
     ),
     Rule(
         "no-open-ports",
-        "All ports at once are open to the same security group alone.",
+        "All ports at once are open only to the same security group.",
         openings.all_protocols_are_for_the_group_itself,
     ),
-    Rule("imds-v2", "Instance metadata is given against a token alone.", machines.metadata_needs_a_token),
+    Rule("imds-v2", "Instance metadata needs a token.", machines.metadata_needs_a_token),
     Rule("encrypted-volumes", "Every volume is encrypted.", machines.volumes_are_encrypted),
     Rule(
         "no-automatic-public-address",
@@ -40,7 +40,7 @@ RULES: Final = (
         "User data holds no credentials.",
         machines.user_data_holds_no_credentials,
     ),
-    Rule("tags", "Everything says which stack and state it is of.", tags.everything_is_tagged),
-    Rule("narrow-roles", "Roles allow what they name.", access.roles_may_do_little),
-    Rule("roles-of-machines", "Roles are taken on by services.", access.roles_are_for_machines),
+    Rule("tags", "Every resource has the tags of its stack and state.", tags.everything_is_tagged),
+    Rule("narrow-roles", "Roles allow only named actions and resources.", access.roles_may_do_little),
+    Rule("roles-of-machines", "Roles are assumed only by services.", access.roles_are_for_machines),
 )

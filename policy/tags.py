@@ -1,4 +1,4 @@
-"""Tags by which a bill, a clean-up and a second fleet are told apart."""
+"""Rule about tags, which bills, clean-ups and the check for a second fleet depend on."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 from policy.resource import UNKNOWN, Resource, Unknown
 
 ROLE: Final = "dynamo-multinode:role"
-"""Whose something is: `head`, `worker` or `nat`; on Elastic IPs, network interfaces and instances."""
+"""Owner's role: `head`, `worker` or `nat`; on Elastic IPs, network interfaces and instances."""
 
 REQUIRED: Final = ("Name", "dynamo-multinode:project", "dynamo-multinode:stack", "dynamo-multinode:state")
 
@@ -34,27 +34,27 @@ TAGGED: Final = frozenset(
         "aws:vpc/securityGroupIngressRule:SecurityGroupIngressRule",
     }
 )
-"""Types that can have tags, as far as a fleet may need them."""
+"""Types that can have tags, of those that a fleet may need."""
 
 
 def everything_is_tagged(resource: Resource) -> Iterator[str]:
-    """Refuse what does not say whose it is."""
+    """Refuse resources without the tags of their stack."""
     if resource.kind not in TAGGED or UNKNOWN in (resource.props.get("tags"), resource.props.get("tagsAll")):
         return
     missing = [key for key in REQUIRED if not tag(resource, key)]
     if missing:
-        named = ", ".join(f"`{key}`" for key in missing)
-        yield f"has no tag {named}; tag it as the stack's other resources are"
+        names = ", ".join(f"`{key}`" for key in missing)
+        yield f"has no tag {names}; tag it as the stack's other resources are"
 
 
 def tag(resource: Resource, key: str) -> str | Unknown:
-    """Return a tag of a resource, the provider's default tags counted in; empty without it."""
-    for where in ("tags", "tagsAll"):
-        tags = resource.props.get(where)
+    """Return a tag of a resource, including the provider's default tags; empty if it has none."""
+    for name in ("tags", "tagsAll"):
+        tags = resource.props.get(name)
         if tags is UNKNOWN:
             return Unknown.UNKNOWN
-        if found := _mapping(tags).get(key):
-            return found
+        if value := _mapping(tags).get(key):
+            return value
     return ""
 
 

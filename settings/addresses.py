@@ -1,4 +1,4 @@
-"""Addresses, ranges and hosts as a stack file names them: what no machine can have is refused with why."""
+"""Types for addresses, ranges and hosts in a stack file; values that no machine can have are refused."""
 
 import base64
 import ipaddress
@@ -15,11 +15,11 @@ from settings.section import USER_NAME, wrong
 PRIVATE: Final = tuple(
     map(ipaddress.IPv4Network, ("10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"))
 )
-"""What networks of one's own are made of; the last is meant for carriers, and used where these ran out."""
+"""Private ranges. The last is reserved for carriers, and used where the others are exhausted."""
 
 PRIVATE_WORDS: Final = "10.0.0.0/8, 172.16.0.0/12, 192.168.0.0/16 or 100.64.0.0/10"
 
-_NOBODYS: Final = {
+_UNUSABLE: Final = {
     ipaddress.IPv4Network("0.0.0.0/8"): "of 0.0.0.0/8, which no machine has",
     ipaddress.IPv4Network("127.0.0.0/8"): "a loopback address, which every machine has for itself",
     ipaddress.IPv4Network("169.254.169.254/32"): "where clouds tell an instance about itself",
@@ -29,15 +29,15 @@ _NOBODYS: Final = {
 }
 _LABEL: Final = re.compile(r"[A-Za-z0-9_]([A-Za-z0-9_-]{0,61}[A-Za-z0-9_])?")
 _NUMBERS: Final = re.compile(r"(0[xX][0-9a-fA-F]*|[0-9]+)(\.(0[xX][0-9a-fA-F]*|[0-9]+))*")
-"""What `inet_aton`, and so SSH, takes for an address: `10.1` is 10.0.0.1, `010.0.0.1` is 8.0.0.1."""
+"""Text that `inet_aton`, and so SSH, reads as an address: `10.1` is 10.0.0.1, `010.0.0.1` is 8.0.0.1."""
 
-_LONGEST_NAME: Final = 253
+_MAX_NAME_LENGTH: Final = 253
 _HOST_KEY_FIELDS: Final = {
     "ssh-ed25519": 2,
     "ssh-rsa": 3,
     **{f"ecdsa-sha2-nistp{bits}": 3 for bits in (256, 384, 521)},
 }
-"""Type of a host key -> fields of it, the type included."""
+"""Type of a host key -> number of its fields, including the type."""
 
 _ED25519_BYTES: Final = 32
 _RSA_BYTES: Final = 128
@@ -52,14 +52,14 @@ def _machine_address(text: str) -> str:
         address = ipaddress.IPv4Address(text)
     except ValueError:
         raise wrong("expected the IPv4 address that the other nodes reach it at, such as 10.0.0.11") from None
-    if reason := _no_machine(address):
+    if reason := _unusable_reason(address):
         raise wrong(f"is {reason}; expected an address that the other nodes can reach")
     return text
 
 
-def _no_machine(address: ipaddress.IPv4Address) -> str:
-    """Return why no machine has an address, or nothing."""
-    for block, reason in _NOBODYS.items():
+def _unusable_reason(address: ipaddress.IPv4Address) -> str:
+    """Return the reason why no machine can have an address; empty if one can."""
+    for block, reason in _UNUSABLE.items():
         if address in block:
             return reason
     for block in PRIVATE:
@@ -71,7 +71,7 @@ def _no_machine(address: ipaddress.IPv4Address) -> str:
 
 
 def _ssh_host(text: str) -> str:
-    """Check what SSH connects to; without a port or a user, which have keys of their own."""
+    """Check a host for SSH. Port and user have keys of their own."""
     if "://" in text or "/" in text:
         raise wrong(f"expected {_HOST}: no URL")
     if "@" in text:
@@ -100,13 +100,13 @@ def _check_ipv4(host: str, expected: str) -> None:
         address = ipaddress.IPv4Address(host)
     except ValueError:
         raise wrong(f"expected {expected}: an IPv4 address has four numbers up to 255") from None
-    reason = "" if address.is_loopback else _no_machine(address)  # loopback may be a tunnel's end
+    reason = "" if address.is_loopback else _unusable_reason(address)  # loopback may be a tunnel's end
     if reason:
         raise wrong(f"expected {expected}: this is {reason}")
 
 
 def _is_name(host: str) -> bool:
-    return len(host) <= _LONGEST_NAME and all(map(_LABEL.fullmatch, host.split(".")))
+    return len(host) <= _MAX_NAME_LENGTH and all(map(_LABEL.fullmatch, host.split(".")))
 
 
 def _bastion(text: str) -> str:
@@ -125,7 +125,7 @@ def _bastion(text: str) -> str:
 
 
 def same_host(host: str) -> str:
-    """Return a form of a host that is the same for all ways to write it: case, last dot, IPv6 spellings."""
+    """Return a canonical form of a host: lower case, no trailing dot, one spelling of IPv6."""
     try:
         address = ipaddress.ip_address(host)
     except ValueError:
@@ -135,11 +135,11 @@ def same_host(host: str) -> str:
 
 
 def same_bastion(bastion: str | None) -> str | None:
-    """Return a form of a bastion that is the same for all ways to write where it is."""
+    """Return a canonical form of a bastion's host and port."""
     if bastion is None:
         return None
-    found: Destination = destination(bastion)
-    return f"{same_host(found.host)} {found.port or 22}"
+    parsed: Destination = destination(bastion)
+    return f"{same_host(parsed.host)} {parsed.port or 22}"
 
 
 def _network_range(text: str) -> str:
@@ -155,14 +155,14 @@ def _network_range(text: str) -> str:
 
 
 def _check_range(text: str, network: ipaddress.IPv4Network | ipaddress.IPv6Network) -> None:
-    given, _, prefix = text.partition("/")
-    if prefix and ipaddress.ip_address(given) != network.network_address:
-        host = ipaddress.ip_network(given)
+    address, _, prefix = text.partition("/")
+    if prefix and ipaddress.ip_address(address) != network.network_address:
+        host = ipaddress.ip_network(address)
         raise wrong(
             f"has bits set beyond its /{network.prefixlen}; write {network}, or {host} for one address"
         )
     if network.network_address.is_unspecified and network.prefixlen == network.max_prefixlen:
-        raise wrong(f"is no address of a machine; write {given}/0 if everybody is meant")
+        raise wrong(f"is no address of a machine; write {address}/0 if everybody is meant")
     if network.is_multicast or (network.version == 4 and network.is_reserved):
         raise wrong("is a range that nobody connects from: multicast or reserved")
 
@@ -209,4 +209,4 @@ SshHost = Annotated[str, AfterValidator(_ssh_host)]
 Bastion = Annotated[str, AfterValidator(_bastion)]
 HostKey = Annotated[str, AfterValidator(_host_key)]
 NetworkRange = Annotated[str, AfterValidator(_network_range)]
-"""An address or range, written out in full as a range."""
+"""An address or range, normalised to a range."""

@@ -1,4 +1,4 @@
-"""Rules that no single key can tell, on values as they were written, so that all are told at once."""
+"""Rules across keys, checked on values as written, so that all problems are reported at once."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ from settings.messages import Path, is_misspelt, key_text
 from settings.problems import Problem
 from settings.schema import at, properties
 
-_INSTEAD: Final = f"; for the hub's token run {SET_TOKEN}, there is no key for others"
+_TOKEN_REMEDY: Final = f"; for the hub's token run {SET_TOKEN}, there is no key for others"
 
 _NETRC: Final = "put user and password into ~/.netrc on the nodes"
 _PROXY_LOGIN: Final = "have the proxy let the nodes in by address, or run one on them that logs in"
@@ -29,26 +29,26 @@ _LOGINS: Final = {
     **dict.fromkeys(("http", "https"), _PROXY_LOGIN),
     "image": "log in on the nodes by `podman login` or `docker login`",
 }
-"""Key -> how one logs in there instead."""
+"""Key -> how to log in there without a password."""
 
 _WORKERS: Final = {"agg": ("aggregated",), "disagg": ("prefill", "decode")}
 _CONTROL: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\ud800-\udfff]")
-_FREE: Final = frozenset({"env", "flags", "tags"})
-"""Sections whose keys are a user's own."""
+_USER_KEYED: Final = frozenset({"env", "flags", "tags"})
+"""Sections whose keys the user chooses."""
 
 _NO_SECRETS: Final = frozenset({"hostKey"})
-"""Keys of sections that are called like secrets."""
+"""Keys of sections that have the name of a secret and are none."""
 
-_DEEPEST: Final = 20
+_MAX_DEPTH: Final = 20
 
 
 def every_value_is_plain(value: Any, path: Path = ()) -> Iterator[Problem]:
-    """Find what may stand nowhere: empty values, secrets, control characters, endless nesting."""
+    """Yield what is allowed nowhere: empty values, secrets, control characters, too deep nesting."""
     key = key_text(path)
     if value is None:
         yield Problem(key, "is empty; write a value or remove the key")
-    elif len(path) > _DEEPEST:
-        yield Problem(key, f"is nested deeper than {_DEEPEST} levels; remove levels")
+    elif len(path) > _MAX_DEPTH:
+        yield Problem(key, f"is nested deeper than {_MAX_DEPTH} levels; remove levels")
     elif is_encrypted(value):
         yield Problem(key, f"may not be encrypted: write it in clear; for the hub token run {SET_TOKEN}")
     elif isinstance(value, Mapping):
@@ -63,10 +63,12 @@ def every_value_is_plain(value: Any, path: Path = ()) -> Iterator[Problem]:
 
 def _text(text: str, key: str) -> Iterator[Problem]:
     if holds_password(text):
-        remedy = next((_LOGINS[part] for part in reversed(key.split(".")) if part in _LOGINS), _NETRC)
+        remedy = next(
+            (_LOGINS[segment] for segment in reversed(key.split(".")) if segment in _LOGINS), _NETRC
+        )
         yield Problem(key, f"no password may stand here: {remedy}; change it, since it was shown")
     elif holds_secret(text):
-        yield Problem(key, f"holds what looks like a secret in clear; revoke it and remove it{_INSTEAD}")
+        yield Problem(key, f"holds what looks like a secret in clear; revoke it and remove it{_TOKEN_REMEDY}")
     if _CONTROL.search(text):
         yield Problem(key, "holds a control character or line break; write it on one line without")
 
@@ -76,29 +78,28 @@ def _entry(name: str, item: Any, path: Path) -> Iterator[Problem]:
     if _CONTROL.search(name):
         yield Problem(key, "holds a control character or line break in its name; remove it")
     elif holds_secret(name):
-        yield Problem(key, f"its name looks like a secret in clear; revoke it and remove it{_INSTEAD}")
+        yield Problem(key, f"its name looks like a secret in clear; revoke it and remove it{_TOKEN_REMEDY}")
     elif _is_for_a_secret(name, item, path):
-        yield Problem(key, f"secrets may not stand here; remove it{_instead(name)}")
+        yield Problem(key, f"secrets may not stand here; remove it{_secret_remedy(name)}")
     else:
         yield from every_value_is_plain(item, path)
 
 
 def _is_for_a_secret(name: str, value: Any, path: Path) -> bool:
-    """Return whether a key is that of a secret.
+    """Return whether a key is for a secret.
 
-    By its name alone where nothing else is called so: among environment variables, flags, and keys that no
-    section has. Tags and what is inside a flag may be called anything (`budget-token`, `image_token`): there
-    the value counts, too.
+    The name alone decides for environment variables, flags, and keys that no section has. Tags and keys
+    inside a flag may have any name (`budget-token`, `image_token`): there the value counts as well.
     """
     if not names_secret(name) or path == (TOKEN_KEY,):
         return False
-    if not _FREE.isdisjoint(path[:-1]) and path[-2] not in ("env", "flags"):
+    if not _USER_KEYED.isdisjoint(path[:-1]) and path[-2] not in ("env", "flags"):
         return names_password(name) or (isinstance(value, str) and looks_secret(value))
     return name not in _NO_SECRETS
 
 
-def _instead(name: str) -> str:
-    """Return where a secret belongs, by the name that it was given."""
+def _secret_remedy(name: str) -> str:
+    """Return the remedy: where a secret belongs, by its name."""
     words = name.upper()
     if words.startswith(("AWS_", "S3_")):
         return "; on AWS `target.instanceProfile` has the rights, elsewhere put it into ~/.aws on the nodes"
@@ -106,21 +107,21 @@ def _instead(name: str) -> str:
         return "; name the index as `runtime.index` and put user and password into ~/.netrc on the nodes"
     if words.startswith(("NATS_", "ETCD_")):
         return ": NATS and etcd are planned, and closed to others by the firewall"
-    return _INSTEAD
+    return _TOKEN_REMEDY
 
 
 def roles_fit_the_pattern(tree: Mapping[str, Any]) -> Iterator[Problem]:
-    """`agg` has aggregated workers, `disagg` has prefill and decode workers, and each has only its own."""
+    """Require aggregated workers for `agg`, prefill and decode workers for `disagg`, and no others."""
     pattern, roles = tree.get("pattern"), tree.get("roles")
     if pattern not in ("agg", "disagg") or not isinstance(roles, Mapping):
         return
-    other = "disagg" if pattern == "agg" else "agg"
-    missing = [role for role in _WORKERS[pattern] if not _is_meant(role, roles)]
-    foreign = [role for role in _WORKERS[other] if role in roles]
-    if len(missing) == len(_WORKERS[pattern]) and len(foreign) == len(_WORKERS[other]):
+    other_pattern = "disagg" if pattern == "agg" else "agg"
+    missing = [role for role in _WORKERS[pattern] if not _is_present(role, roles)]
+    foreign = [role for role in _WORKERS[other_pattern] if role in roles]
+    if len(missing) == len(_WORKERS[pattern]) and len(foreign) == len(_WORKERS[other_pattern]):
         yield Problem(
             "pattern",
-            f"has the roles of {other}: write `pattern: {other}`, "
+            f"has the roles of {other_pattern}: write `pattern: {other_pattern}`, "
             f"or {' and '.join(missing)} in place of {' and '.join(foreign)} below `roles`",
             f'"{pattern}"',
         )
@@ -132,20 +133,23 @@ def roles_fit_the_pattern(tree: Mapping[str, Any]) -> Iterator[Problem]:
         )
     for role in foreign:
         yield Problem(
-            f"roles.{role}", f"does not belong to pattern {pattern}; remove it or write `pattern: {other}`"
+            f"roles.{role}",
+            f"does not belong to pattern {pattern}; remove it or write `pattern: {other_pattern}`",
         )
 
 
 def one_region(tree: Mapping[str, Any], region: Any) -> Iterator[Problem]:
-    """The provider's `aws:region` and `target.region` are the same where both are written."""
+    """Require that `aws:region` and `target.region` are equal if both are written."""
     target = tree.get("target")
-    own = target.get("region") if isinstance(target, Mapping) else None
-    if own is not None and region is not None and own != region:
-        yield Problem("target.region", f"`aws:region` says {shown(region)}; write one of them", shown(own))
+    target_region = target.get("region") if isinstance(target, Mapping) else None
+    if target_region is not None and region is not None and target_region != region:
+        yield Problem(
+            "target.region", f"`aws:region` says {shown(region)}; write one of them", shown(target_region)
+        )
 
 
 def secrets_of_providers(config: Mapping[str, Any]) -> Iterator[Problem]:
-    """Keys of providers, such as `aws:secretKey`, hold no secret in clear."""
+    """Refuse secrets in clear in keys of providers, such as `aws:secretKey`."""
     for name, value in config.items():
         namespace, colon, key = name.partition(":")
         if not colon or f"{namespace}:" == NAMESPACE or not isinstance(value, str):
@@ -156,9 +160,9 @@ def secrets_of_providers(config: Mapping[str, Any]) -> Iterator[Problem]:
 
 
 def is_encrypted(value: Any) -> bool:
-    """Return whether a value is what Pulumi keeps for a secret."""
+    """Return whether a value is a secret as Pulumi keeps it."""
     return isinstance(value, Mapping) and list(value) == ["secure"] and isinstance(value["secure"], str)
 
 
-def _is_meant(role: str, roles: Mapping[str, Any]) -> bool:
+def _is_present(role: str, roles: Mapping[str, Any]) -> bool:
     return role in roles or is_misspelt(role, roles, properties(at(("roles",))))

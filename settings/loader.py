@@ -1,4 +1,4 @@
-"""A stack file, or what Pulumi made of it, to Settings: every problem at once, never another error."""
+"""Load Settings from a stack file or from Pulumi's configuration; all problems are raised at once."""
 
 import json
 import re
@@ -28,39 +28,39 @@ from settings.schema import PULUMI_KEYS, at, properties, settings_schema
 from settings.yaml_values import PlainValueError, configured, load
 
 ENCRYPTED: Final = SecretStr("(encrypted in the stack file)")
-"""Stands for a token that only `pulumi up` can decrypt."""
+"""Placeholder for a token that only `pulumi up` can decrypt."""
 
 MAX_BYTES: Final = 262_144
 """A stack file is a few KB, one that lists 2,048 machines 120; reading a much larger one takes minutes."""
 
 MAX_CONFIG_BYTES: Final = 120_000
-"""Aliases make much of little, and Linux allows an environment variable 128 KiB."""
+"""Linux limits an environment variable to 128 KiB; aliases can make a small file large."""
 
 _STACK_NAME: Final = re.compile(r"\w[\w.-]{0,99}", re.ASCII)
-"""What Pulumi takes for a name, but for those that a folder or an option may have."""
+"""Names that Pulumi accepts, without those that could be a folder or an option."""
 
 
 def stack_file(stack: str) -> Path:
-    """Return where the file of a stack is, seen from the project folder.
+    """Return the path of a stack's file, relative to the project folder.
 
-    Raises StackFileError for what is no name of a stack, such as `..`: folders are named after stacks, and
-    removed with them.
+    Raises StackFileError for an invalid name, such as `..`: folders are named after stacks and removed with
+    them.
     """
     if not _STACK_NAME.fullmatch(stack):
-        wanted = "expected letters, digits, `_`, `.` and `-`, a letter, digit or `_` first"
-        raise StackFileError([Problem("stack", wanted, shown(stack))])
+        rule = "expected letters, digits, `_`, `.` and `-`, a letter, digit or `_` first"
+        raise StackFileError([Problem("stack", rule, shown(stack))])
     return Path("stacks", f"Pulumi.{stack}.yaml")
 
 
 def read_stack_file(path: Path) -> Settings:
-    """Return what a stack file says; an encrypted token is ENCRYPTED.
+    """Return the settings of a stack file; an encrypted token is ENCRYPTED.
 
     Raises StackFileError with every problem found.
     """
-    whole = document(path)
-    config = _config(whole)
+    content = document(path)
+    config = _config(content)
     tree, problems = own_keys(config)
-    if TOKEN_KEY in tree and (problem := token_problem(tree[TOKEN_KEY], whole)):
+    if TOKEN_KEY in tree and (problem := token_problem(tree[TOKEN_KEY], content)):
         problems.append(Problem(TOKEN_KEY, problem))
         del tree[TOKEN_KEY]
     for key, value in tree.items():
@@ -75,29 +75,29 @@ def read_stack_file(path: Path) -> Settings:
 
 
 def document(path: Path) -> Mapping[str, Any]:
-    """Return everything that stands in a stack file, Pulumi's own keys too.
+    """Return the content of a stack file, including Pulumi's own keys.
 
-    Raises StackFileError for what is not YAML, what is no file, and what is larger than stack files are.
+    Raises StackFileError if it is not YAML, not a regular file, or too large.
     """
-    found = load(_text(path))
-    if found is None:
+    content = load(_text(path))
+    if content is None:
         raise StackFileError([Problem("config", "the file is empty: expected `config:` with `dynamo:` keys")])
-    return found if isinstance(found, dict) else {}
+    return content if isinstance(content, dict) else {}
 
 
 def from_config(
     config: Mapping[str, str], secret_keys: Collection[str], path: Path | None = None
 ) -> Settings:
-    """Return what Pulumi's configuration of the running stack says: the same as its stack file does.
+    """Return the settings of Pulumi's configuration of the running stack, equal to those of its stack file.
 
     `config` maps `namespace:key` to text (JSON for structures), decrypted; `secret_keys` are those that were
-    encrypted, in whole or inside. What stands in the file at `path` as Pulumi has it is taken from there:
+    encrypted, in whole or inside. Values that are equal in the file at `path` are taken from there, since
     Pulumi keeps `1.1` of `1.10`. Raises StackFileError with every problem found.
     """
-    written, _ = own_keys(_config(document(path))) if path and path.exists() else ({}, [])
-    given, problems = own_keys(config)
+    file_keys, _ = own_keys(_config(document(path))) if path and path.exists() else ({}, [])
+    config_keys, problems = own_keys(config)
     tree: dict[str, Any] = {}
-    for key, text in given.items():
+    for key, text in config_keys.items():
         if key == TOKEN_KEY:
             encrypted = f"{NAMESPACE}{key}" in secret_keys
             if problem := clear_problem(text) if encrypted else token_problem(text, {}):
@@ -108,17 +108,17 @@ def from_config(
             tree[key] = {"secure": ""}
         else:
             try:
-                tree[key] = _as_written(configured(text), written.get(key))
+                tree[key] = _as_written(configured(text), file_keys.get(key))
             except PlainValueError as error:
                 problems.append(Problem(key_text((key,)), str(error)))
     clear = {name: text for name, text in config.items() if name not in secret_keys}
     return _settings(tree, clear, problems)
 
 
-def _as_written(value: JsonValue, written: Any) -> JsonValue:
-    """Return a value as the stack file has it, unless Pulumi has it from elsewhere."""
-    own = value_of(written)
-    return own if same(own, value) else value
+def _as_written(value: JsonValue, file_value: Any) -> JsonValue:
+    """Return the stack file's form of a value, unless Pulumi has another value."""
+    file_meaning = value_of(file_value)
+    return file_meaning if same(file_meaning, value) else value
 
 
 def _text(path: Path) -> str:
@@ -128,8 +128,8 @@ def _text(path: Path) -> str:
             return content.decode()
         reason = f"is larger than {MAX_BYTES} bytes; a stack file is a few thousand"
     except FileNotFoundError:
-        others = sorted(path.parent.glob("Pulumi.*.yaml"))
-        names = ", ".join(other.name.removeprefix("Pulumi.").removesuffix(".yaml") for other in others)
+        stack_files = sorted(path.parent.glob("Pulumi.*.yaml"))
+        names = ", ".join(file.name.removeprefix("Pulumi.").removesuffix(".yaml") for file in stack_files)
         reason = f"no such stack file; there are {names or 'none'} in {path.parent}"
     except UnicodeDecodeError as error:
         reason = f"is not UTF-8 text at byte {error.start}; save it as UTF-8"
@@ -139,7 +139,7 @@ def _text(path: Path) -> str:
 
 
 def _config(keys: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what stands below `config:`."""
+    """Return the keys below `config:`."""
     strays = [key for key in keys if key not in ("config", *PULUMI_KEYS)]
     if strays:
         raise StackFileError(Problem(key_text((key,)), _stray(key)) for key in strays)
@@ -154,19 +154,19 @@ def _config(keys: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _environment_bytes(config: Mapping[str, Any]) -> int:
-    """Return about how large the variable is in which Pulumi hands the configuration to the program."""
+    """Return the approximate size of the variable in which Pulumi passes the configuration to the program."""
     values = {key: json.dumps(value, ensure_ascii=False) for key, value in config.items()}
     text = json.dumps(values, ensure_ascii=False)
     return len(text.encode(errors="replace")) + 6 * sum(map(text.count, "<>&"))
 
 
 def exposed_secrets(path: Path, settings: Settings) -> list[Problem]:
-    """Return why the secrets of a stack file that was read before would be open to everybody."""
+    """Return the problem of secrets that everybody could decrypt, for a stack file that was already read."""
     return exposed(settings.target.kind, document(path), held=settings.hugging_face_token is not None)
 
 
 def _take_region(tree: dict[str, Any], region: Any) -> bool:
-    """Give a target on AWS the region that the provider's own key names, unless it has one."""
+    """Set an AWS target's region from the provider's key, unless it has one; return whether it did."""
     target = tree.get("target")
     if not isinstance(target, dict) or target.get("kind") != "aws" or region is None or "region" in target:
         return False
@@ -182,8 +182,8 @@ def _stray(key: str) -> str:
 
 
 def _settings(tree: dict[str, Any], config: Mapping[str, Any], problems: Iterable[Problem]) -> Settings:
-    """Return the settings, or raise everything that is wrong with them."""
-    found = {problem.key: problem for problem in problems}
+    """Return the settings. Raises StackFileError with every problem."""
+    problem_by_key = {problem.key: problem for problem in problems}
     region = config.get(REGION_KEY)
     names = {"target.region": REGION_KEY} if _take_region(tree, region) else {}
     settings, invalid = _validated(tree)
@@ -195,16 +195,18 @@ def _settings(tree: dict[str, Any], config: Mapping[str, Any], problems: Iterabl
         secrets_of_providers(config),
     )
     for problem in chain.from_iterable(rules):
-        if not _is_within(problem.key, found):
-            found[problem.key] = problem
-    if found or settings is None:
-        raise StackFileError(replace(one, key=names.get(one.key, one.key)) for one in found.values())
+        if not _is_covered(problem.key, problem_by_key):
+            problem_by_key[problem.key] = problem
+    if problem_by_key or settings is None:
+        raise StackFileError(
+            replace(problem, key=names.get(problem.key, problem.key)) for problem in problem_by_key.values()
+        )
     return settings
 
 
-def _is_within(key: str, found: Container[str]) -> bool:
-    """Return whether the key, or one that holds it, has its problem already."""
-    return any(key[:end] in found for end, character in enumerate(f"{key}.") if character == ".")
+def _is_covered(key: str, problem_keys: Container[str]) -> bool:
+    """Return whether the key, or one that contains it, already has a problem."""
+    return any(key[:end] in problem_keys for end, character in enumerate(f"{key}.") if character == ".")
 
 
 def _validated(tree: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]:
@@ -217,6 +219,6 @@ def _validated(tree: Mapping[str, Any]) -> tuple[Settings | None, list[Problem]]
 
 
 def _misspelt(detail: ErrorDetails) -> bool:
-    """Return whether a missing key is there under another name."""
+    """Return whether a missing key is present with a spelling mistake."""
     *section, key = detail["loc"]
     return detail["type"] == "missing" and is_misspelt(str(key), detail["input"], properties(at(section)))

@@ -45,17 +45,17 @@ ModelOrigin = Literal["hub", "s3", "path", "generated"]
 
 _ENV_NAME: Final = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _FLAG_NAME: Final = re.compile(r"-*[A-Za-z0-9]+([-_]+[A-Za-z0-9]+)*([= ][A-Za-z0-9.]*)?")
-"""What may be a flag in any spelling; `planning.commands.role_settings` says how it is written here."""
+"""Any spelling of a flag; `planning.commands.role_settings` gives the form to write."""
 
 _HUB_ID: Final = re.compile(r"(\w[\w.-]*/)?\w[\w.-]*(:\w[\w.-]*)?", re.ASCII)
-"""Of GGUF weights with one of the quantisations of the repository: `organisation/model-GGUF:Q4_K_M`."""
+"""GGUF weights end with a quantisation of the repository: `organisation/model-GGUF:Q4_K_M`."""
 
 _REVISION: Final = re.compile(r"(?!.*\.\.)[\w.+@/-]*", re.ASCII)
 _FOLDER_NAME: Final = re.compile(r"\w[\w.-]*", re.ASCII)
 _S3_URI: Final = re.compile(r"s3://[a-z0-9][a-z0-9.-]{1,61}[a-z0-9](/[\w.=@+-]+)+", re.ASCII)
 
 _PLACES: Final = {"path": ("path", "/models/llama"), "uri": ("s3", "s3://bucket/folder")}
-"""Key that says where a model is -> the `source` that it goes with, and an example."""
+"""Key for the place of a model -> the `source` that it belongs to, and an example."""
 
 
 def _env_name(name: str) -> str:
@@ -91,10 +91,10 @@ def _no_data_parallelism(size: int) -> int:
     return size
 
 
-def _no_expert_parallelism(wanted: bool) -> bool:
-    if wanted:
+def _no_expert_parallelism(enabled: bool) -> bool:
+    if enabled:
         raise wrong("expert parallelism is not built yet, expected false; remove it")
-    return wanted
+    return enabled
 
 
 Seconds = Annotated[int, Field(ge=1, le=86400)]
@@ -115,7 +115,7 @@ Secret = Annotated[
 
 
 class Parallelism(Section):
-    """How one engine is split over GPUs."""
+    """Parallelism of one engine over GPUs."""
 
     tensor: Count = Field(default=1, description="tensor parallel size: GPUs that share each layer")
     pipeline: Count = Field(default=1, description="pipeline parallel size: groups of layers")
@@ -247,7 +247,7 @@ Target = Annotated[LocalTarget | HostsTarget | AwsTarget, Field(discriminator="k
 
 
 class CostSettings(Section):
-    """What the deployment may cost."""
+    """Limit of the deployment's cost."""
 
     max_hourly: Annotated[float, Field(gt=0), AS_WRITTEN] | None = Field(
         default=None, description="most that everything may cost an hour, in US dollars; more is refused"
@@ -255,7 +255,7 @@ class CostSettings(Section):
 
 
 class HeadSettings(Section):
-    """Where NATS, etcd and the frontend run; `head: dedicated` is short for `{placement: dedicated}`."""
+    """Placement of NATS, etcd and the frontend; `head: dedicated` is short for `{placement: dedicated}`."""
 
     placement: Placement = Field(
         default="colocated", description="on a worker node, or on a node without workers"
@@ -268,7 +268,7 @@ def _head(value: Any) -> Any:
 
 
 class RolloutSettings(Section):
-    """How changes reach running workers."""
+    """Rollout of changes to running workers."""
 
     max_unavailable: EngineCount = Field(
         default=1,

@@ -1,6 +1,6 @@
-"""Numbers that remember how they were written: `12.10` is shown, and passed on as text, as `12.10`.
+"""Numbers that keep their text: `12.10` is shown, and passed on as text, as `12.10`.
 
-Pulumi keeps the value alone (`12.1`); the text comes from the stack file (`settings.loader`).
+Pulumi keeps only the value (`12.1`); the text comes from the stack file (`settings.loader`).
 """
 
 import json
@@ -48,7 +48,7 @@ def parse(text: str) -> WrittenInt | WrittenFloat:
 
 
 _DIGITS: Final = 40
-"""More digits are too many in any case, and slow to read."""
+"""Numbers with more digits are out of range in any case, and slow to parse."""
 
 
 def plain(value: object) -> JsonValue:
@@ -67,12 +67,12 @@ def plain(value: object) -> JsonValue:
 
 
 def text_only(value: object) -> str | None:
-    """Return a number's text where that says more than its value, such as `1.10`; None of all else."""
+    """Return a number's text if it differs from how Pulumi writes the value, such as `1.10`; else None."""
     if isinstance(value, WrittenInt | WrittenFloat) and value.text != as_pulumi_writes(value):
         return value.text
     return None
 
 
 def as_pulumi_writes(value: object) -> str:
-    """Return what Pulumi makes of a number when it writes the file anew."""
+    """Return a number as Pulumi writes it when it rewrites the file."""
     return json.dumps(value)

@@ -1,4 +1,4 @@
-"""Which TCP ports the services of a deployment listen on: a number or, for engines, a first number each."""
+"""TCP ports that the services of a deployment listen on: one number or, for engines, a first number."""
 
 from typing import Annotated, Final
 
@@ -7,10 +7,10 @@ from pydantic import AfterValidator, Field
 from settings.section import Section, wrong
 
 FIRST: Final = 1024
-"""Services run without rights, and Linux lets root alone listen below."""
+"""Services run without privileges, and Linux lets only root listen below."""
 
 EPHEMERAL: Final = (32768, 60999)
-"""Linux's own choice for programs that ask for any port: gloo, NCCL, vLLM's workers and UCX do."""
+"""Linux's range for programs that ask for any free port: gloo, NCCL, vLLM's workers and UCX do."""
 
 LAST: Final = 65535
 

@@ -1,4 +1,4 @@
-"""How bad input is reported: every problem at once, each naming key, value and remedy."""
+"""Problems of a stack file: reported all at once, each with key, value and remedy."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
@@ -7,15 +7,15 @@ from typing import Final
 from nodectl.common.redaction import redacted, without_known_secrets
 
 STACK: Final = "\N{OBJECT REPLACEMENT CHARACTER}"
-"""Stands in a message for the name of the stack, which only who shows it knows: commands are to be typed."""
+"""Placeholder in messages for the name of the stack, filled in when shown, so that commands can be typed."""
 
 
 @dataclass(frozen=True, order=True)
 class Problem:
-    """One thing wrong with a stack file.
+    """One problem of a stack file.
 
     `key` is the path below `dynamo:` as the user wrote it (`roles.prefill.parallelism.tensor`), `message`
-    says what was expected, why, and what to do, `value` is what was given, printed after the key.
+    says what was expected, why, and what to do, `value` is the given value, printed after the key.
     """
 
     key: str
@@ -24,14 +24,14 @@ class Problem:
 
     @property
     def subject(self) -> str:
-        """What the problem is about: the key, with the value that was given, if any and if no secret."""
+        """Return the key, with the given value if there is one and it is no secret."""
         return f"{self.key}: {redacted(self.value)}" if self.value else self.key
 
 
 class StackFileError(ValueError):
-    """The stack file asks for something that cannot be; nothing was created.
+    """The stack file is invalid or cannot be planned; nothing was created.
 
-    Raised with every problem found, by reading (`settings`) as by planning (`planning`).
+    Raised with every problem found, by `settings` and by `planning`.
     """
 
     def __init__(self, problems: Iterable[Problem]) -> None:
@@ -39,7 +39,7 @@ class StackFileError(ValueError):
         super().__init__(self._text("STACK"))
 
     def of(self, stack: str) -> str:
-        """Return the text below the name of the stack's file, as it is shown."""
+        """Return the text for users, under the name of the stack's file."""
         return f"stacks/Pulumi.{redacted(stack)}.yaml\n{self._text(stack)}"
 
     def _text(self, stack: str) -> str:

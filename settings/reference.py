@@ -60,15 +60,15 @@ def reference() -> str:
     return "\n".join([_HEAD, *tables])
 
 
-def _sections(schema: Schema, seen: set[str]) -> Iterator[tuple[str, Schema]]:
+def _sections(schema: Schema, visited: set[str]) -> Iterator[tuple[str, Schema]]:
     """Walk the sections in the order in which a reader meets them, each once."""
     for key in properties(schema).values():
         for name in _references(key):
-            if name not in seen:
-                seen.add(name)
+            if name not in visited:
+                visited.add(name)
                 section = settings_schema()["$defs"][name]
                 yield name, section
-                yield from _sections(section, seen)
+                yield from _sections(section, visited)
 
 
 def _references(schema: Schema) -> list[str]:

@@ -16,7 +16,7 @@ _PART: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _IMAGE: Final = re.compile(
     rf"(?:{_DOMAIN}/)?{_PART}(?:/{_PART})*(?::[A-Za-z0-9_][A-Za-z0-9_.-]{{0,127}})?(?:@sha256:[0-9a-f]{{64}})?"
 )
-"""A reference as Docker and podman read it (github.com/distribution/reference)."""
+"""An image reference as Docker and podman read it (github.com/distribution/reference)."""
 
 _ARCHIVE_NOT_READ: Final = (".zip", ".deb", ".rpm", ".exe", ".sha256", ".html")
 _SECRET_QUERIES: Final = frozenset(
@@ -39,7 +39,7 @@ def _url(url: str) -> str:
 
 
 def _split(url: str) -> SplitResult | None:
-    """Return the parts of a URL; None for text that has not such parts."""
+    """Return the parts of a URL; None if it cannot be parsed."""
     try:
         parts = urlsplit(url)
         _ = parts.port  # raises where it is no number of a port
@@ -49,7 +49,7 @@ def _split(url: str) -> SplitResult | None:
 
 
 def _is_host(parts: SplitResult) -> bool:
-    """Return whether the host of a URL is one, and not a second scheme."""
+    """Return whether the host of a URL is valid, and not a second scheme."""
     host = parts.hostname or ""
     return host not in ("http", "https") and bool(_URL_HOST.fullmatch(host))
 
@@ -100,7 +100,7 @@ class StoreDownload(Section):
 
 
 class StoresSettings(Section):
-    """Where NATS and etcd come from on the head."""
+    """Source of NATS and etcd on the head."""
 
     source: Literal["bundled", "distribution", "release"] | None = Field(
         default=None,

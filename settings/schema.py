@@ -1,4 +1,4 @@
-"""The models' JSON schema, as errors, editors and the reference page look it up."""
+"""JSON schema of the models, for errors, editors and the reference page."""
 
 from collections.abc import Mapping, Sequence
 from functools import cache
@@ -9,7 +9,7 @@ import yaml
 from settings.models import Settings
 
 PULUMI_KEYS: Final = ("encryptionsalt", "encryptedkey", "secretsprovider", "environment")
-"""What Pulumi itself keeps in a stack file beside `config`."""
+"""Keys that Pulumi itself writes into a stack file beside `config`."""
 
 Schema = Mapping[str, Any]
 
@@ -45,13 +45,13 @@ def stack_file_schema() -> dict[str, Any]:
 
 
 def properties(schema: Schema) -> Mapping[str, Schema]:
-    """Return the keys that a section may hold."""
-    found: Mapping[str, Schema] = _section(schema).get("properties", {})
-    return found
+    """Return the keys of a section, with their schemas."""
+    keys: Mapping[str, Schema] = _section(schema).get("properties", {})
+    return keys
 
 
 def at(path: Sequence[int | str]) -> Schema:
-    """Return the schema at the end of a path of keys and, below a union, of the kind that is meant."""
+    """Return the schema at a path of keys; below a union, the path names the kind."""
     schema = settings_schema()
     for part in path:
         union = schema.get("discriminator")
@@ -66,7 +66,7 @@ def at(path: Sequence[int | str]) -> Schema:
 
 
 def expected(schema: Schema) -> str:
-    """Return in words what a value of this schema is."""
+    """Return the expected value of a schema in words."""
     if "enum" in schema:
         return " or ".join(schema["enum"])
     if "const" in schema:
@@ -90,7 +90,7 @@ def expected(schema: Schema) -> str:
 
 
 def example(schema: Schema, key: str) -> str:
-    """Return `, for example ...` where the model has one for the key."""
+    """Return `, for example ...` if the schema has an example, else nothing."""
     if "examples" not in schema:
         return ""
     text = yaml.safe_dump({key: schema["examples"][0]}, default_flow_style=True, width=1000).strip()
@@ -108,7 +108,7 @@ _TYPES: Final = {
 
 
 def _section(schema: Schema) -> Schema:
-    """Follow a reference, also where a union with null or with a short form holds it."""
+    """Return the section that a schema refers to, also in a union with null or with a short form."""
     for branch in (schema, *schema.get("anyOf", ())):
         if "$ref" in branch:
             section: Schema = settings_schema()["$defs"][branch["$ref"].rpartition("/")[2]]

@@ -21,7 +21,7 @@ _ODD_IN_PATHS: Final = re.compile(r"[:$\\]")
 
 
 def wrong(remedy: str) -> PydanticCustomError:
-    """Return the error of a rule of ours; its text reaches the user as it is."""
+    """Return the validation error of a rule; users see its text unchanged."""
     return PydanticCustomError("rule", "{remedy}", {"remedy": remedy})
 
 
@@ -56,7 +56,7 @@ def _validated(value: Any, check: ValidatorFunctionWrapHandler) -> Any:
 
 
 AS_WRITTEN: Final = WrapValidator(_validated)
-"""Keeps a valid value as it is, since its numbers know how they were written (`settings.numbers`)."""
+"""Keeps a valid value unchanged, since its numbers keep their text (`settings.numbers`)."""
 
 MAX_NODES: Final = 2048
 """What one NATS and one etcd are planned for."""
@@ -72,7 +72,7 @@ NodeCount = Annotated[int, Field(ge=1, le=MAX_NODES), AS_WRITTEN]
 FrontendCount = Annotated[int, Field(ge=1, le=MAX_FRONTENDS), AS_WRITTEN]
 EngineCount = Annotated[int, Field(ge=1, le=MAX_NODES * _GPUS_A_NODE), AS_WRITTEN]
 Passed = Annotated[bool | int | float | str | list[JsonValue] | dict[str, JsonValue], AS_WRITTEN]
-"""The value of a flag that is passed on (`nodectl.contract.manifest.FlagValue`)."""
+"""The value of a flag, passed on to a process (`nodectl.contract.manifest.FlagValue`)."""
 
 Argument = Annotated[str, Field(min_length=1, max_length=255), AfterValidator(_argument)]
 Folder = Annotated[Argument, AfterValidator(_folder)]

@@ -1,4 +1,4 @@
-"""Where nodes come from: this machine, or an inventory. `settings.aws.target` has instances on AWS."""
+"""Targets, the sources of nodes: this machine or an inventory. `settings.aws.target` has the one for AWS."""
 
 import re
 from collections.abc import Iterator
@@ -58,7 +58,7 @@ class HostEntry(Section):
 
 
 class FirewallSettings(Section):
-    """Who may connect to the machines; `firewall: manage` is short for `{mode: manage}`."""
+    """Firewall of the machines; `firewall: manage` is short for `{mode: manage}`."""
 
     mode: FirewallMode = Field(
         default="none",
@@ -77,10 +77,10 @@ class FirewallSettings(Section):
 
     @field_validator("clients", "open_ports")
     @classmethod
-    def _only_a_managed_firewall_lets_in(cls, given: list[Any], info: ValidationInfo) -> list[Any]:
+    def _only_a_managed_firewall_lets_in(cls, entries: list[Any], info: ValidationInfo) -> list[Any]:
         if info.data.get("mode") == "none":
             raise wrong("opens nothing with `mode: none`; write `mode: manage` or remove it")
-        return given
+        return entries
 
 
 class LocalTarget(Section):
@@ -130,26 +130,26 @@ class HostsTarget(Section):
     def _every_machine_is_listed_once(
         cls, inventory: list[HostEntry], info: ValidationInfo
     ) -> list[HostEntry]:
-        first: dict[tuple[object, ...], HostEntry] = {}
+        listed: dict[tuple[object, ...], HostEntry] = {}
         for entry in inventory:
             port = entry.port or info.data.get("port") or _SSH
             bastion = same_bastion(entry.bastion or info.data.get("bastion"))
-            for what, value in _identities(entry):
-                identity = (what, same_host(value), *((port, bastion) if what == "host" else ()))
-                other = first.setdefault(identity, entry)
-                if other is not entry:
-                    raise wrong(_twice(what, value, other, entry))
+            for field, value in _identities(entry):
+                identity = (field, same_host(value), *((port, bastion) if field == "host" else ()))
+                earlier = listed.setdefault(identity, entry)
+                if earlier is not entry:
+                    raise wrong(_twice(field, value, earlier, entry))
         return inventory
 
 
 def _identities(entry: HostEntry) -> Iterator[tuple[str, str]]:
-    """Yield what no two machines share: name, address, and what SSH connects to, which may be the name."""
+    """Yield values that must be unique: name, address, and the hosts that SSH may connect to."""
     yield "name", entry.name
     yield "address", entry.address
     yield "host", entry.host or entry.address
     yield "host", entry.name
 
 
-def _twice(what: str, value: str, first: HostEntry, second: HostEntry) -> str:
-    both = f", as {first.name} and as {second.name}" if first.name != second.name else ""
-    return f"lists the {what} {redacted(value)} twice{both}; give each machine its own"
+def _twice(field: str, value: str, first: HostEntry, second: HostEntry) -> str:
+    names = f", as {first.name} and as {second.name}" if first.name != second.name else ""
+    return f"lists the {field} {redacted(value)} twice{names}; give each machine its own"

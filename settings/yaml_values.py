@@ -1,4 +1,4 @@
-"""YAML and configuration text to plain values, read as Pulumi reads them (Go's yaml.v3).
+"""Read YAML and configuration text as Pulumi does (Go's yaml.v3).
 
 Pulumi's YAML takes other scalars for numbers than PyYAML does (`0x10`, `012`, `1_000`, dates). Here decimal
 numbers, `true`, `false` and null are what they look like, other number-like text must be quoted, and all the
@@ -22,7 +22,7 @@ from settings.problems import Problem, StackFileError
 
 _NULL: Final = re.compile(r"~|null|Null|NULL|")
 _QUOTED: Final = re.compile(r"'(?![<\\])[^']{2,}'")
-"""What PyYAML repeats of a file in its errors: names of tags; not signs such as `':'` and `'<scalar>'`."""
+"""Parts of a file that PyYAML quotes in its errors, such as tags; not signs as `':'` and `'<scalar>'`."""
 
 _BOOL: Final = re.compile(r"true|True|TRUE|false|False|FALSE")
 _SURROGATE: Final = re.compile(r"[\ud800-\udfff]")
@@ -33,7 +33,7 @@ _ODD_NUMBER: Final = re.compile(
     r"|(\.[0-9]+|[0-9]+(\.[0-9]*)?)" + _EXPONENT + ")"
     r"|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)"
 )
-"""What is a number to Pulumi once underscores are taken out; only these begin with a digit, sign or point."""
+"""Other numbers of Pulumi's, after underscores are removed. All begin with a digit, sign or point."""
 
 _DATE: Final = re.compile(
     r"([0-9]{4})-([0-9]{1,2})-([0-9]{1,2})"
@@ -41,16 +41,16 @@ _DATE: Final = re.compile(
 )
 
 _MERGE: Final = "<<"
-_MOST_NODES: Final = 20_000
-"""Values that a stack file may hold once its aliases are written out."""
+_MAX_NODES: Final = 20_000
+"""Most values of a stack file after its aliases are expanded."""
 
 
 class PlainValueError(ValueError):
-    """Text that is no value; says what to write instead."""
+    """Text that is not a valid value; the message says what to write instead."""
 
 
 def scalar(text: str) -> JsonValue:
-    """Return what a plain (unquoted) scalar means: null, a truth value, a number or the text itself.
+    """Return the value of a plain (unquoted) scalar: null, a boolean, a number or the text itself.
 
     Raises PlainValueError for numbers in any other notation, dates, and numbers that cannot be kept exactly.
     """
@@ -66,9 +66,9 @@ def scalar(text: str) -> JsonValue:
 
 
 def number(text: str) -> int | float:
-    """Return a decimal number that knows its text.
+    """Return a decimal number that keeps its text.
 
-    Raises PlainValueError where Pulumi would not keep it exactly.
+    Raises PlainValueError if Pulumi would not keep it exactly.
     """
     try:
         return numbers.parse(text)
@@ -77,10 +77,10 @@ def number(text: str) -> int | float:
 
 
 def configured(text: str) -> JsonValue:
-    """Return the value of one key of Pulumi's configuration: structures are JSON, all else is plain text.
+    """Return the value of one key of Pulumi's configuration: structures are JSON, others plain text.
 
-    Pulumi knows no kinds of top-level values: `40` and `"40"` are the same to it, and `pulumi config set`
-    rewrites the one as the other. Raises PlainValueError for text that begins like JSON and is none.
+    Pulumi has no types of top-level values: `40` and `"40"` are equal, and `pulumi config set` rewrites one
+    as the other. Raises PlainValueError for text that begins like JSON and is none.
     """
     if not text.startswith(("{", "[")):
         try:
@@ -97,7 +97,7 @@ def configured(text: str) -> JsonValue:
 
 
 def load(text: str) -> JsonValue:
-    """Return what a YAML document says; None when it is empty.
+    """Return the value of a YAML document; None if it is empty.
 
     Raises StackFileError, with line and column, for what is not YAML, and for what Pulumi or a reader would
     take for something else: repeated keys, keys that are not text, tags, numbers in odd notations.
@@ -109,7 +109,7 @@ def load(text: str) -> JsonValue:
         line = text.count("\n", 0, error.position) + 1
         raise StackFileError([Problem(f"line {line}", "holds a control character; remove it")]) from None
     except yaml.MarkedYAMLError as error:
-        raise _at(
+        raise _error_at(
             error.problem_mark,
             f"not YAML: {_QUOTED.sub('…', error.problem or '')}; check indentation, brackets and quotes",
         ) from None
@@ -138,20 +138,20 @@ def _no_constant(name: str) -> JsonValue:
 
 
 class _Alias(yaml.Node):
-    """`*name`, kept apart from what it stands for: Pulumi merges an alias of a mapping, not one of a list."""
+    """An alias `*name`, distinct from its target: Pulumi merges an alias of a mapping, not one of a list."""
 
     def __init__(self, target: yaml.Node, mark: Any) -> None:
         super().__init__("", target, mark, mark)
 
 
 class _Composer(yaml.BaseLoader):
-    """PyYAML without tags, with aliases apart, and with tabs between tokens, as Go has them."""
+    """PyYAML without tags, with aliases as nodes of their own, and with tabs between tokens, as in Go."""
 
     def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
         event = self.peek_event()  # type: ignore[no-untyped-call]
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self.anchors:
-                raise _at(
+                raise _error_at(
                     event.start_mark,
                     "of the aliases (`*name`), this one stands for nothing; put `&name` before what it "
                     "means, further up, or write the values out",
@@ -159,7 +159,7 @@ class _Composer(yaml.BaseLoader):
             target = super().compose_node(parent, index)
             return None if target is None else _Alias(target, event.start_mark)
         if event.tag is not None:
-            raise _at(event.start_mark, "tags (`!name`) are not read; remove it")
+            raise _error_at(event.start_mark, "tags (`!name`) are not read; remove it")
         self.anchors.pop(event.anchor, None)  # it may be given anew
         return super().compose_node(parent, index)
 
@@ -172,30 +172,30 @@ class _Composer(yaml.BaseLoader):
     def scan_directive_name(self, start_mark: Any) -> Any:
         name = super().scan_directive_name(start_mark)  # type: ignore[no-untyped-call]
         if name not in ("YAML", "TAG"):
-            raise _at(start_mark, "Pulumi knows no such directive (`%NAME`); remove the line")
+            raise _error_at(start_mark, "Pulumi knows no such directive (`%NAME`); remove the line")
         return name
 
     def process_directives(self) -> Any:
         token = self.peek_token()  # type: ignore[no-untyped-call]
-        found = super().process_directives()  # type: ignore[no-untyped-call]
+        directives = super().process_directives()  # type: ignore[no-untyped-call]
         if self.yaml_version not in (None, (1, 1)):
-            raise _at(token.start_mark, "Pulumi reads YAML 1.1 only; remove the line `%YAML`")
-        return found
+            raise _error_at(token.start_mark, "Pulumi reads YAML 1.1 only; remove the line `%YAML`")
+        return directives
 
 
 class _Reader:
-    """From nodes to values; counts them, since aliases can make much of little."""
+    """Converts nodes to values and counts them, since aliases can expand a small file to a large one."""
 
     def __init__(self) -> None:
         self._nodes = 0
         self._open: set[int] = set()
-        """Nodes that are being read: an alias of one of them has no end."""
+        """Nodes in progress: an alias of one of them would be endless."""
 
     def value(self, node: Any) -> JsonValue:
         self._nodes += 1
-        if self._nodes > _MOST_NODES:
-            raise _at(
-                node.start_mark, f"more than {_MOST_NODES} values with aliases written out; remove some"
+        if self._nodes > _MAX_NODES:
+            raise _error_at(
+                node.start_mark, f"more than {_MAX_NODES} values with aliases written out; remove some"
             )
         if isinstance(node, _Alias):
             return self._of_alias(node)
@@ -211,7 +211,7 @@ class _Reader:
 
     def _of_alias(self, alias: _Alias) -> JsonValue:
         if id(alias.value) in self._open:
-            raise _at(alias.start_mark, "an alias of what it is part of; write the values out")
+            raise _error_at(alias.start_mark, "an alias of what it is part of; write the values out")
         return self.value(alias.value)
 
     def _mapping(self, node: yaml.MappingNode) -> dict[str, JsonValue]:
@@ -221,17 +221,21 @@ class _Reader:
             merges += [value_node] if _is_merge(key_node) else []
             key = _MERGE if _is_merge(key_node) else self.value(key_node)
             if not isinstance(key, str):
-                raise _at(key_node.start_mark, "a key that is not text; put it in quotes")
+                raise _error_at(key_node.start_mark, "a key that is not text; put it in quotes")
             if key == _MERGE and not _is_merge(key_node):
-                raise _at(key_node.start_mark, "`<<` is no key, since Pulumi loses its quotes; remove it")
+                raise _error_at(
+                    key_node.start_mark, "`<<` is no key, since Pulumi loses its quotes; remove it"
+                )
             if key in result or len(merges) > 1:
-                raise _at(key_node.start_mark, f"{quoted(key)} is written twice; remove one")
+                raise _error_at(key_node.start_mark, f"{quoted(key)} is written twice; remove one")
             if not _is_merge(key_node):
                 result[key] = self.value(value_node)
         for source in _merged(merges):
             merged = self.value(source)
             if not isinstance(merged, dict):
-                raise _at(source.start_mark, "merged by `<<`, but no mapping; name one, or a list of some")
+                raise _error_at(
+                    source.start_mark, "merged by `<<`, but no mapping; name one, or a list of some"
+                )
             result = {**merged, **result}
         return result
 
@@ -241,7 +245,7 @@ def _is_merge(key: Any) -> bool:
 
 
 def _merged(values: list[Any]) -> Iterator[Any]:
-    """Yield what `<<` merges: a mapping, or the mappings of a list that is written there."""
+    """Yield the values that `<<` merges: a mapping, or each item of a list."""
     for value in values:
         if isinstance(value, yaml.SequenceNode):
             yield from value.value
@@ -251,15 +255,15 @@ def _merged(values: list[Any]) -> Iterator[Any]:
 
 def _scalar(node: yaml.ScalarNode) -> JsonValue:
     if _SURROGATE.search(node.value):
-        raise _at(node.start_mark, "half of a character (`\\ud800` to `\\udfff`); write the whole one")
+        raise _error_at(node.start_mark, "half of a character (`\\ud800` to `\\udfff`); write the whole one")
     if node.style is not None:  # quoted, or a block of text
         return str(node.value)
     try:
         return scalar(node.value)
     except PlainValueError as error:
-        raise _at(node.start_mark, f"`{redacted(node.value):.60}`: {error}") from None
+        raise _error_at(node.start_mark, f"`{redacted(node.value):.60}`: {error}") from None
 
 
-def _at(mark: Any, problem: str) -> StackFileError:
+def _error_at(mark: Any, problem: str) -> StackFileError:
     place = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "file"
     return StackFileError([Problem(place, problem)])

@@ -1,4 +1,4 @@
-"""Forms of what AWS calls its things: regions, zones, ids, names, ranges and tags."""
+"""Types for AWS values: regions, zones, ids, names, ranges and tags."""
 
 import ipaddress
 import re
@@ -12,19 +12,19 @@ from settings.aws.regions import REGIONS, partition
 from settings.section import Argument, wrong
 
 OWN_TAGS: Final = "dynamo-multinode:"
-"""Beginning of the tags that the program itself sets."""
+"""Prefix of the tags that the program itself sets."""
 
 SMALLEST_NETWORK: Final = 25
 SMALLEST_SUBNET: Final = 28
 LARGEST_NETWORK: Final = 16
-"""Prefix lengths of the range that the nodes' addresses come from; EC2 allows a VPC of /16 to /28."""
+"""Prefix lengths of the range of the nodes' addresses; EC2 allows a VPC of /16 to /28."""
 
 WIDEST_RANGE: Final = 8
-"""Prefix length of the widest range that may come in, but for everybody."""
+"""Prefix length of the widest range that may be let in, except 0.0.0.0/0."""
 
 _INSTANCE_TYPE: Final = re.compile(r"[a-z0-9-]+\.[a-z0-9-]+")
 _ZONE: Final = re.compile(r"([a-z]{2,4}(?:-[a-z]+)+-\d)(?:[a-z]|-[a-z]{3}-\d[a-z]|-wl\d-[a-z]{3}-wlz-\d)")
-"""Of a region, of a Local Zone (`us-west-2-lax-1a`), of Wavelength (`us-east-1-wl1-bos-wlz-1`)."""
+"""Zones of a region, Local Zones (`us-west-2-lax-1a`) and Wavelength (`us-east-1-wl1-bos-wlz-1`)."""
 
 _ZONE_ID: Final = re.compile(r"[a-z]{3,4}\d-[a-z]+\d+(-az\d)?")
 _TAG: Final = re.compile(r"[\w .:/=+@-]*")
@@ -47,9 +47,9 @@ def _matching(pattern: re.Pattern[str], expected: str) -> AfterValidator:
     return AfterValidator(check)
 
 
-def _id(prefix: str, what: str) -> AfterValidator:
+def _id(prefix: str, noun: str) -> AfterValidator:
     pattern = re.compile(rf"{prefix}-[0-9a-f]{{8,17}}")
-    return _matching(pattern, f"{what} such as {prefix}-0123456789abcdef0")
+    return _matching(pattern, f"{noun} such as {prefix}-0123456789abcdef0")
 
 
 def _network(text: str) -> str:
@@ -63,7 +63,7 @@ def _network(text: str) -> str:
 
 
 def range_of_ones_own(network: ipaddress.IPv4Network) -> None:
-    """Refuse a range that a VPC of the stack's own cannot have."""
+    """Refuse a range that the stack's own VPC cannot have."""
     if not any(network.subnet_of(block) for block in PRIVATE):
         raise wrong(f"expected a private range: of {PRIVATE_WORDS}")
     if not LARGEST_NETWORK <= network.prefixlen <= SMALLEST_NETWORK:
@@ -71,7 +71,7 @@ def range_of_ones_own(network: ipaddress.IPv4Network) -> None:
 
 
 def range_of_a_subnet(network: ipaddress.IPv4Network) -> None:
-    """Refuse a range that no existing subnet has; some have public ones, used as private."""
+    """Refuse a range that no existing subnet can have. Public ranges are allowed: some subnets use them."""
     if not LARGEST_NETWORK <= network.prefixlen <= SMALLEST_SUBNET:
         raise wrong(f"expected the subnet's range, of /{LARGEST_NETWORK} to /{SMALLEST_SUBNET}")
     if network.is_multicast or network.is_reserved or network.is_loopback or network.is_link_local:
@@ -85,7 +85,7 @@ def _public_range(text: str) -> str:
 
 
 def _narrow_or_all(ranges: list[str]) -> list[str]:
-    """Refuse parts of the world that are no network of anybody's, and together would be everybody."""
+    """Refuse ranges too wide for one network, several of which would together let in everybody."""
     for text in ranges:
         if 0 < ipaddress.IPv4Network(text).prefixlen < WIDEST_RANGE:
             raise wrong(
@@ -113,9 +113,9 @@ def _tag_value(value: str) -> str:
 
 def _region(text: str) -> str:
     if text not in REGIONS:
-        near = get_close_matches(text.lower(), sorted(REGIONS), n=1)
-        meant = f"; did you mean {near[0]}?" if near else ""
-        raise wrong(f"expected an AWS region such as us-east-1{meant}")
+        matches = get_close_matches(text.lower(), sorted(REGIONS), n=1)
+        suggestion = f"; did you mean {matches[0]}?" if matches else ""
+        raise wrong(f"expected an AWS region such as us-east-1{suggestion}")
     return text
 
 
@@ -149,9 +149,9 @@ def _placement_group(name: str) -> str:
     return _ascii(name, "a placement group")
 
 
-def _ascii(name: str, what: str) -> str:
+def _ascii(name: str, noun: str) -> str:
     if not name.isascii():
-        raise wrong(f"expected the name of {what}, of ASCII characters")
+        raise wrong(f"expected the name of {noun}, of ASCII characters")
     return name
 
 
@@ -181,18 +181,18 @@ TagValue = Annotated[str, AfterValidator(_tag_value)]
 
 
 def region_of(zone: str) -> str:
-    """Return the region that a zone is in, by its name."""
-    found = _ZONE.fullmatch(zone)
-    return found[1] if found else zone
+    """Return the region of a zone, from its name."""
+    match = _ZONE.fullmatch(zone)
+    return match[1] if match else zone
 
 
 def ill_placed_key(key: str, region: str) -> str | None:
-    """Return why a KMS key cannot encrypt volumes of a region; None where nothing is wrong with it."""
-    found = _KMS_KEY.fullmatch(key)
-    if found is None or found["region"] is None:
+    """Return the reason why a KMS key cannot encrypt volumes of a region; None if it can."""
+    match = _KMS_KEY.fullmatch(key)
+    if match is None or match["region"] is None:
         return None
-    if found["region"] != region:
-        return f"is a key of {found['region']}; expected one of {region}"
-    if found["partition"] != partition(region):
-        return f"is an ARN of `{found['partition']}`; expected `{partition(region)}`, that of {region}"
+    if match["region"] != region:
+        return f"is a key of {match['region']}; expected one of {region}"
+    if match["partition"] != partition(region):
+        return f"is an ARN of `{match['partition']}`; expected `{partition(region)}`, that of {region}"
     return None

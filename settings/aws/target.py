@@ -40,7 +40,7 @@ TAGS_MOST: Final = 46
 _MINUTES_MOST: Final = 60 * 24 * 365
 _IOPS_PER_GIB: Final = 500
 _IOPS_PER_MIBPS: Final = 4
-"""Of gp3 volumes: most operations a second for each GiB, and fewest for each MiB a second."""
+"""Limits of gp3 volumes: most IOPS per GiB, and least IOPS per MiB/s of throughput."""
 
 
 def _few_tags(tags: dict[str, str]) -> dict[str, str]:
@@ -49,13 +49,13 @@ def _few_tags(tags: dict[str, str]) -> dict[str, str]:
     return tags
 
 
-def _short(key: str, written: Any) -> BeforeValidator:
-    """Take text for a section of which it is the value of `key`; `written` is what may stand there."""
+def _short(key: str, accepted: Any) -> BeforeValidator:
+    """Accept text for a section, as the value of its `key`; `accepted` is the type in the JSON schema."""
 
     def spread(value: Any) -> Any:
         return {key: value} if isinstance(value, str) else value
 
-    return BeforeValidator(spread, json_schema_input_type=written)
+    return BeforeValidator(spread, json_schema_input_type=accepted)
 
 
 Minutes = Annotated[int, Field(ge=5, le=_MINUTES_MOST)]
@@ -63,7 +63,7 @@ Tags = Annotated[dict[TagKey, TagValue], AfterValidator(_few_tags)]
 
 
 class NetworkSettings(Section):
-    """The network: one of the stack's own, or an existing VPC and subnet by id."""
+    """The network: the stack's own, or an existing VPC and subnet by id."""
 
     vpc_id: VpcId | None = Field(default=None, description="an existing VPC; needs `subnetId` and `cidr`")
     subnet_id: SubnetId | None = Field(
@@ -120,7 +120,7 @@ class NetworkSettings(Section):
 
 
 class PurchaseSettings(Section):
-    """How capacity is bought; `purchase: spot` is short for `{option: spot}`."""
+    """Purchase of capacity; `purchase: spot` is short for `{option: spot}`."""
 
     option: PurchaseOption = Field(
         default="on-demand",
@@ -182,7 +182,7 @@ class VolumeSettings(Section):
 
 
 class LifetimeSettings(Section):
-    """When instances end by themselves, whatever becomes of who started them."""
+    """Limits after which instances end by themselves, without a command from outside."""
 
     max_minutes: Minutes | None = Field(default=None, description="minutes after their boot")
     idle_minutes: Minutes | None = Field(
@@ -208,7 +208,7 @@ class LifetimeSettings(Section):
 
 
 class AwsTarget(Section):
-    """GPU instances on AWS, in a network and placement group of their own."""
+    """GPU instances on AWS, in their own network and placement group."""
 
     kind: Literal["aws"] = Field(description="GPU instances on AWS")
     instance_type: InstanceType = Field(description="GPU instance type", examples=["p5.48xlarge"])
@@ -318,11 +318,11 @@ class AwsTarget(Section):
 
     @field_validator("open_to_the_world")
     @classmethod
-    def _the_world_is_let_in_on_purpose(cls, meant: bool, info: ValidationInfo) -> bool:
+    def _the_world_is_let_in_on_purpose(cls, allowed: bool, info: ValidationInfo) -> bool:
         for key, name in (("admin_ranges", "adminRanges"), ("client_ranges", "clientRanges")):
             world = [text for text in info.data.get(key) or [] if text in WORLD]
-            if world and not meant:
+            if world and not allowed:
                 raise wrong(
                     f"{name} has {world[0]}, which is everybody: name ranges, or write true if you mean it"
                 )
-        return meant
+        return allowed

@@ -342,7 +342,7 @@ def test_values_lose_pulumis_wrappers_and_keep_what_is_unknown() -> None:
 def test_the_pack_has_every_rule_once() -> None:
     policies = [policy(rule) for rule in RULES]
     assert len({one.name for one in policies}) == len(RULES)
-    assert all(rule.says.endswith(".") for rule in RULES)
+    assert all(rule.description.endswith(".") for rule in RULES)
 
 
 def test_the_rules_know_the_ports_and_tags_of_the_program() -> None:

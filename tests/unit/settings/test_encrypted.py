@@ -140,10 +140,10 @@ def encrypted(text: str) -> str:
     """Return what Pulumi makes of a text with the documented passphrase and the shipped files' salt."""
     from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
-    from settings.encrypted import _everybodys_key
+    from settings.encrypted import _documented_key
 
     nonce = b"0123456789ab"
-    content = AESGCM(_everybodys_key(SALT) or b"").encrypt(nonce, text.encode(), None)
+    content = AESGCM(_documented_key(SALT) or b"").encrypt(nonce, text.encode(), None)
     return f"v1:{base64.b64encode(nonce).decode()}:{base64.b64encode(content).decode()}"
 
 
