@@ -1,4 +1,4 @@
-"""The floor: the same units on the same hosts, started by one hand-written `ssh` a host, side by side."""
+"""Baseline: the same units on the same hosts, started by one hand-written `ssh` per host, in parallel."""
 
 import base64
 import subprocess
@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Final
 
-from benchmarks.left import Left
+from benchmarks.deployments import Deployment
 
 SCRIPT: Final = """\
 set -eu
@@ -27,25 +27,27 @@ systemctl enable --quiet --now {units}
 """
 
 
-def start(left: Sequence[Left], key: Path, user: str) -> None:
-    """Start what was left on each host; returns when `systemctl` has on all of them."""
+def start(deployments: Sequence[Deployment], key: Path, user: str) -> None:
+    """Start each host's deployment; returns when `systemctl` has returned on all hosts."""
     with tempfile.TemporaryDirectory() as folder:
-        known = Path(folder, "known_hosts")
-        known.write_text("".join(f"{one.host.address} {one.host.host_key}\n" for one in left))
-        with ThreadPoolExecutor(len(left)) as pool:
-            list(pool.map(lambda one: _start(one, key, user, known), left))
+        known_hosts = Path(folder, "known_hosts")
+        known_hosts.write_text(
+            "".join(f"{deployment.host.address} {deployment.host.host_key}\n" for deployment in deployments)
+        )
+        with ThreadPoolExecutor(len(deployments)) as pool:
+            list(pool.map(lambda deployment: _start(deployment, key, user, known_hosts), deployments))
 
 
-def _start(left: Left, key: Path, user: str, known: Path) -> None:
-    files = base64.encodebytes(_packed(left)).decode().rstrip()
-    script = SCRIPT.format(files=files, node=left.node, units=" ".join(left.units))
-    options = ["-oBatchMode=yes", f"-oUserKnownHostsFile={known}", f"-i{key}", f"-l{user}"]
-    command = ["ssh", *options, left.host.address, "sudo", "-n", "bash", "-s"]
-    done = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise SystemExit(f"{left.host.name} by hand: {done.stderr}")
+def _start(deployment: Deployment, key: Path, user: str, known_hosts: Path) -> None:
+    files = base64.encodebytes(_packed(deployment)).decode().rstrip()
+    script = SCRIPT.format(files=files, node=deployment.node, units=" ".join(deployment.units))
+    options = ["-oBatchMode=yes", f"-oUserKnownHostsFile={known_hosts}", f"-i{key}", f"-l{user}"]
+    command = ["ssh", *options, deployment.host.address, "sudo", "-n", "bash", "-s"]
+    completed = subprocess.run(command, input=script, capture_output=True, text=True, check=False)
+    if completed.returncode:
+        raise SystemExit(f"{deployment.host.name} by hand: {completed.stderr}")
 
 
-def _packed(left: Left) -> bytes:
-    pack = ["tar", "--create", "--gzip", f"--directory={left.files}", "."]
+def _packed(deployment: Deployment) -> bytes:
+    pack = ["tar", "--create", "--gzip", f"--directory={deployment.files}", "."]
     return subprocess.run(pack, capture_output=True, check=True).stdout

@@ -1,4 +1,4 @@
-"""The units that our `up` leaves on hosts, taken from them, so that its rivals start the very same ones."""
+"""Deployments of `up`, copied from its hosts, so that other tools start the same units."""
 
 import json
 import subprocess
@@ -16,8 +16,8 @@ UNITS: Final = Path("/etc/systemd/system")
 
 
 @dataclass(frozen=True)
-class Left:
-    """The files of one host below `files`, at the paths that they have there; `release` is those in /opt."""
+class Deployment:
+    """Files of one host: below `files` at their paths there, and `release`, an archive of those in /opt."""
 
     host: Host
     stack: str
@@ -35,27 +35,30 @@ class Left:
 
     @property
     def launches(self) -> list[str]:
-        """Return the names of the files that say how services start, which the units read."""
+        """Return the names of the launch files, which the units read."""
         return sorted(path.name for path in self._here(self.node / "launches").iterdir())
 
     def _here(self, path: Path) -> Path:
         return self.files / path.relative_to("/")
 
 
-def take(stacks: LabStacks, stack: str, folder: Path) -> list[Left]:
-    """Copy what `stack`, which is up, left on its hosts into `folder`, one folder a host."""
-    return [_take(host, stack, folder / host.name) for host in stacks.lab.hosts]
+def collect(stacks: LabStacks, stack: str, folder: Path) -> list[Deployment]:
+    """Copy the deployments of `stack`, which is up, into `folder`, with one folder per host."""
+    return [_collect(host, stack, folder / host.name) for host in stacks.lab.hosts]
 
 
-def _take(host: Host, stack: str, folder: Path) -> Left:
-    found = Left(host, stack, folder / "files", folder / "release.tar.gz")
-    found.files.mkdir(parents=True)
+def _collect(host: Host, stack: str, folder: Path) -> Deployment:
+    deployment = Deployment(host, stack, folder / "files", folder / "release.tar.gz")
+    deployment.files.mkdir(parents=True)
     unit_files = f"dynamo.{stack}.{host.name}.*.service"
-    listed = host.exec(["find", str(UNITS), "-maxdepth", "1", "-name", unit_files], check=True).stdout
-    _extract(_packed(host, [*listed.split(), str(found.node / "launches"), str(RELEASES)]), found.files)
-    release = ["tar", "--create", "--gzip", f"--directory={found.files}", str(RELEASES.relative_to("/"))]
-    found.release.write_bytes(subprocess.run(release, capture_output=True, check=True).stdout)
-    return found
+    unit_paths = host.exec(["find", str(UNITS), "-maxdepth", "1", "-name", unit_files], check=True).stdout
+    _extract(
+        _packed(host, [*unit_paths.split(), str(deployment.node / "launches"), str(RELEASES)]),
+        deployment.files,
+    )
+    release = ["tar", "--create", "--gzip", f"--directory={deployment.files}", str(RELEASES.relative_to("/"))]
+    deployment.release.write_bytes(subprocess.run(release, capture_output=True, check=True).stdout)
+    return deployment
 
 
 def _packed(host: Host, paths: Sequence[str]) -> bytes:
@@ -70,7 +73,7 @@ def _extract(archive: bytes, folder: Path) -> None:
 
 
 def proof_spec(stacks: LabStacks, stack: str) -> str:
-    """Return what the stack's own proof was asked to see, as JSON."""
+    """Return the specification of the stack's own proof, as JSON."""
     exported: Any = json.loads(stacks.checkout.run("pulumi", "stack", "export", "--stack", stack).stdout)
     for resource in exported["deployment"]["resources"]:
         if resource["urn"].endswith("Command::proof"):

@@ -1,4 +1,4 @@
-"""An empty Pulumi program, without this project's policy pack: what `pulumi up` costs whatever it does."""
+"""An empty Pulumi program, without this project's policy pack: the fixed cost of `pulumi up`."""
 
 import os
 import subprocess
@@ -20,14 +20,14 @@ UP = ("pulumi", "up", "--yes", "--skip-preview", "--stack")
 
 @dataclass(frozen=True)
 class EmptyProgram:
-    """The program in a folder of its own, with a stack and state of its own."""
+    """The program in its own folder, with its own stack and state."""
 
     folder: Path
     env: Mapping[str, str]
 
     @classmethod
     def make(cls, folder: Path, *, policies: bool = False) -> "EmptyProgram":
-        """Write the program into `folder`, which is there, and make its stack.
+        """Write the program into the existing `folder`, and create its stack.
 
         With `policies`, the policy pack is loaded, where this shell names it.
         """
@@ -37,11 +37,11 @@ class EmptyProgram:
         env = dict(os.environ)
         if not policies:
             env.pop("PULUMI_OPTION_POLICY_PACK", None)
-        made = cls(folder, env | {"PULUMI_BACKEND_URL": f"file://{folder}/state"})
+        program = cls(folder, env | {"PULUMI_BACKEND_URL": f"file://{folder}/state"})
         init = ["pulumi", "stack", "init", "empty"]
-        subprocess.run(init, cwd=folder, env=made.env, check=True, capture_output=True)
-        return made
+        subprocess.run(init, cwd=folder, env=program.env, check=True, capture_output=True)
+        return program
 
     def up(self) -> float:
-        """Return what `pulumi up` of it takes, in seconds."""
+        """Return the seconds that `pulumi up` of it takes."""
         return seconds([*UP, "empty"], cwd=self.folder, env=self.env)

@@ -18,9 +18,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from benchmarks import by_hand, left, playbook
+from benchmarks import by_hand, deployments, playbook
+from benchmarks.deployments import Deployment
 from benchmarks.empty import UP, EmptyProgram
-from benchmarks.left import Left
 from benchmarks.timing import seconds
 from nodectl.common.commandline import CommandLine
 from tests.lab.stacks import LabStacks
@@ -39,48 +39,48 @@ RATIOS: Final[Mapping[str, Callable[[Mapping[str, float]], float]]] = {
 
 
 class Cost(NamedTuple):
-    """What bringing hosts up takes."""
+    """Time of bringing hosts up, in seconds."""
 
     seconds: float
     processor: float
-    """Seconds of processors, here and on the hosts: tells the cases apart on a busy machine, too."""
+    """Processor time, here and on the hosts: comparable also on a busy machine."""
 
 
 @dataclass(frozen=True)
 class Course:
-    """What all cases on one number of hosts share: what is started there, and what must be seen."""
+    """One benchmark of all cases on a number of hosts: the same deployments, and the same proof."""
 
     stacks: LabStacks
     count: int
-    left: Sequence[Left]
+    deployments: Sequence[Deployment]
     proof: str
 
     def ours(self) -> Cost:
-        """Return what `pulumi up` takes to its end, which is the proof."""
+        """Return the cost of `pulumi up`, which includes the proof."""
         return self.cost(lambda: ours(self.stacks))
 
     def by_hand(self) -> Cost:
-        """Return what starting and proving takes by hand-written ssh."""
+        """Return the cost of hand-written ssh and the proof."""
         return self.cost(lambda: self._proved(by_hand.start))
 
     def ansible(self) -> Cost:
-        """Return what it takes with a playbook."""
+        """Return the cost of an Ansible playbook and the proof."""
         return self.cost(lambda: self._proved(playbook.start))
 
-    def _proved(self, start: Callable[[Sequence[Left], Path, str], None]) -> None:
-        start(self.left, self.stacks.lab.key, USER)
+    def _proved(self, start: Callable[[Sequence[Deployment], Path, str], None]) -> None:
+        start(self.deployments, self.stacks.lab.key, USER)
         seconds([sys.executable, "-m", "nodectl", "proof"], stdin=self.proof)
 
     def cost(self, run: Callable[[], object]) -> Cost:
-        """Return what a run takes, here and on the hosts."""
-        before, begun = self._processor(), time.perf_counter()
+        """Return the cost of a run, here and on the hosts."""
+        before, start = self._processor(), time.perf_counter()
         run()
-        return Cost(time.perf_counter() - begun, self._processor() - before)
+        return Cost(time.perf_counter() - start, self._processor() - before)
 
     def _processor(self) -> float:
-        here = resource.getrusage(resource.RUSAGE_CHILDREN)
+        local = resource.getrusage(resource.RUSAGE_CHILDREN)
         hosts = sum(host.processor_seconds for host in self.stacks.lab.hosts)
-        return here.ru_utime + here.ru_stime + hosts
+        return local.ru_utime + local.ru_stime + hosts
 
 
 def ours(stacks: LabStacks) -> float:
@@ -88,7 +88,7 @@ def ours(stacks: LabStacks) -> float:
 
 
 def clean(lab: Lab, count: int) -> None:
-    """Boot `count` hosts on empty disks."""
+    """Boot `count` hosts with empty disks."""
     with redirect_stdout(sys.stderr):
         lab.down()
         lab.up(count)
@@ -96,7 +96,7 @@ def clean(lab: Lab, count: int) -> None:
 
 @contextmanager
 def brought_up(stacks: LabStacks, count: int) -> Iterator[None]:
-    """Have an aggregated stack with a worker a host that can be brought up, and take it down again."""
+    """Create an aggregated stack with one worker per host, ready for `up`, and destroy it at the end."""
     stacks.write(STACK, {"pattern": "agg", "roles": {"aggregated": {"replicas": count}}}, hosts=count)
     stacks.checkout.run("pulumi", "stack", "select", "--create", "--stack", STACK)
     try:
@@ -106,44 +106,50 @@ def brought_up(stacks: LabStacks, count: int) -> Iterator[None]:
 
 
 def course(stacks: LabStacks, count: int, folder: Path) -> Course:
-    """Bring `count` hosts up once, untimed, and learn from them what the others are to start."""
+    """Bring `count` hosts up once, untimed, and collect the deployments for the other cases."""
     clean(stacks.lab, count)
     with brought_up(stacks, count):
         ours(stacks)
-        return Course(stacks, count, left.take(stacks, STACK, folder), left.proof_spec(stacks, STACK))
+        return Course(
+            stacks, count, deployments.collect(stacks, STACK, folder), deployments.proof_spec(stacks, STACK)
+        )
 
 
 def measured(count: int, rounds: int, folder: Path) -> Mapping[str, list[Cost]]:
-    """Return the costs of every case on `count` hosts; the cases take turns."""
+    """Return the costs of every case on `count` hosts; cases alternate, for a fair comparison."""
     stacks = LabStacks.make(folder / "checkout", Lab(NETWORK))
     (folder / "empty").mkdir()
     empty = EmptyProgram.make(folder / "empty")
     run = course(stacks, count, folder / "left")
-    found: dict[str, list[Cost]] = {case: [] for case in CASES}
+    costs: dict[str, list[Cost]] = {case: [] for case in CASES}
     for _ in range(rounds):
-        found["empty program"].append(run.cost(empty.up))
+        costs["empty program"].append(run.cost(empty.up))
         clean(stacks.lab, count)
-        found["by hand"].append(run.by_hand())
+        costs["by hand"].append(run.by_hand())
         clean(stacks.lab, count)
         with brought_up(stacks, count):
-            found["ours"].append(run.ours())
+            costs["ours"].append(run.ours())
         clean(stacks.lab, count)
-        found["Ansible"].append(run.ansible())
-    return found
+        costs["Ansible"].append(run.ansible())
+    return costs
 
 
 def table(count: int, costs: Mapping[str, Sequence[Cost]]) -> str:
-    """Return the medians and spreads of one number of hosts, and the ratios that count."""
+    """Return a table of medians, spreads and ratios for one number of hosts."""
     lines = [f"{count} hosts          seconds                  of processors"]
-    for case, found in costs.items():
-        took, busy = [cost.seconds for cost in found], [cost.processor for cost in found]
-        spread = f"({min(took):.1f} to {max(took):.1f})"
+    for case, case_costs in costs.items():
+        seconds_taken, processor_seconds = (
+            [cost.seconds for cost in case_costs],
+            [cost.processor for cost in case_costs],
+        )
+        spread = f"({min(seconds_taken):.1f} to {max(seconds_taken):.1f})"
         lines.append(
-            f"  {case:<14} {statistics.median(took):6.1f}  {spread:<16} {statistics.median(busy):6.1f}"
+            f"  {case:<14} {statistics.median(seconds_taken):6.1f}  {spread:<16} "
+            f"{statistics.median(processor_seconds):6.1f}"
         )
     seconds, processor = (
-        {case: statistics.median(cost[which] for cost in found) for case, found in costs.items()}
-        for which in (0, 1)
+        {case: statistics.median(cost[field] for cost in case_costs) for case, case_costs in costs.items()}
+        for field in (0, 1)
     )
     for name, ratio in RATIOS.items():
         lines.append(f"  {name:<40} {ratio(seconds):5.2f}   of processors {ratio(processor):5.2f}")
@@ -160,8 +166,8 @@ def main() -> None:
     try:
         for count in options.counts:
             with tempfile.TemporaryDirectory() as folder:
-                found = measured(count, options.rounds, Path(folder))
-            print(f"{table(count, found)}\n  load {os.getloadavg()[0]:.1f}", flush=True)
+                costs = measured(count, options.rounds, Path(folder))
+            print(f"{table(count, costs)}\n  load {os.getloadavg()[0]:.1f}", flush=True)
     finally:
         Lab(NETWORK).down()
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from benchmarks.left import UNITS, Left
+from benchmarks.deployments import UNITS, Deployment
 from tools.toolchain.common import PROJECT
 
 PLAYBOOK: Final = Path(__file__).with_name("ansible") / "playbook.yml"
@@ -19,7 +19,7 @@ _ENVIRONMENT: Final = PROJECT / ".run/benchmarks/ansible"
 
 
 def ensure() -> Path:
-    """Return the program, in an environment of its own that is made the first time."""
+    """Return the program `ansible-playbook`, in its own environment, which is created the first time."""
     program = _ENVIRONMENT / "bin/ansible-playbook"
     if not program.exists():
         subprocess.run(["uv", "venv", "--quiet", "--python", sys.executable, _ENVIRONMENT], check=True)
@@ -28,16 +28,18 @@ def ensure() -> Path:
     return program
 
 
-def start(left: Sequence[Left], key: Path, user: str) -> None:
-    """Start what was left on each host; returns when the playbook has ended.
+def start(deployments: Sequence[Deployment], key: Path, user: str) -> None:
+    """Start each host's deployment; returns when the playbook has ended.
 
-    Its settings are the fast ones of its documentation: pipelining, connections that are shared, no facts.
+    Uses the fast settings of Ansible's documentation: pipelining, shared connections, no facts.
     """
     with tempfile.TemporaryDirectory() as folder:
-        known = Path(folder, "known_hosts")
-        known.write_text("".join(f"{one.host.address} {one.host.host_key}\n" for one in left))
+        known_hosts = Path(folder, "known_hosts")
+        known_hosts.write_text(
+            "".join(f"{deployment.host.address} {deployment.host.host_key}\n" for deployment in deployments)
+        )
         inventory = Path(folder, "inventory.json")
-        inventory.write_text(json.dumps(_inventory(left, key, user, known)))
+        inventory.write_text(json.dumps(_inventory(deployments, key, user, known_hosts)))
         env = dict(
             os.environ,
             ANSIBLE_HOME=folder,
@@ -46,26 +48,26 @@ def start(left: Sequence[Left], key: Path, user: str) -> None:
             ANSIBLE_SSH_ARGS="-C -o ControlMaster=auto -o ControlPersist=10s",  # the default is 60s
         )
         command = [str(ensure()), "--inventory", str(inventory), str(PLAYBOOK)]
-        done = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
-        if done.returncode:
-            raise SystemExit(f"Ansible: {done.stdout}\n{done.stderr}")
+        completed = subprocess.run(command, env=env, capture_output=True, text=True, check=False)
+        if completed.returncode:
+            raise SystemExit(f"Ansible: {completed.stdout}\n{completed.stderr}")
 
 
-def _inventory(left: Sequence[Left], key: Path, user: str, known: Path) -> object:
+def _inventory(deployments: Sequence[Deployment], key: Path, user: str, known_hosts: Path) -> object:
     hosts = {
-        one.host.name: {
-            "ansible_host": one.host.address,
+        deployment.host.name: {
+            "ansible_host": deployment.host.address,
             "ansible_user": user,
             "ansible_ssh_private_key_file": str(key),
-            "ansible_ssh_common_args": f"-o UserKnownHostsFile={known}",
+            "ansible_ssh_common_args": f"-o UserKnownHostsFile={known_hosts}",
             "ansible_python_interpreter": "/usr/bin/python3",
-            "files": str(one.files),
-            "release": str(one.release),
+            "files": str(deployment.files),
+            "release": str(deployment.release),
             "units_folder": str(UNITS),
-            "units": one.units,
-            "node": str(one.node),
-            "launches": one.launches,
+            "units": deployment.units,
+            "node": str(deployment.node),
+            "launches": deployment.launches,
         }
-        for one in left
+        for deployment in deployments
     }
     return {"all": {"hosts": hosts}}

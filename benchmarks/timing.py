@@ -1,4 +1,4 @@
-"""How long commands take."""
+"""Wall time of commands."""
 
 import ctypes
 import os
@@ -24,13 +24,17 @@ class Cost(NamedTuple):
 def seconds(
     command: Sequence[str], *, cwd: Path | None = None, env: Mapping[str, str] | None = None, stdin: str = ""
 ) -> float:
-    """Return the wall time of a command that must succeed; what it printed is shown where it does not."""
+    """Return the wall time of a command in seconds. Raises SystemExit with its output if it fails."""
     start = time.perf_counter()
-    done = subprocess.run(command, cwd=cwd, env=env, input=stdin, capture_output=True, text=True, check=False)
-    took = time.perf_counter() - start
-    if done.returncode:
-        raise SystemExit(f"{command[0]} failed with {done.returncode}\n{done.stdout}\n{done.stderr}")
-    return took
+    completed = subprocess.run(
+        command, cwd=cwd, env=env, input=stdin, capture_output=True, text=True, check=False
+    )
+    elapsed = time.perf_counter() - start
+    if completed.returncode:
+        raise SystemExit(
+            f"{command[0]} failed with {completed.returncode}\n{completed.stdout}\n{completed.stderr}"
+        )
+    return elapsed
 
 
 def cost(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Cost:

@@ -1,4 +1,4 @@
-"""How much of `up` is Pulumi's own fixed cost: an empty program against the stack `local`, in one run.
+"""Share of Pulumi's fixed cost in `up`: an empty program compared to the stack `local`, in one run.
 
 Run in the shell that `scripts/env` sets up, with everything cached and the stack down:
     .venv/bin/python -m benchmarks.up [ROUNDS]

@@ -14,15 +14,17 @@ from planning.aws.catalogue import FILE, InstanceType, instance_type, text
 
 
 def described(region: str | None = None) -> Mapping[str, InstanceType]:
-    """Return every type of a region that a node can be of."""
+    """Return every instance type of a region that a node can have, by name."""
     pages = boto3.client("ec2", region_name=region).get_paginator("describe_instance_types").paginate()
-    found = (instance_type(entry) for page in pages for entry in page["InstanceTypes"])
-    return {one.name: one for one in found if one}
+    types = (instance_type(entry) for page in pages for entry in page["InstanceTypes"])
+    return {instance.name: instance for instance in types if instance}
 
 
 def unknown_gpus(types: Iterable[InstanceType]) -> list[str]:
-    """Return the GPUs whose compute capability nobody wrote down yet."""
-    return sorted({one.gpu for one in types if one.gpus and one.compute_capability is None})
+    """Return the GPUs whose compute capability is not recorded in planning/aws/gpus.py."""
+    return sorted(
+        {instance.gpu for instance in types if instance.gpus and instance.compute_capability is None}
+    )
 
 
 if __name__ == "__main__":

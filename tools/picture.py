@@ -1,4 +1,4 @@
-"""Draws the README's picture from what `scripts/up` printed: scripts/up | python -m tools.picture."""
+"""Draw the README's picture from the output of `scripts/up`: scripts/up | python -m tools.picture."""
 
 import io
 import sys
@@ -16,16 +16,16 @@ STYLES = {"ok": "green", **dict.fromkeys(("toolchain", "plan", "proof", "ready")
 
 
 def shortened(lines: Iterable[str]) -> Iterator[str]:
-    """Yield the lines with Pulumi's own display in one."""
-    shown = True
+    """Yield the lines, with Pulumi's own display shortened to one."""
+    visible = True
     for line in lines:
         if line.startswith("Updating ("):
-            shown = False
+            visible = False
             yield "           … Pulumi's own display …"
-        if shown and line.strip():
+        if visible and line.strip():
             yield line.rstrip()
         if line.startswith("Duration:"):
-            shown = True
+            visible = True
 
 
 def main() -> None:

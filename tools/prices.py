@@ -20,7 +20,7 @@ from planning.sizing.cost import ENDPOINT, FILE, GP3_GB, GP3_IOPS, GP3_THROUGHPU
 if TYPE_CHECKING:
     from mypy_boto3_pricing import PricingClient
 
-_OTHERS: Final[Mapping[str, tuple[str, Mapping[str, str], str]]] = {
+_RESOURCES: Final[Mapping[str, tuple[str, Mapping[str, str], str]]] = {
     NAT_GATEWAY: ("AmazonEC2", {"productFamily": "NAT Gateway"}, "NatGateway-Hours"),
     PUBLIC_ADDRESS: ("AmazonVPC", {"group": "VPCPublicIPv4Address"}, "PublicIPv4:InUseAddress"),
     ENDPOINT: ("AmazonVPC", {"productFamily": "VpcEndpoint"}, "VpcEndpoint-Hours"),
@@ -28,34 +28,34 @@ _OTHERS: Final[Mapping[str, tuple[str, Mapping[str, str], str]]] = {
     GP3_IOPS: ("AmazonEC2", {"volumeApiName": "gp3"}, "EBS:VolumeP-IOPS.gp3"),
     GP3_THROUGHPUT: ("AmazonEC2", {"volumeApiName": "gp3"}, "EBS:VolumeP-Throughput.gp3"),
 }
-"""Service, filters, and the usage type without the region's prefix: filters alone find traffic, too."""
+"""Service, filters, and usage type without the region's prefix: filters alone would match traffic as well."""
 
 _PER_MIBPS: Final = {"GiBps-mo": 1024}
-"""Unit of throughput in the list, and how many of ours it has."""
+"""Unit of throughput in the price list -> MiB/s per unit."""
 
 
 def prices(client: "PricingClient", region: str) -> dict[str, Any]:
-    """Return the prices of one region as the data file has them; what has none is left out."""
-    found: dict[str, Any] = {"instances": {}}
+    """Return the prices of one region in the form of the data file, without types that have none."""
+    prices_by_name: dict[str, Any] = {"instances": {}}
     for name in sorted(INSTANCE_TYPES):
-        filters = {**LINUX, "instanceType": name, "regionCode": region}
-        if price := _price(client, "AmazonEC2", filters, f"BoxUsage:{name}"):
-            found["instances"][name] = price
-    for name, (service, some, usage) in _OTHERS.items():
-        if price := _price(client, service, {**some, "regionCode": region}, usage):
-            found[name] = price
-    return found
+        linux = {**LINUX, "instanceType": name, "regionCode": region}
+        if price := _price(client, "AmazonEC2", linux, f"BoxUsage:{name}"):
+            prices_by_name["instances"][name] = price
+    for name, (service, filters, usage) in _RESOURCES.items():
+        if price := _price(client, service, {**filters, "regionCode": region}, usage):
+            prices_by_name[name] = price
+    return prices_by_name
 
 
 def _price(client: "PricingClient", service: str, filters: Mapping[str, str], usage: str) -> float | None:
-    """Return the price of a usage type; free tiers are left out."""
-    found = {price for price in _all(client, service, filters, usage) if price > 0}
-    if len(found) > 1:
-        raise SystemExit(f"{service} {usage} has several prices, expected one: {sorted(found)}")
-    return found.pop() if found else None
+    """Return the price of a usage type, without free tiers; None if there is none."""
+    positive = {price for price in _prices(client, service, filters, usage) if price > 0}
+    if len(positive) > 1:
+        raise SystemExit(f"{service} {usage} has several prices, expected one: {sorted(positive)}")
+    return positive.pop() if positive else None
 
 
-def _all(client: "PricingClient", service: str, filters: Mapping[str, str], usage: str) -> Iterator[float]:
+def _prices(client: "PricingClient", service: str, filters: Mapping[str, str], usage: str) -> Iterator[float]:
     pages = client.get_paginator("get_products").paginate(
         ServiceCode=service,
         Filters=[{"Type": "TERM_MATCH", "Field": key, "Value": value} for key, value in filters.items()],
@@ -63,8 +63,8 @@ def _all(client: "PricingClient", service: str, filters: Mapping[str, str], usag
     for page in pages:
         for text in page["PriceList"]:
             product = json.loads(text)
-            named: str = product["product"]["attributes"].get("usagetype", "")
-            if named != usage and not named.endswith(f"-{usage}"):
+            usage_type: str = product["product"]["attributes"].get("usagetype", "")
+            if usage_type != usage and not usage_type.endswith(f"-{usage}"):
                 continue
             for term in product["terms"].get("OnDemand", {}).values():
                 for dimension in term["priceDimensions"].values():
@@ -73,7 +73,7 @@ def _all(client: "PricingClient", service: str, filters: Mapping[str, str], usag
 
 
 def document(client: "PricingClient", regions: Sequence[str], day: str) -> str:
-    """Return the data file."""
+    """Return the content of the data file. `day` is an ISO date."""
     body = {
         "date": day,
         "source": "AWS's price list, Linux on demand",

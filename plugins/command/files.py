@@ -1,4 +1,4 @@
-"""Files that a local command leaves, as outputs: `assetPaths` and `archivePaths`."""
+"""Outputs of a local command that are files: `assetPaths` and `archivePaths`."""
 
 import os
 import re
@@ -12,13 +12,13 @@ _GLOB_MEANING = {"**": ".*", "*": "[^/]*", "?": "[^/]", "{": "(?:", "}": ")"}
 
 
 def outputs(folder: str, inputs: Properties) -> Properties:
-    """The assets and the archive that `inputs` ask for, from files under `folder`."""
-    found: Properties = {}
+    """Return the assets and the archive that `inputs` request, from files under `folder`."""
+    properties: Properties = {}
     if "assetPaths" in inputs:
-        found["assets"] = _assets(folder, inputs["assetPaths"])
+        properties["assets"] = _assets(folder, inputs["assetPaths"])
     if "archivePaths" in inputs:
-        found["archive"] = archive(_assets(folder, inputs["archivePaths"]))
-    return found
+        properties["archive"] = archive(_assets(folder, inputs["archivePaths"]))
+    return properties
 
 
 def _assets(folder: str, globs: Sequence[str]) -> Properties:
@@ -26,27 +26,29 @@ def _assets(folder: str, globs: Sequence[str]) -> Properties:
 
 
 def matching_files(folder: str, globs: Sequence[str]) -> list[str]:
-    """Files under `folder`, relative to it: those whose last matching glob does not start with `!`."""
+    """Return the files under `folder`, relative to it, whose last matching glob does not start with `!`."""
     rules = [(glob_pattern(glob.removeprefix("!")), glob[:1] != "!") for glob in reversed(globs)]
     walked = (Path(root, name) for root, _, names in os.walk(folder) for name in names)
     paths = sorted(path.relative_to(folder).as_posix() for path in walked)
-    return [path for path in paths if next((keep for rule, keep in rules if rule.fullmatch(path)), False)]
+    return [
+        path for path in paths if next((included for rule, included in rules if rule.fullmatch(path)), False)
+    ]
 
 
 def glob_pattern(glob: str) -> re.Pattern[str]:
-    """A glob of pulumi-command as a regular expression: `*` stays within a folder, `**` does not.
+    """Return a glob of pulumi-command as a regular expression: `*` stays within a folder, `**` does not.
 
     Also `?`, `[a-z]`, `[!a-z]`, `{one,other}`, and a backslash before a character that stands for itself.
     """
     pattern, depth = "", 0
-    for part in _GLOB_PART.findall(glob):
-        depth += {"{": 1, "}": -1}.get(part, 0)
-        if part in _GLOB_MEANING:
-            pattern += _GLOB_MEANING[part]
-        elif part == "," and depth:
+    for element in _GLOB_PART.findall(glob):
+        depth += {"{": 1, "}": -1}.get(element, 0)
+        if element in _GLOB_MEANING:
+            pattern += _GLOB_MEANING[element]
+        elif element == "," and depth:
             pattern += "|"
-        elif len(part) > 1 and part[0] == "[":
-            pattern += part.replace("[!", "[^", 1)
+        elif len(element) > 1 and element[0] == "[":
+            pattern += element.replace("[!", "[^", 1)
         else:
-            pattern += re.escape(part[-1])
+            pattern += re.escape(element[-1])
     return re.compile(pattern, re.DOTALL)

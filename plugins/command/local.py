@@ -1,4 +1,4 @@
-"""Runs a command on this machine."""
+"""Run a command on this machine."""
 
 import asyncio
 import contextlib
@@ -15,7 +15,7 @@ _GRACE = 5.0
 
 
 async def run(command: str, inputs: Properties, previous: Properties, log: Log) -> Properties:
-    """Run `command` to its end; return what it printed and left. OperationError says why it failed."""
+    """Run `command` to its end; return its output and files. Raises OperationError if it fails."""
     folder = inputs.get("dir") or str(Path.cwd())
     stdin = inputs.get("stdin", "").encode()
     output = Output(command, inputs, log)
@@ -57,7 +57,7 @@ async def _feed(process: asyncio.subprocess.Process, stdin: bytes) -> None:
 
 
 async def _end(process: asyncio.subprocess.Process) -> None:
-    """End the whole process group, so that nothing the command started in it outlives it."""
+    """End the whole process group, with everything that the command started in it."""
     os.killpg(process.pid, signal.SIGTERM)
     try:
         with contextlib.suppress(TimeoutError):

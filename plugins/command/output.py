@@ -15,11 +15,11 @@ _CHUNK = 1 << 16
 
 
 class OperationError(Exception):
-    """Why an operation failed, in words for the user."""
+    """An operation failed; the text is for the user."""
 
 
 def previous_output(inputs: Properties, previous: Properties) -> dict[str, str]:
-    """Environment that hands a command what the resource's previous command printed."""
+    """Return environment variables that pass a command the output of the resource's previous command."""
     if inputs.get("addPreviousOutputInEnv") is False:
         return {}
     return {f"PULUMI_COMMAND_{name.upper()}": previous[name] for name in STREAMS if previous.get(name)}
@@ -32,20 +32,20 @@ class Output:
         self._command = command
         self._logging = inputs.get("logging", "stdoutAndStderr")
         self._log = log
-        self._kept = {name: bytearray() for name in STREAMS}
+        self._printed = {name: bytearray() for name in STREAMS}
         self._interleaved = bytearray()
 
     async def follow(self, process: object) -> None:
-        """Take in the streams `stdout` and `stderr` of a process of asyncio or asyncssh until their end."""
+        """Read the streams `stdout` and `stderr` of a process of asyncio or asyncssh to their end."""
         await asyncio.gather(*(self._take(name, getattr(process, name).read) for name in STREAMS))
 
     async def _take(self, name: str, read: Callable[[int], Awaitable[bytes]]) -> None:
-        shown = self._logging in (name, "stdoutAndStderr")
+        is_logged = self._logging in (name, "stdoutAndStderr")
         unfinished = b""
         while chunk := await read(_CHUNK):
-            self._kept[name] += chunk
+            self._printed[name] += chunk
             self._interleaved += chunk
-            if shown:
+            if is_logged:
                 *lines, unfinished = (unfinished + chunk).split(b"\n")
                 for line in lines:
                     await self._log(_text(line).rstrip("\r"))
@@ -53,11 +53,11 @@ class Output:
             await self._log(_text(unfinished))
 
     def result(self) -> Properties:
-        """Both streams as outputs of the resource, each without its last newline."""
-        return {name: _text(kept).removesuffix("\n") for name, kept in self._kept.items()}
+        """Return both streams as outputs of the resource, each without its last newline."""
+        return {name: _text(printed).removesuffix("\n") for name, printed in self._printed.items()}
 
     def failure(self, reason: object) -> OperationError:
-        """The error of a command that failed: why, what ran, and all that it printed."""
+        """Return the error of a failed command: the reason, the command, and all that it printed."""
         command = json.dumps(self._command, ensure_ascii=False)
         return OperationError(f"{reason}: running {command}:\n{_text(self._interleaved)}")
 

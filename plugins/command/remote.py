@@ -1,4 +1,4 @@
-"""Runs a command on another host."""
+"""Run a command on another host."""
 
 import asyncio
 from collections.abc import Mapping
@@ -16,7 +16,7 @@ _PACKET = 1 << 15
 
 
 async def run(command: str, inputs: Properties, previous: Properties, log: Log) -> Properties:
-    """Run `command` to its end; return what it printed. OperationError says why it failed."""
+    """Run `command` to its end; return its output. Raises OperationError if it fails."""
     connection = inputs["connection"]
     output = Output(command, inputs, log)
 
@@ -52,7 +52,7 @@ def _describe(process: asyncssh.SSHClientProcess[bytes]) -> str:
 class _Channel(asyncssh.SSHClientChannel[bytes]):
     """A session that runs its command only once the host has accepted the environment.
 
-    asyncssh itself asks for no answer to its environment requests, so that sshd's AcceptEnv would drop
+    asyncssh itself requests no reply to its environment requests, so that sshd's AcceptEnv would drop
     variables in silence.
     """
 
@@ -89,19 +89,19 @@ class _Channel(asyncssh.SSHClientChannel[bytes]):
 
     async def _make_request(self, request: bytes, *args: bytes) -> bool | None:
         if request == b"exec":
-            refused = await self._refused(self._environment)
-            if refused:
+            rejected = await self._rejected(self._environment)
+            if rejected:
                 self.close()
                 raise OperationError(
-                    f'could not set environment variable "{refused[0]}": the AcceptEnv of the SSH server '
-                    f"does not name it; let it, or start the command with `{refused[0]}=value`"
+                    f'could not set environment variable "{rejected[0]}": the AcceptEnv of the SSH server '
+                    f"does not name it; let it, or start the command with `{rejected[0]}=value`"
                 )
-            for name in await self._refused(self._optional):
+            for name in await self._rejected(self._optional):
                 await self._log(f"Unable to set {name}: the AcceptEnv of the SSH server does not name it")
         return await super()._make_request(request, *args)
 
-    async def _refused(self, environment: Mapping[str, str]) -> list[str]:
-        ask = super()._make_request
-        asked = (ask(b"env", String(name), String(value)) for name, value in environment.items())
-        answers = await asyncio.gather(*asked)
-        return [name for name, accepted in zip(environment, answers, strict=True) if not accepted]
+    async def _rejected(self, environment: Mapping[str, str]) -> list[str]:
+        request = super()._make_request
+        requests = (request(b"env", String(name), String(value)) for name, value in environment.items())
+        replies = await asyncio.gather(*requests)
+        return [name for name, accepted in zip(environment, replies, strict=True) if not accepted]

@@ -1,4 +1,4 @@
-"""The provider's operations on each of its resource types, apart from running and copying.
+"""The provider's operations on each of its resource types, except running and copying.
 
 Inputs and state are property maps; a state is the inputs and the outputs of the same resource.
 """
@@ -16,16 +16,16 @@ Run = Callable[[str, Properties, Properties, Log], Awaitable[Properties]]
 
 @dataclass(frozen=True)
 class Command:
-    """Up to three commands for the life of a resource, run by `run`."""
+    """A resource of up to three commands, for create, update and delete, run by `run`."""
 
     run: Run
 
     def check(self, inputs: Properties) -> dict[str, str]:  # noqa: ARG002 -- as every resource
-        """What is wrong, by property: nothing that the SDK does not see."""
+        """Return problems by property: none, since the SDK finds them all."""
         return {}
 
     def preview(self, inputs: Properties) -> Properties:
-        """State after a create or an update, as far as it can be foretold."""
+        """Return the state after a create or an update, as far as it can be predicted."""
         files = {"assets": "assetPaths", "archive": "archivePaths"}
         unknown = [*STREAMS, *(name for name, paths in files.items() if paths in inputs)]
         return inputs | dict.fromkeys(unknown, UNKNOWN)
@@ -51,10 +51,10 @@ class Command:
 
 
 class CopyToRemote:
-    """Files copied to a host, again whenever they or their path change; they are never removed there."""
+    """Files copied to a host, again whenever they or their path change; never removed there."""
 
     def check(self, inputs: Properties) -> dict[str, str]:
-        """What is wrong, by property."""
+        """Return problems by property."""
         source = inputs["source"]
         if source == UNKNOWN:
             return {}
@@ -65,7 +65,7 @@ class CopyToRemote:
         return {"source": problem} if problem else {}
 
     def preview(self, inputs: Properties) -> Properties:
-        """State after a create or an update."""
+        """Return the state after a create or an update."""
         return inputs
 
     async def create(self, inputs: Properties, log: Log) -> Properties:

@@ -1,7 +1,7 @@
-"""The provider as Pulumi's engine sees it: a gRPC server whose port is all it ever prints.
+"""The provider's gRPC server for Pulumi's engine. It prints only its port.
 
-Protocol: `proto/pulumi/provider.proto` of Pulumi's SDK. Whatever runs is cancelled when the engine asks
-for it, when this process is told to end, and when the engine itself is gone.
+Protocol: `proto/pulumi/provider.proto` of Pulumi's SDK. Running operations are cancelled when the engine
+requests it, when this process gets SIGINT or SIGTERM, and when the engine is gone.
 """
 # ruff: noqa: N802, ARG002 -- the protocol names the methods and their arguments
 
@@ -66,7 +66,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         return Empty()
 
     def cancel(self) -> None:
-        """End whatever runs."""
+        """Cancel all running operations."""
         for task in self._running:
             task.cancel()
 
@@ -75,14 +75,16 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
         failures = resource.check(wire.read(request.news))
         return provider_pb2.CheckResponse(
             inputs=request.news,
-            failures=[provider_pb2.CheckFailure(property=name, reason=why) for name, why in failures.items()],
+            failures=[
+                provider_pb2.CheckFailure(property=name, reason=reason) for name, reason in failures.items()
+            ],
         )
 
     async def Diff(self, request: Any, context: Context) -> Any:
         changed = wire.changed(request.old_inputs, request.news)
-        some, none = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
+        changes, no_changes = provider_pb2.DiffResponse.DIFF_SOME, provider_pb2.DiffResponse.DIFF_NONE
         return provider_pb2.DiffResponse(
-            changes=some if changed else none,
+            changes=changes if changed else no_changes,
             diffs=changed,
             replaces=[name for name in changed if name == "triggers"],
         )
@@ -189,5 +191,5 @@ async def _serve(engine_address: str) -> None:
 
 
 def main() -> None:
-    """Serve until the engine ends or asks to; the engine's address is the last argument."""
+    """Serve until the engine ends or cancels; the engine's address is the last argument."""
     asyncio.run(_serve(sys.argv[-1]))

@@ -1,4 +1,4 @@
-"""SSH connections, one for each distinct `connection` input, shared by all that runs on its host."""
+"""SSH connections, one for each distinct `connection` input, shared by all operations on its host."""
 
 import asyncio
 import functools
@@ -16,7 +16,7 @@ from plugins.command.wire import Properties
 T = TypeVar("T")
 
 _KEEPALIVE = 30
-"""Seconds between probes of a quiet host; it counts as lost after three without an answer."""
+"""Seconds between probes of a silent host; it counts as lost after three without a reply."""
 
 _Dialling = asyncio.Task[asyncssh.SSHClientConnection]
 
@@ -26,7 +26,7 @@ _shared: dict[str, _Dialling] = {}
 async def use(
     connection: Properties, log: Log, session: Callable[[asyncssh.SSHClientConnection], Awaitable[T]]
 ) -> T:
-    """Open a session over the shared connection to a host, or over a new one where that is lost or full.
+    """Open a session over the shared connection to a host, or over a new one if that is lost or full.
 
     sshd limits both new connections (MaxStartups) and sessions of one connection (MaxSessions).
     """
@@ -70,7 +70,7 @@ async def _dial(connection: Properties, log: Log) -> asyncssh.SSHClientConnectio
 
 
 async def _dial_host(
-    host: Properties, log: Log, what: str, tunnel: asyncssh.SSHClientConnection | None
+    host: Properties, log: Log, action: str, tunnel: asyncssh.SSHClientConnection | None
 ) -> asyncssh.SSHClientConnection:
     options = await _options(host)
     limit = int(host.get("dialErrorLimit", 10))
@@ -80,13 +80,13 @@ async def _dial_host(
         except (OSError, asyncssh.Error) as error:
             if 0 <= limit <= attempt:
                 raise OperationError(f"{host['host']}: after {attempt} failed attempts: {error}") from error
-            await log(f"{what} {attempt + 1}/{'inf' if limit < 0 else limit} failed: retrying")
+            await log(f"{action} {attempt + 1}/{'inf' if limit < 0 else limit} failed: retrying")
             await asyncio.sleep(min(0.1 * 1.5**attempt, 5))
     raise AssertionError("the attempts end by returning or raising")
 
 
 async def _options(host: Properties) -> dict[str, Any]:
-    """Arguments of `asyncssh.connect`; nothing of the user's own SSH configuration is taken."""
+    """Return the arguments of `asyncssh.connect`; the user's own SSH configuration is not used."""
     try:
         return {
             "host": host["host"],
@@ -105,7 +105,7 @@ async def _options(host: Properties) -> dict[str, Any]:
 
 
 async def _client_keys(host: Properties) -> list[asyncssh.SSHKey | asyncssh.SSHKeyPair]:
-    """The given private key, else those of the SSH agent."""
+    """Return the given private key, else those of the SSH agent."""
     if "privateKey" in host:
         return [asyncssh.import_private_key(host["privateKey"], host.get("privateKeyPassword"))]
     agent_path = host.get("agentSocketPath") or os.environ.get("SSH_AUTH_SOCK")
@@ -115,5 +115,5 @@ async def _client_keys(host: Properties) -> list[asyncssh.SSHKey | asyncssh.SSHK
 
 
 def _known_hosts(key: str | None) -> Any:
-    """The given key as the only trusted one; without it any host key is accepted, as the official does."""
+    """Return the only trusted host key; None accepts any, as the official provider does."""
     return None if key is None else ([asyncssh.import_public_key(key)], [], [])

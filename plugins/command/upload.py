@@ -1,4 +1,4 @@
-"""Copies a file, a folder or a text to another host by SFTP. Modes are not kept, nothing is removed."""
+"""Copy a file, a folder or a text to another host by SFTP. Modes are not kept, nothing is removed."""
 
 import posixpath
 from pathlib import Path
@@ -11,7 +11,7 @@ from plugins.command.wire import Properties
 
 
 async def copy(inputs: Properties, log: Log) -> None:
-    """Copy the `source` of `inputs` to their `remotePath`; OperationError says why it failed."""
+    """Copy the `source` of `inputs` to their `remotePath`. Raises OperationError if it fails."""
     connection, source, target = inputs["connection"], inputs["source"], inputs["remotePath"]
     sftp = await ssh.use(connection, log, lambda client: client.start_sftp_client())
     try:
@@ -31,9 +31,9 @@ async def _copy_path(sftp: asyncssh.SFTPClient, path: str, target: str) -> None:
 
 
 def _sources(path: str, target: str) -> tuple[Path | list[Path], str]:
-    """What to copy, and the folder that must be there before.
+    """Return the sources to copy, and the folder that must exist before.
 
-    `dir` goes to `target/dir`, what `dir/` holds into `target`, a file to `target` or into that folder.
+    `dir` goes to `target/dir`, the content of `dir/` into `target`, a file to `target` or into that folder.
     """
     source = Path(path)
     if not source.is_dir():

@@ -23,7 +23,7 @@ POWER = {
 
 
 def main() -> int:
-    """Return the exit status: a problem is one message."""
+    """Run a command; return its exit status. A problem is printed as one message."""
     os.umask(0o022)  # the hosts' own users read what is made for them
     os.environ["PATH"] += ":/usr/sbin:/sbin"  # where ip is, for users who became root by su
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))

@@ -1,4 +1,4 @@
-"""One control group a host, in every hierarchy: two systemds in one group would share their slices."""
+"""One control group per host, in every hierarchy: two systemds in one group would share their slices."""
 
 import contextlib
 import os
@@ -12,27 +12,27 @@ from nodectl.common.waiting import Moment, NotYetError, Wait
 from tools.hostlab.errors import LabError
 
 KILL_SECONDS = 20
-"""A killed process is gone at once, unless it waits for a disk."""
+"""A killed process ends at once, unless it waits for a disk."""
 
 
 def make(name: str) -> list[Path]:
-    """Make a group; return the files by which a process joins it, by writing 0 to each."""
+    """Create a group; return the files to which a process writes 0 to join it."""
     for folder in _folders(name):
         folder.mkdir(exist_ok=True)
     return [folder / "cgroup.procs" for folder in _folders(name)]
 
 
 def processes(name: str) -> set[int]:
-    """Return the processes of a group and of the groups below it; none when there is no such group."""
-    found: set[int] = set()
+    """Return the processes of a group and the groups below it; empty if the group does not exist."""
+    ids: set[int] = set()
     for group in _groups(name):
         with contextlib.suppress(OSError):  # it went while this looked
-            found.update(map(int, (group / "cgroup.procs").read_text(encoding="ascii").split()))
-    return found
+            ids.update(map(int, (group / "cgroup.procs").read_text(encoding="ascii").split()))
+    return ids
 
 
 def processor_seconds(name: str) -> float:
-    """Return the processor time that a group and the groups below it took since it was made."""
+    """Return the processor time of a group and the groups below it since its creation, in seconds."""
     for folder in _folders(name):
         with contextlib.suppress(OSError):
             return int((folder / "cpuacct.usage").read_text(encoding="ascii")) / 1e9
@@ -44,15 +44,15 @@ def processor_seconds(name: str) -> float:
 
 
 def kill(name: str) -> None:
-    """End all processes of a group at once, and the group with them."""
+    """Kill all processes of a group, and remove the group. Raises LabError if they do not end in time."""
 
     def empty() -> bool:
-        left = processes(name)
-        for process in left:
+        remaining = processes(name)
+        for process in remaining:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, signal.SIGKILL)
-        if left:
-            raise NotYetError(f"processes {sorted(left)} do not end; see what they wait for with ps")
+        if remaining:
+            raise NotYetError(f"processes {sorted(remaining)} do not end; see what they wait for with ps")
         return True
 
     def failure(moment: Moment) -> LabError:
@@ -63,21 +63,21 @@ def kill(name: str) -> None:
 
 
 def remove(name: str) -> None:
-    """Remove a group that has no processes any more."""
+    """Remove a group without processes."""
     for group in _groups(name):
         with contextlib.suppress(FileNotFoundError):
             group.rmdir()
 
 
 def _groups(name: str) -> Iterator[Path]:
-    """Go through a group of all hierarchies, from the innermost out."""
+    """Yield a group's folders in all hierarchies, from the innermost out."""
     for folder in _folders(name):
         for group, _, _ in os.walk(folder, topdown=False):
             yield Path(group)
 
 
 def _folders(name: str) -> list[Path]:
-    """Return where the group `name` is, or would be, in each hierarchy.
+    """Return the folder of the group `name` in each hierarchy, whether it exists or not.
 
     Without cpuset: its new groups take no process before they have processors, and systemd does not use it.
     """

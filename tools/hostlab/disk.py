@@ -1,4 +1,4 @@
-"""A host's disk: the image below, what the host writes above it, and what is bound in from this machine."""
+"""A host's disk: an overlay of the image and the host's own files, with folders of this machine bound in."""
 
 import sys
 from collections.abc import Iterable, Mapping
@@ -16,7 +16,7 @@ MOUNT = f"lowerdir=image,upperdir={UPPER},workdir=work"
 
 
 ROOTS_CACHE = Path("/root/.cache/dynamo-multinode")
-"""Where `nodectl` keeps what it made, when root of a host runs it."""
+"""Cache of `nodectl` when a host's root runs it."""
 
 NETWORK_UNIT = """\
 [Match]
@@ -30,17 +30,17 @@ IPv6AcceptRA=no
 
 
 def ensure(folder: Path, image: Path, address: str, network: Network, public_key: Path) -> None:
-    """Make a host's disk unless it has one; its folder is named like the host."""
+    """Create a host's disk unless it exists; its folder has the name of the host."""
     if folder.exists():
         return
     with made_whole(folder) as partial:
         (partial / "image").symlink_to(image)
-        for part in (UPPER, "work", ROOT):
-            (partial / part).mkdir()
+        for name in (UPPER, "work", ROOT):
+            (partial / name).mkdir()
         _write(partial / UPPER, _files(folder.name, address, network, public_key))
-        for bound in bindings():
+        for binding in bindings():
             # its parents, too, so that no service user stands before a closed home folder
-            (partial / UPPER / bound.relative_to("/")).mkdir(parents=True, exist_ok=True)
+            (partial / UPPER / binding.relative_to("/")).mkdir(parents=True, exist_ok=True)
         (partial / UPPER / "root").chmod(0o711)
         cache = partial / UPPER / HOST_CACHE.relative_to("/")
         if user_cache() != HOST_CACHE:
@@ -55,24 +55,26 @@ def ensure(folder: Path, image: Path, address: str, network: Network, public_key
 
 
 def bindings() -> Mapping[Path, Path]:
-    """Return what hosts see of this machine, read-only: where they see it, and where it lies here.
+    """Return the read-only folders of this machine in a host: path in the host -> path here.
 
-    That is what `nodectl install` made here, so that an install by root of a host finds everything in place,
-    and the Python that it was made with. Environments name themselves and their Python by path, so both are
-    seen at the same paths.
+    They are those of `nodectl install` on this machine, so that an install by a host's root finds everything
+    in place, and the Python that it used. Environments contain their own path and that of their Python, so
+    both have the same paths in the host.
     """
-    bound = {Path(sys.base_prefix): Path(sys.base_prefix)} if own_python() else {}
-    made = user_cache()
-    return bound | {seen / part: made / part for seen in (made, ROOTS_CACHE) for part in ("env", "models")}
+    python = {Path(sys.base_prefix): Path(sys.base_prefix)} if own_python() else {}
+    cache = user_cache()
+    return python | {
+        path / folder: cache / folder for path in (cache, ROOTS_CACHE) for folder in ("env", "models")
+    }
 
 
 def own_python() -> bool:
-    """Whether this project runs on a Python that the image does not have."""
+    """Return whether this project runs on a Python that the image does not have."""
     return Path(sys.base_prefix) != Path("/usr")
 
 
 def _files(name: str, address: str, network: Network, public_key: Path) -> Iterable[tuple[str, int, str]]:
-    """Go through the files that the image lacks: path, mode and content."""
+    """Return the files that the image lacks: path, mode and content."""
     key = keys.host_key(name)
     unit = NETWORK_UNIT.format(address=address, bits=network.range.prefixlen, gateway=network.gateway)
     return (

@@ -20,10 +20,10 @@ BOOT_SECONDS = 90
 """A boot takes 2 seconds on a quiet machine."""
 
 POWER_OFF_SECONDS = 150
-"""What systemd gives a unit to stop (90 s), and then some."""
+"""systemd gives a unit 90 s to stop; this leaves some time more."""
 
 POWER_OFF = signal.SIGRTMIN + 4
-"""What systemd takes as the power button (systemd(1), SIGNALS)."""
+"""The signal that means the power button to systemd (systemd(1), SIGNALS)."""
 
 BOOT = """\
 mount -t overlay -o "$1" lab "$2" && mount -t tmpfs lab /run/systemd/nspawn && shift 2 || exit
@@ -53,7 +53,7 @@ class Host:
     address: str
     network: Network
     folder: Path
-    """Its disk."""
+    """Folder of its disk."""
 
     @property
     def host_key(self) -> str:
@@ -67,36 +67,39 @@ class Host:
 
     @property
     def running(self) -> bool:
-        """Whether it has power."""
+        """Return whether it has power."""
         return bool(cgroups.processes(self.group))
 
     @property
     def processor_seconds(self) -> float:
-        """Return the processor time that it took since it was given power."""
+        """Return its processor time since power on, in seconds."""
         return cgroups.processor_seconds(self.group)
 
     @property
     def console(self) -> Path:
-        """Return the file of what it printed since it was last started."""
+        """Return the file with its console output since the last power on."""
         return self.folder / "console.log"
 
     def power_on(self) -> None:
-        """Give it power, unless it has; `wait_until_ready` waits for the boot."""
+        """Turn it on, unless it is; `wait_until_ready` waits for the boot."""
         if self.running:
             return
         self.network.unplug(self.name)
         Path("/run/systemd/nspawn").mkdir(parents=True, exist_ok=True)
-        binds = [f"--bind-ro={_escaped(here)}:{_escaped(seen)}" for seen, here in disk.bindings().items()]
+        binds = [
+            f"--bind-ro={_escaped(source)}:{_escaped(destination)}"
+            for destination, source in disk.bindings().items()
+        ]
         nspawn = ["systemd-nspawn", "--quiet", f"--directory={disk.ROOT}", f"--machine={self.name}", *binds]
         nspawn += ["--register=no", "--keep-unit", f"--network-bridge={BRIDGE}", "--boot"]
         apart = ["nsenter", f"--net={self.network.namespace}", "unshare", "--mount", "--propagation=private"]
         groups = map(str, cgroups.make(self.group))
         boot = ["sh", "-c", BOOT, "boot", disk.MOUNT, disk.ROOT, *groups, "--", *nspawn]
         with self.console.open("wb") as console:
-            started = subprocess.run(
+            completed = subprocess.run(
                 [*apart, *boot], cwd=self.folder, stdout=console, stderr=subprocess.STDOUT, check=False
             )
-        if started.returncode:
+        if completed.returncode:
             raise self._failure("does not start; the kernel needs overlayfs and control groups")
 
     def wait_until_ready(self) -> None:
@@ -104,7 +107,7 @@ class Host:
         self._wait(BOOT_SECONDS, "does not come up", self._is_ready)
 
     def start(self) -> None:
-        """Boot it, with the disk that it had."""
+        """Boot it with its existing disk, and wait until it is ready."""
         self.power_on()
         self.wait_until_ready()
 
@@ -124,16 +127,16 @@ class Host:
 
     def reboot(self) -> None:
         """Restart it in good order, and wait until it is ready."""
-        before = self._boot_id()
+        boot_id = self._boot_id()
         self.exec(["systemctl", "reboot"], check=True)
         self._wait(
             POWER_OFF_SECONDS + BOOT_SECONDS,
             "does not come up again",
-            lambda: self._boot_id() not in (None, before) and self._is_ready(),
+            lambda: self._boot_id() not in (None, boot_id) and self._is_ready(),
         )
 
     def entering(self, argv: Sequence[str]) -> list[str]:
-        """Return the command that runs `argv` in the host as root from here, whatever its network does."""
+        """Return the command that runs `argv` as root in the host from here, independent of its network."""
         leader = self._leader()
         if leader is None:
             raise LabError(f"{self.name} is off; start it")
@@ -148,7 +151,7 @@ class Host:
         Raises LabError when the host is off, the command takes longer than `seconds` or, with `check`, fails.
         """
         try:
-            done = subprocess.run(
+            completed = subprocess.run(
                 self.entering(argv),
                 env=ENVIRONMENT,
                 input=stdin,
@@ -159,9 +162,11 @@ class Host:
             )
         except subprocess.TimeoutExpired as error:
             raise LabError(f"{self.name}: {argv[0]} did not end within {seconds:.0f} s") from error
-        if check and done.returncode:
-            raise LabError(f"{self.name}: {argv[0]} failed with {done.returncode}\n{last_lines(done.stderr)}")
-        return done
+        if check and completed.returncode:
+            raise LabError(
+                f"{self.name}: {argv[0]} failed with {completed.returncode}\n{last_lines(completed.stderr)}"
+            )
+        return completed
 
     def _is_ready(self) -> bool:
         if not self._greets():
@@ -171,7 +176,7 @@ class Host:
         return False
 
     def _greets(self) -> bool:
-        """Whether its sshd answers this machine."""
+        """Return whether its sshd answers this machine."""
         try:
             with socket.create_connection((self.address, 22), timeout=1) as connection:
                 return connection.recv(4) == b"SSH-"
@@ -193,12 +198,12 @@ class Host:
 
         Wait(self.name, seconds, failure=lambda _: self._failure(failure)).until(reached_or_dead)
 
-    def _failure(self, what: str) -> LabError:
+    def _failure(self, problem: str) -> LabError:
         lines = last_lines(self.console.read_text(encoding="utf-8", errors="replace"))
-        return LabError(f"{self.name} {what}; its console said last:\n{lines}")
+        return LabError(f"{self.name} {problem}; its console said last:\n{lines}")
 
     def _leader(self) -> int | None:
-        """Return the process that is number 1 in the host."""
+        """Return the id, on this machine, of the host's process 1; None if it does not run."""
         for process in cgroups.processes(self.group):
             with contextlib.suppress(OSError):
                 numbers = _numbers(process)
@@ -208,7 +213,7 @@ class Host:
 
 
 def _numbers(process: int) -> list[str]:
-    """Return a process's numbers from this machine's namespace inwards."""
+    """Return a process's ids, from this machine's namespace inwards."""
     status = Path(f"/proc/{process}/status").read_text(encoding="utf-8", errors="replace")
     fields = dict(line.split(":", 1) for line in status.splitlines())
     return fields["NSpid"].split()

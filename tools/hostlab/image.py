@@ -1,4 +1,4 @@
-"""The image that all hosts of a lab start from, made once a user, and the programs that make and boot it."""
+"""The image of a lab's hosts, built once per user, and the programs that build and boot it."""
 
 import hashlib
 import os
@@ -11,7 +11,7 @@ from tools.hostlab.lock import alone
 from tools.toolchain.common import last_lines, made_whole, run, say, user_cache
 
 PROGRAMS = {"ip": "iproute2", "mmdebstrap": "mmdebstrap", "systemd-nspawn": "systemd-container"}
-"""What a lab runs on this machine -> its Debian package."""
+"""Program that a lab runs on this machine -> its Debian package."""
 
 PACKAGES = (
     "ca-certificates",
@@ -47,7 +47,7 @@ RECIPE = (
 
 
 def ensure_programs() -> None:
-    """Install what is missing on this machine; raise LabError when it cannot be had."""
+    """Install programs missing on this machine. Raises LabError if that fails."""
     missing = [package for program, package in PROGRAMS.items() if not shutil.which(program)]
     if not missing:
         return
@@ -63,7 +63,7 @@ def ensure_programs() -> None:
 
 
 def ensure_image() -> Path:
-    """Return the folder of the image, made when this recipe has not been followed yet."""
+    """Return the folder of the image, which is built if there is none of this recipe."""
     shelf = user_cache() / "lab"
     image = shelf / hashlib.sha256("\0".join(RECIPE).encode()).hexdigest()[:12]
     with alone(shelf):
@@ -75,17 +75,17 @@ def ensure_image() -> Path:
 
 
 def _follow_recipe(folder: Path) -> None:
-    """Fill `folder`; a killed caller takes mmdebstrap, its chroot and its mounts along."""
+    """Build the image into `folder`. If the caller is killed, mmdebstrap and its mounts end as well."""
     bound = ["setpriv", "--pdeathsig=KILL"]
     contained = ["unshare", "--mount", "--propagation=private", "--pid", "--fork", "--kill-child"]
-    done = subprocess.run(
+    completed = subprocess.run(
         [*bound, *contained, "--mount-proc", "nice", "mmdebstrap", *RECIPE, str(folder)],
         capture_output=True,
         text=True,
         check=False,
     )
-    if done.returncode:
+    if completed.returncode:
         raise LabError(
             "cannot make the hosts' Debian; check that this machine reaches a Debian mirror\n"
-            + last_lines(done.stderr)
+            + last_lines(completed.stderr)
         )

@@ -1,4 +1,4 @@
-"""The lab's keys: one pair that opens every host, and a host key for each."""
+"""The lab's keys: one key pair for login to every host, and a host key for each."""
 
 import hashlib
 import os
@@ -9,11 +9,11 @@ import asyncssh
 from tools.toolchain.common import PROJECT
 
 ED25519_PKCS8 = bytes.fromhex("302e020100300506032b657004220420")
-"""What comes before the 32 bytes of a private Ed25519 key in PKCS #8 (RFC 8410)."""
+"""Prefix of the 32 bytes of a private Ed25519 key in PKCS #8 (RFC 8410)."""
 
 
 def ensure_pair(private: Path) -> None:
-    """Make the pair that opens the hosts, `private` and `private`.pub, unless it is there."""
+    """Create the key pair for login, `private` and `private`.pub, unless it exists."""
     public = private.with_name(f"{private.name}.pub")
     if public.exists():
         return
@@ -28,14 +28,14 @@ def ensure_pair(private: Path) -> None:
 
 
 def host_key(name: str) -> asyncssh.SSHKey:
-    """Return the key by which a host shows who it is: the same in every lab, so that stack files can name it.
+    """Return a host's key: the same in every lab, so that stack files can contain it.
 
-    Anyone can work it out, which is no loss on a network that does not leave the machine.
+    Anyone can compute it, which is no risk on a network that does not leave the machine.
     """
     seed = hashlib.sha256(f"dynamo-multinode lab host {name}".encode()).digest()
     return asyncssh.import_private_key(ED25519_PKCS8 + seed)
 
 
 def public_host_key(name: str) -> str:
-    """Return the public half as known_hosts and stack files write it: type and key."""
+    """Return the public key as in known_hosts and stack files: type and key."""
     return host_key(name).export_public_key("openssh").decode().strip()

@@ -1,4 +1,4 @@
-"""A lab: hosts lab-1 … lab-N on a network of their own, which all that it makes is named after."""
+"""A lab: hosts lab-1 … lab-N on their own network, after which everything in the kernel is named."""
 
 import ipaddress
 import json
@@ -25,16 +25,16 @@ BUNDLED: Final = {"kind": "venv", "stores": {"source": "bundled"}}
 
 DEFAULT_NETWORK = "10.77.0.0/24"
 USER = "ops"
-"""Who may log in beside root; may use sudo without a password."""
+"""User for login beside root, with sudo without a password."""
 
 LABS = PROJECT / ".run/lab"
 
 
 class Lab:
-    """The hosts of one network; all of it is read from the kernel and the disks, so any process may look."""
+    """The hosts of one network. All state is in the kernel and on the disks, so any process can read it."""
 
     def __init__(self, network: str = "") -> None:
-        """Open the lab of `network`, LAB_NETWORK or 10.77.0.0/24. Raises LabError for what is no /24."""
+        """Open the lab of `network`, LAB_NETWORK or 10.77.0.0/24. Raises LabError if it is no private /24."""
         text = network or os.environ.get("LAB_NETWORK") or DEFAULT_NETWORK
         try:
             span = ipaddress.IPv4Network(text)
@@ -54,21 +54,21 @@ class Lab:
         return tuple(host for host in self._possible if host.folder.exists())
 
     def host(self, name: str) -> Host:
-        """Return a host by its name. Raises LabError when there is none."""
+        """Return a host by its name. Raises LabError if there is none."""
         for host in self.hosts:
             if host.name == name:
                 return host
-        known = ", ".join(host.name for host in self.hosts) or "none: `scripts/lab up 2` makes two"
-        raise LabError(f"there is no host {name!r}; there are {known}")
+        names = ", ".join(host.name for host in self.hosts) or "none: `scripts/lab up 2` makes two"
+        raise LabError(f"there is no host {name!r}; there are {names}")
 
     def at(self, address: str) -> Host:
-        """Return the host at an address of the range, whether it has a disk or not."""
-        first = ipaddress.IPv4Address(self.network.address(1))
-        name = f"lab-{int(ipaddress.IPv4Address(address)) - int(first) + 1}"
+        """Return the host of an address of the range, whether it has a disk or not."""
+        first_address = ipaddress.IPv4Address(self.network.address(1))
+        name = f"lab-{int(ipaddress.IPv4Address(address)) - int(first_address) + 1}"
         return Host(name, address, self.network, self.folder / name)
 
     def prepare(self, variant: Variant = "mocker") -> Path:
-        """Make the network and what hosts boot from, and no host; return the image."""
+        """Create the network and the image, but no host; return the image."""
         self.network.check_owner()
         image.ensure_programs()
         with alone(LABS):
@@ -78,16 +78,16 @@ class Lab:
         return base
 
     def _foundation(self, variant: Variant) -> Path:
-        """Make what hosts boot from: what they run, their Debian and the lab's key; return the Debian."""
+        """Create the runtime, the image and the lab's key; return the image."""
         _install_runtime(variant)
         base = image.ensure_image()
         keys.ensure_pair(self.key)
         return base
 
     def up(self, count: int, variant: Variant = "mocker") -> tuple[Host, ...]:
-        """Bring the lab to `count` hosts that are ready, whatever was there; return them.
+        """Bring the lab to `count` ready hosts, from any state; return them.
 
-        `variant` is the node environment that they find in place (`nodectl install`).
+        `variant` is the node environment that they have from the start (`nodectl install`).
         """
         if not 1 <= count <= MOST_HOSTS:
             raise LabError(f"a lab has 1 to {MOST_HOSTS} hosts, not {count}")
@@ -104,17 +104,17 @@ class Lab:
                 shutil.rmtree(host.folder, ignore_errors=True)
             if not connected:
                 self.network.make()
-            started = time.monotonic()
+            start = time.monotonic()
             for host in hosts:
                 disk.ensure(host.folder, base, host.address, self.network, self.key.with_suffix(".pub"))
                 host.power_on()
             for host in hosts:
                 host.wait_until_ready()
-                say(f"{host.name:<10} {host.address} ready, {time.monotonic() - started:.1f} s")
+                say(f"{host.name:<10} {host.address} ready, {time.monotonic() - start:.1f} s")
         return hosts
 
     def down(self) -> None:
-        """Leave nothing of the lab but its key: no process, network, control group, mount or disk."""
+        """Remove everything of the lab except its key: processes, network, control groups, mounts, disks."""
         self.network.check_owner()
         with alone(LABS):
             for host in self._possible:
@@ -136,32 +136,32 @@ class Lab:
 
     @property
     def _possible(self) -> tuple[Host, ...]:
-        """Return every host that the range has room for: one may run although its disk is lost."""
+        """Return every host that fits into the range: one may run although its disk is lost."""
         return tuple(self.at(self.network.address(number)) for number in range(1, MOST_HOSTS + 1))
 
 
 def _install_runtime(variant: Variant) -> None:
-    """Make, on this machine, the environment and the model that the hosts are going to see.
+    """Create, on this machine, the environment and the model that the hosts will see.
 
-    An install on a host compiles all of the environment, which services there cannot write to: so does this.
+    As an install on a host does, compile all of the environment: services cannot write to it.
     """
     model = ModelSource(kind="generated", name="tiny")
     spec = RuntimeSpec(variant=variant, lock=lock_digest(variant), model=model)
     install = [sys.executable, "-m", "nodectl", "install"]
-    done = subprocess.run(
+    completed = subprocess.run(
         install, input=codec.written(spec), cwd=PROJECT, stdout=subprocess.PIPE, text=True, check=False
     )
-    if done.returncode:
+    if completed.returncode:
         raise LabError(f"cannot make the {variant} environment for the hosts; the reason is above")
-    _compile(Path(json.loads(done.stdout)["python"]).parents[1], variant)
+    _compile(Path(json.loads(completed.stdout)["python"]).parents[1], variant)
 
 
 def _compile(environment: Path, variant: Variant) -> None:
-    done = environment / ".compiled"
-    if done.exists():
+    marker = environment / ".compiled"
+    if marker.exists():
         return
     say(f"hosts      compiling the {variant} environment: up to a minute, once")
     python, packages = environment / "bin/python", environment / "lib"
     # without a check: some packages ship tests that are no Python
     subprocess.run([python, "-m", "compileall", "-qq", "-j", "0", packages], check=False)
-    done.touch()
+    marker.touch()

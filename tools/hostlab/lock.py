@@ -1,4 +1,4 @@
-"""One at a time: what two commands must not do to the same folder at once."""
+"""Exclusive lock of a folder."""
 
 import fcntl
 import os
@@ -9,7 +9,7 @@ from pathlib import Path
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Hold off others who want the folder alone; the system lets go of the lock of one that was killed."""
+    """Hold an exclusive lock of a folder; the system releases it if the holder is killed."""
     folder.mkdir(parents=True, exist_ok=True)
     handle = os.open(folder, os.O_RDONLY)
     try:

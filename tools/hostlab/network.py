@@ -1,7 +1,7 @@
-"""The lab's network: a bridge in a namespace of its own, and one cable from there to this machine.
+"""The lab's network: a bridge in its own namespace, and one cable from there to this machine.
 
-This machine's own network gets nothing but the end of that cable. A host's cable to the bridge comes with the
-host (systemd-nspawn) and goes with it: `vb-lab-1` in the namespace is the plug of lab-1.
+This machine's own network gets only the end of that cable. A host's cable to the bridge is created and
+removed with the host, by systemd-nspawn: `vb-lab-1` in the namespace is the plug of lab-1.
 """
 
 import ipaddress
@@ -15,17 +15,17 @@ from tools.toolchain.common import run
 
 BRIDGE = "br0"
 FIRST_HOST = 11
-"""lab-1 is .11: the addresses before are kept for this machine (.1) and for what tests add."""
+"""lab-1 is .11: lower addresses are for this machine (.1) and for tests."""
 
 MOST_HOSTS = 200
 
 _PLUG = "vb-"
-"""How systemd-nspawn begins the name of a host's end on the bridge."""
+"""Prefix that systemd-nspawn gives a host's end on the bridge."""
 
 
 @dataclass(frozen=True)
 class Network:
-    """A /24, which names everything that the lab makes in the kernel, and the folder whose lab it carries."""
+    """A /24, which names the lab's objects in the kernel, and the project folder that owns the lab."""
 
     range: ipaddress.IPv4Network
     owner: Path
@@ -50,9 +50,9 @@ class Network:
         return str(self.range[FIRST_HOST + number - 1])
 
     def check_owner(self) -> None:
-        """Raise LabError when the range carries the lab of another project folder.
+        """Raise LabError if the range carries the lab of another project folder.
 
-        A lab without a host that runs is nobody's: a killed run left it, and who needs the range takes it.
+        A lab without a running host has no owner: a killed run left it, and its range can be used.
         """
         owner = self._recorded_owner()
         if owner and owner != self.owner and owner.exists() and self._plugs():
@@ -63,43 +63,43 @@ class Network:
 
     @property
     def complete(self) -> bool:
-        """Whether the network is there, whole and this folder's."""
+        """Return whether the network exists, is complete, and is of this folder."""
         return self._recorded_owner() == self.owner and self.namespace.exists()
 
     def make(self) -> None:
-        """Make the network anew. Raises LabError when this machine uses the range for something else."""
+        """Create the network anew. Raises LabError if this machine uses the range for something else."""
         self.remove()
         self._check_free()
         self._ip("netns", "add", self.name)
-        inside = ("-netns", self.name, "link")
-        self._ip(*inside, "add", BRIDGE, "type", "bridge")
-        self._ip(*inside, "set", BRIDGE, "up")
+        in_namespace = ("-netns", self.name, "link")
+        self._ip(*in_namespace, "add", BRIDGE, "type", "bridge")
+        self._ip(*in_namespace, "set", BRIDGE, "up")
         self._ip("link", "add", self.name, "type", "veth", "peer", "name", "uplink", "netns", self.name)
-        self._ip(*inside, "set", "uplink", "master", BRIDGE, "up")
+        self._ip(*in_namespace, "set", "uplink", "master", BRIDGE, "up")
         self._ip("address", "add", f"{self.gateway}/{self.range.prefixlen}", "dev", self.name)
         self._ip("link", "set", self.name, "up")
         # last: what carries the owner's name is whole
         self._ip("link", "set", self.name, "alias", str(self.owner))
 
     def remove(self) -> None:
-        """Remove what there is of the network; the cable goes with either of its ends."""
-        for what in (["link", "delete", self.name], ["netns", "delete", self.name]):
-            subprocess.run(["ip", *what], capture_output=True, check=False)
+        """Remove the network, as far as it exists; the cable goes with either of its ends."""
+        for arguments in (["link", "delete", self.name], ["netns", "delete", self.name]):
+            subprocess.run(["ip", *arguments], capture_output=True, check=False)
 
     def unplug(self, host: str) -> None:
-        """Remove the plug of a host that has no power: the kernel may keep a killed host's for a while."""
-        stale = ["ip", "-netns", self.name, "link", "delete", f"{_PLUG}{host}"]
-        subprocess.run(stale, capture_output=True, check=False)
+        """Remove the plug of a host without power: the kernel may keep a killed host's for a while."""
+        command = ["ip", "-netns", self.name, "link", "delete", f"{_PLUG}{host}"]
+        subprocess.run(command, capture_output=True, check=False)
 
     def _plugs(self) -> list[str]:
-        """Return the cables to hosts: each is there as long as its host."""
-        listed = subprocess.run(
+        """Return the plugs of hosts: each exists as long as its host runs."""
+        completed = subprocess.run(
             ["ip", "-netns", self.name, "-json", "link", "show", "type", "veth"],
             capture_output=True,
             text=True,
             check=False,
         )
-        links = json.loads(listed.stdout or "[]")
+        links = json.loads(completed.stdout or "[]")
         return [link["ifname"] for link in links if link["ifname"].startswith(_PLUG)]
 
     def _recorded_owner(self) -> Path | None:
@@ -111,10 +111,10 @@ class Network:
 
     def _check_free(self) -> None:
         for route in json.loads(self._ip("-json", "-4", "route", "show")):
-            taken = route["dst"]
-            if taken != "default" and ipaddress.ip_network(taken).overlaps(self.range):
+            destination = route["dst"]
+            if destination != "default" and ipaddress.ip_network(destination).overlaps(self.range):
                 raise LabError(
-                    f"{self.range} is in use on this machine: {taken} by way of {route.get('dev')};"
+                    f"{self.range} is in use on this machine: {destination} by way of {route.get('dev')};"
                     " give the lab another range, for example LAB_NETWORK=10.79.0.0/24"
                 )
 

@@ -1,1 +1,1 @@
-"""Flags of the locked Dynamo and vLLM, asked of themselves: run with the Python of a node environment."""
+"""Flags of the locked Dynamo and vLLM, read from their parsers, with the Python of a node environment."""

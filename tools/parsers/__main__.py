@@ -1,9 +1,9 @@
-"""Asks the locked Dynamo and vLLM themselves: `python -m tools.parsers known|check` in the project folder.
+"""Query the parsers of the locked Dynamo and vLLM: `python -m tools.parsers known|check`, in this project.
 
-`known` prints what `planning/commands/flags` holds, by file: every flag, and every environment name that they
-read. It needs the Python of a `cpu` environment, which has vLLM.
-`check` reads `[[module, [argument, …]], …]` on standard input and prints what each module says against its
-arguments before it would connect to anything, or null. Abbreviations, which argparse takes, are refused.
+`known` prints the content of `planning/commands/flags`, by file: every flag, and every environment name that
+they read. It needs the Python of a `cpu` environment, which has vLLM.
+`check` reads `[[module, [argument, …]], …]` on standard input and prints each module's error for its
+arguments, or null, without connecting to anything. Abbreviations, which argparse accepts, are refused.
 """
 
 import contextlib
@@ -16,7 +16,7 @@ from tools.parsers import modules, options, variables
 
 
 def main(command: str) -> None:
-    """Answer on standard output; what the imports print goes to standard error."""
+    """Print the answer on standard output; output of the imports goes to standard error."""
     with contextlib.redirect_stdout(sys.stderr):
         answer = _answer(command)
     print(json.dumps(answer, indent=1, sort_keys=True))
@@ -25,7 +25,8 @@ def main(command: str) -> None:
 def _answer(command: str) -> Any:
     if command == "known":
         settable: Any = os
-        settable.environ = options.Asked(os.environ)  # to see which names are read for which flag
+        # to see which names are read for which flag
+        settable.environ = options.RecordingEnvironment(os.environ)
         return {"known.json": options.known(), "names.json": variables.known()}
     return [modules.complaint(*case) for case in json.load(sys.stdin)]
 

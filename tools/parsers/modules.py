@@ -1,4 +1,4 @@
-"""Run Dynamo's modules against a command line, as far as they get without connecting to anything."""
+"""Run Dynamo's modules with a command line, up to the point before they connect to anything."""
 
 import argparse
 import contextlib
@@ -10,20 +10,20 @@ from typing import Any, Final
 
 
 def complaint(module: str, arguments: Sequence[str]) -> str | None:
-    """Return what `module` says against `arguments`, or None."""
-    said = io.StringIO()
+    """Return the error of `module` for `arguments`, or None if it accepts them."""
+    stderr = io.StringIO()
     try:
-        with contextlib.redirect_stderr(said):
+        with contextlib.redirect_stderr(stderr):
             STARTS[module](list(arguments))
     except SystemExit:
-        return said.getvalue().strip() or "refused without a word"
+        return stderr.getvalue().strip() or "refused without a word"
     except Exception as error:
         return f"{type(error).__name__}: {error}"
     return None
 
 
 def _start_frontend(arguments: Sequence[str]) -> None:
-    """Do what `dynamo.frontend` does before its first connection."""
+    """Run the steps of `dynamo.frontend` before its first connection."""
     sys.argv = ["dynamo.frontend", *arguments]
     config = import_module("dynamo.frontend.main").parse_args()[0]
     llm = import_module("dynamo.llm")
@@ -43,7 +43,7 @@ def _start_frontend(arguments: Sequence[str]) -> None:
 
 
 def _start_mocker(arguments: Sequence[str]) -> None:
-    """Do what `dynamo.mocker` does before its first connection; the model is not looked at."""
+    """Run the steps of `dynamo.mocker` before its first connection, without the model."""
     args = import_module("dynamo.mocker.args").parse_args(arguments)
     args.kv_bytes_per_token = 128 if args.kv_bytes_per_token is None else args.kv_bytes_per_token
     config = import_module("dynamo.mocker.config")
@@ -60,7 +60,7 @@ def _start_mocker(arguments: Sequence[str]) -> None:
 
 
 def _parse_vllm(arguments: Sequence[str]) -> None:
-    """Parse alone: whatever follows reads the model."""
+    """Parse only: the next steps read the model."""
     import_module("dynamo.vllm.args")._parse_cli_args(list(arguments))
 
 
@@ -72,6 +72,6 @@ STARTS: Final[Mapping[str, Callable[[Sequence[str]], None]]] = {
 
 
 def refuse_abbreviations() -> None:
-    """Have argparse take whole names alone."""
+    """Make argparse accept only full option names."""
     parser_class: Any = argparse.ArgumentParser
     parser_class._get_option_tuples = lambda *_: []

@@ -1,4 +1,4 @@
-"""Types, choices and ranges of the flags of Dynamo's modules, found by trying them on the modules."""
+"""Types, choices and ranges of the flags of Dynamo's modules, found by running the modules with values."""
 
 import argparse
 import contextlib
@@ -24,34 +24,34 @@ SAMPLES: Final = {
     "auto": "auto",
     "None": "None",
 }
-"""Form of a value -> a value of that form. A flag that takes other text as well is not looked at further."""
+"""Form of a value -> a value of that form. A flag that accepts any text has no forms."""
 
-TRIED: Final[Mapping[str, Sequence[str]]] = {
+PROBED: Final[Mapping[str, Sequence[str]]] = {
     "dynamo.frontend": ["--router-mode=kv"],
     "dynamo.mocker": ["--model-path=model", "--model-name=name", "--block-size=16"],
 }
-"""Modules whose flags are tried one by one, and what they are given besides."""
+"""Modules whose flags are probed one by one -> the other arguments they need."""
 
 LADDER: Final = (-1000, -1, 0, 1, 2, 5, 16, 1000, 65535, 65536, 2**31, 2**32, 2**53)
 STEPS: Final = (-1000.0, -1.0, 0.0, 0.001, 1.0, 1.5, 1000.0, 2.0**32)
-"""Numbers to try, and what lies between two of them is narrowed down."""
+"""Numbers to probe; a bound between two of them is found by bisection."""
 
 _SIGNS: Final = {"ge": "least", "gt": "above", "le": "most", "lt": "below"}
 _WORDS: Final = re.compile(r"(?:expected|choose from)(.*)", re.DOTALL)
 _WORD: Final = re.compile(r"[`']([\w.-]+)[`']")
-_READ: list[str] = []
+_READ_NAMES: list[str] = []
 
 
-class Asked(dict[str, str]):
-    """An environment that remembers which names were asked for."""
+class RecordingEnvironment(dict[str, str]):
+    """An environment that records the names that are read."""
 
     def get(self, key: str, default: Any = None) -> Any:
-        _READ.append(key)
+        _READ_NAMES.append(key)
         return super().get(key, default)
 
 
 def known() -> dict[str, dict[str, Flag]]:
-    """Return, for each module, its flags and what they take."""
+    """Return, for each module, its flags and the values they accept."""
     return {module: _flags(module) for module in STARTS}
 
 
@@ -83,91 +83,97 @@ def _described(
     flag: Flag = {"takes": takes}
     if f"no-{name}" in actions:
         flag["off"] = True
-    if also := sorted(
-        other for other, one in actions.items() if one is action and other not in (name, f"no-{name}")
+    if aliases := sorted(
+        alias
+        for alias, alternative in actions.items()
+        if alternative is action and alias not in (name, f"no-{name}")
     ):
-        flag["also"] = [other for other in also if not other.startswith("no-")]
+        flag["also"] = [alias for alias in aliases if not alias.startswith("no-")]
     flag["short"] = sorted(
         option.removeprefix("-") for option in action.option_strings if not option.startswith("--")
     )
     if action.choices:
         flag["choices"] = sorted(str(choice) for choice in action.choices)
-    elif takes != "nothing" and (accepts := _accepted(action.type)):
+    elif takes != "nothing" and (accepts := _accepted_forms(action.type)):
         flag["accepts"] = accepts
     flag |= ranges.get(action.dest, {}) if "choices" not in flag else {}
-    if module in TRIED and takes == "value" and "choices" not in flag:
-        flag |= _tried(module, name, flag.get("accepts"))
+    if module in PROBED and takes == "value" and "choices" not in flag:
+        flag |= _probed(module, name, flag.get("accepts"))
     return {key: value for key, value in flag.items() if value != []}
 
 
-def _accepted(reads: Any) -> list[str]:
-    """Return the forms of values that a flag's type takes, none where it takes any text."""
-    if reads is None or reads is str or _takes(reads, "any text"):
+def _accepted_forms(parse: Any) -> list[str]:
+    """Return the forms of values that a flag's type accepts; none if it accepts any text."""
+    if parse is None or parse is str or _accepts(parse, "any text"):
         return []
-    return [form for form, sample in SAMPLES.items() if _takes(reads, sample)]
+    return [form for form, sample in SAMPLES.items() if _accepts(parse, sample)]
 
 
-def _takes(reads: Callable[[str], Any], text: str) -> bool:
+def _accepts(parse: Callable[[str], Any], text: str) -> bool:
     try:
-        reads(text)
+        parse(text)
     except Exception:
         return False
     return True
 
 
-def _tried(module: str, name: str, accepts: Sequence[str] | None) -> Flag:
-    """Return a flag's range or words, as the module tells them by what it refuses."""
+def _probed(module: str, name: str, accepts: Sequence[str] | None) -> Flag:
+    """Return a flag's range or choices, from the values that the module refuses."""
 
-    def refused(value: object) -> str | None:
-        return complaint(module, [*TRIED[module], f"--{name}={value}"])
+    def complaint_for(value: object) -> str | None:
+        return complaint(module, [*PROBED[module], f"--{name}={value}"])
 
     if accepts is None:
-        said = _WORDS.search(refused("?") or "")
-        words: list[str] = sorted(set(_WORD.findall(said[1]))) if said else []
-        return {"choices": words} if words and not refused(words[0]) else {}
+        expectation = _WORDS.search(complaint_for("?") or "")
+        words: list[str] = sorted(set(_WORD.findall(expectation[1]))) if expectation else []
+        return {"choices": words} if words and not complaint_for(words[0]) else {}
     if "integer" not in accepts:
         return {}
     if "number" in accepts:
-        return _range(STEPS, refused, lambda low, high: high - low < 0.01 or (low in STEPS and high in STEPS))
-    return _range(LADDER, refused, lambda low, high: high - low <= 1)
+        return _range(
+            STEPS, complaint_for, lambda low, high: high - low < 0.01 or (low in STEPS and high in STEPS)
+        )
+    return _range(LADDER, complaint_for, lambda low, high: high - low <= 1)
 
 
 def _range(
-    steps: Sequence[float], refused: Callable[[object], str | None], close: Callable[[float, float], bool]
+    steps: Sequence[float],
+    complaint_for: Callable[[object], str | None],
+    close: Callable[[float, float], bool],
 ) -> Flag:
-    """Return `least` and `most`, or `above` where 0 is not taken; nothing where no number is."""
-    taken = [step for step in steps if not refused(step)]
-    found: Flag = {}
-    if not taken:
-        return found
-    if taken[0] != steps[0]:
-        below = steps[steps.index(taken[0]) - 1]
-        least = _edge(taken[0], below, refused, close)
-        found |= {"above": 0} if least == 0.001 else {"least": least}
-    if taken[-1] != steps[-1]:
-        found["most"] = _edge(taken[-1], steps[steps.index(taken[-1]) + 1], refused, close)
-    return found
+    """Return `least` and `most`, or `above` if 0 is refused; nothing if every number is refused."""
+    accepted = [step for step in steps if not complaint_for(step)]
+    bounds: Flag = {}
+    if not accepted:
+        return bounds
+    if accepted[0] != steps[0]:
+        below = steps[steps.index(accepted[0]) - 1]
+        least = _edge(accepted[0], below, complaint_for, close)
+        bounds |= {"above": 0} if least == 0.001 else {"least": least}
+    if accepted[-1] != steps[-1]:
+        bounds["most"] = _edge(accepted[-1], steps[steps.index(accepted[-1]) + 1], complaint_for, close)
+    return bounds
 
 
 def _edge(
-    taken: float,
-    not_taken: float,
-    refused: Callable[[object], str | None],
+    accepted: float,
+    rejected: float,
+    complaint_for: Callable[[object], str | None],
     close: Callable[[float, float], bool],
 ) -> float:
-    """Return the last number that is taken, on the way from one that is to one that is not."""
-    while not close(min(taken, not_taken), max(taken, not_taken)):
-        middle = (taken + not_taken) // 2
-        taken, not_taken = (taken, middle) if refused(middle) else (middle, not_taken)
-    return int(taken) if float(taken).is_integer() else taken
+    """Return the last accepted number between an accepted and a rejected one."""
+    while not close(min(accepted, rejected), max(accepted, rejected)):
+        middle = (accepted + rejected) // 2
+        accepted, rejected = (accepted, middle) if complaint_for(middle) else (middle, rejected)
+    return int(accepted) if float(accepted).is_integer() else accepted
 
 
 def _declared_ranges() -> dict[str, Flag]:
-    """Return the ranges that vLLM declares for its configuration, by name of the field.
+    """Return the ranges that vLLM declares for its configuration, by field name.
 
-    Several parts have some fields in common: only what all of them ask for is sure to hold.
+    Several configuration classes share field names: only rules that all of them have are certain.
     """
-    found: dict[str, Flag] = {}
+    ranges: dict[str, Flag] = {}
     for _, config in inspect.getmembers(import_module("vllm.config"), is_dataclass):
         for name, field in getattr(config, "__pydantic_fields__", {}).items():
             rules = {
@@ -176,13 +182,13 @@ def _declared_ranges() -> dict[str, Flag]:
                 for sign, key in _SIGNS.items()
                 if hasattr(rule, sign)
             }
-            same = found.get(name, rules).items()
-            found[name] = {key: value for key, value in rules.items() if (key, value) in same}
-    return found
+            common = ranges.get(name, rules).items()
+            ranges[name] = {key: value for key, value in rules.items() if (key, value) in common}
+    return ranges
 
 
 def _of_router(parser: argparse.ArgumentParser) -> Iterator[Action]:
-    """Yield the flags that decide how requests are routed: a worker hands its own on to the frontend."""
+    """Yield the flags of request routing, which a worker passes on to the frontend."""
     for group in parser._action_groups:
         if group.title and "Router Options" in group.title:
             yield from group._group_actions
@@ -190,8 +196,8 @@ def _of_router(parser: argparse.ArgumentParser) -> Iterator[Action]:
 
 @contextlib.contextmanager
 def _recorded() -> Iterator[tuple[list[argparse.ArgumentParser], dict[int, str]]]:
-    """Collect every parser that is asked to parse (Dynamo, its router and vLLM each bring one), and the
-    environment name that was asked for a flag's default, by the flag's identity."""
+    """Collect every parser that parses (Dynamo, its router and vLLM each have one), and the environment name
+    that a flag's default was read from, by the identity of the flag."""
     parsers: list[argparse.ArgumentParser] = []
     variables: dict[int, str] = {}
     parser_class: Any = argparse.ArgumentParser
@@ -204,10 +210,10 @@ def _recorded() -> Iterator[tuple[list[argparse.ArgumentParser], dict[int, str]]
 
     def add_argument(self: Any, *args: Any, **kwargs: Any) -> Any:
         action = add(self, *args, **kwargs)
-        names = [name for name in _READ if name.startswith(("DYN_", "NATS_", "ETCD_"))]
+        names = [name for name in _READ_NAMES if name.startswith(("DYN_", "NATS_", "ETCD_"))]
         if names:
             variables[id(action)] = names[-1]
-        _READ.clear()
+        _READ_NAMES.clear()
         return action
 
     parser_class.parse_known_args, container.add_argument = parse_known_args, add_argument

@@ -1,6 +1,6 @@
-"""actionlint, which checks the workflows: built from its Go module, and run with the arguments given.
+"""Build actionlint, which checks the workflows, from its Go module, and run it with the given arguments.
 
-Its releases are where a network may not reach; the Go module proxy is needed for the Pulumi CLI anyway.
+Some networks do not reach its releases; the Go module proxy is needed for the Pulumi CLI anyway.
 """
 
 import os
@@ -17,7 +17,7 @@ PACKAGE = "github.com/rhysd/actionlint/cmd/actionlint"
 
 
 def ensure(cache: Path) -> Path:
-    """Return the program, built once a user; raise ToolchainError when it cannot be."""
+    """Return the program, built once per user. Raises ToolchainError if that fails."""
     home = cache / "actionlint" / VERSION
     if not home.exists():
         say(f"building actionlint {VERSION} from its Go module: about a minute, once")
@@ -50,7 +50,7 @@ def _build(home: Path) -> None:
 
 
 def main() -> int:
-    """Check with the arguments given; a problem with getting the program is one message."""
+    """Run actionlint; return the exit status. A problem with getting the program is one message."""
     try:
         program = ensure(user_cache())
     except (ToolchainError, OSError) as error:

@@ -1,6 +1,6 @@
-"""Gets everything that this project runs with, once a user and version, and says in a line what there is.
+"""Get everything that this project runs with, once per user and version, and print it in one line.
 
-Runs before any environment exists: the standard library only.
+Runs before any environment exists: standard library only.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from tools.toolchain.release import Site
 
 
 def bootstrap() -> None:
-    """Get what is missing; raise ToolchainError when something cannot be had."""
+    """Get missing tools. Raises ToolchainError if one cannot be had."""
     if (platform.system(), platform.machine()) != ("Linux", "x86_64"):
         raise ToolchainError(
             f"this project runs on Linux on x86-64, and this is {platform.system()} on {platform.machine()}"
@@ -43,7 +43,7 @@ def bootstrap() -> None:
 
 @contextlib.contextmanager
 def _alone(cache: Path) -> Iterator[None]:
-    """Hold off other bootstraps of this user; the system lets go of the lock of one that was killed."""
+    """Hold a lock against other bootstraps of this user; the system releases it if the holder is killed."""
     cache.mkdir(parents=True, exist_ok=True)
     with (cache / "lock").open("w") as lock:
         try:
@@ -55,19 +55,19 @@ def _alone(cache: Path) -> Iterator[None]:
 
 
 def _link(program: Path) -> None:
-    """Choose a program for this clone: its shell finds it by name."""
+    """Link a program into this clone's PATH folder."""
     link = TOOLCHAIN / "bin" / program.name
     if link.is_symlink() and link.readlink() == program:
         return
     link.parent.mkdir(parents=True, exist_ok=True)
-    fresh = link.with_name(f"{link.name}.new")
-    fresh.unlink(missing_ok=True)
-    fresh.symlink_to(program)
-    fresh.replace(link)
+    replacement = link.with_name(f"{link.name}.new")
+    replacement.unlink(missing_ok=True)
+    replacement.symlink_to(program)
+    replacement.replace(link)
 
 
 def main() -> int:
-    """Return the exit status: a problem is one message, a cut-off leaves nothing running."""
+    """Run; return the exit status. A problem is one message; after a signal nothing is left running."""
     CommandLine(prog="scripts/bootstrap", description=__doc__).parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:

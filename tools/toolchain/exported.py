@@ -1,4 +1,4 @@
-"""Undo in an environment what `scripts/env` did to it. The standard library only."""
+"""Undo the exports of `scripts/env` in an environment. Standard library only."""
 
 import json
 import os
@@ -8,7 +8,7 @@ from pathlib import Path
 from tools.toolchain.common import TOOLCHAIN
 
 RECORD = "DYNAMO_MULTINODE_ENV"
-"""What was exported last and what it replaced, so that no clone takes it for the user's own."""
+"""Variable with the last exports and the values they replaced, so that no clone takes them for the user's."""
 
 
 def before(environ: Mapping[str, str]) -> dict[str, str]:
@@ -16,10 +16,10 @@ def before(environ: Mapping[str, str]) -> dict[str, str]:
     restored = dict(environ)
     folders = environ.get("PATH", os.defpath).split(os.pathsep)
     restored["PATH"] = os.pathsep.join(f for f in folders if Path(f).parent.name != TOOLCHAIN.name)
-    for name, (ours, theirs) in json.loads(environ.get(RECORD, "{}")).items():
-        if restored.get(name) == ours:
+    for name, (exported, original) in json.loads(environ.get(RECORD, "{}")).items():
+        if restored.get(name) == exported:
             restored.pop(name)
-            if theirs is not None:
-                restored[name] = theirs
+            if original is not None:
+                restored[name] = original
     restored.pop(RECORD, None)
     return restored

@@ -1,4 +1,4 @@
-"""The `command` resource plugin: the official one when it can be had, else this project's offline one."""
+"""The `command` resource plugin: the official one if it can be installed, else this project's offline one."""
 
 import os
 import subprocess
@@ -10,7 +10,7 @@ from tools.toolchain.common import PROJECT, say
 from tools.toolchain.release import Site
 
 VERSION = "1.2.1"
-"""The SDK's own (pyproject.toml): the engine accepts no other."""
+"""The SDK's version (pyproject.toml): the engine accepts no other."""
 
 PROGRAM = "pulumi-resource-command"
 OFFLINE = PROJECT / "plugins/command" / PROGRAM
@@ -18,18 +18,18 @@ INSTALL_SECONDS = 60
 
 
 def user_home(environ: Mapping[str, str]) -> Path:
-    """Return the folder in which the user's own Pulumi keeps plugins and logins."""
+    """Return the folder in which the user's own Pulumi stores plugins and logins."""
     return Path(environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
 
 
 def official(home: Path) -> bool:
-    """Tell whether the official plugin is completely installed in a Pulumi home."""
+    """Return whether the official plugin is completely installed in a Pulumi home."""
     folder = _folder(home)
     return (folder / PROGRAM).exists() and not folder.with_name(f"{folder.name}.partial").exists()
 
 
 def ensure(pulumi: Path, home: Path, site: Site) -> str:
-    """Install the official plugin into the user's Pulumi home where that works; say which one serves."""
+    """Install the official plugin into the user's Pulumi home if possible; return `official` or `offline`."""
     if not official(home) and site.digest() is not None:
         say(f"installing the command provider {VERSION}: seconds")
         _install(pulumi, home, site)
@@ -47,7 +47,7 @@ def _install(pulumi: Path, home: Path, site: Site) -> None:
 
 
 def provide_offline(home: Path) -> None:
-    """Put the offline provider into a Pulumi home of this clone, unless somebody installed another there."""
+    """Link the offline provider into a Pulumi home of this clone, unless another is installed there."""
     program = _folder(home) / PROGRAM
     if program.is_symlink():
         if program.readlink() == OFFLINE:

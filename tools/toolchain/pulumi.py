@@ -1,4 +1,4 @@
-"""The Pulumi CLI with its Python language host: on PATH, or from its site, or built from Go modules."""
+"""The Pulumi CLI with its Python language host: from PATH, from its site, or built from Go modules."""
 
 import shutil
 from pathlib import Path
@@ -8,16 +8,16 @@ from tools.toolchain.common import Tool, dotted, made_whole, say, version_of
 from tools.toolchain.release import BROKEN, Site
 
 VERSION = "3.259.0"
-"""The SDK's own (pyproject.toml); the newest of which the Go module proxy has the sources."""
+"""The SDK's version (pyproject.toml); the newest whose sources the Go module proxy has."""
 
 
 def ensure(cache: Path, path: str, uv: Path, site: Site) -> Tool:
-    """Return a Pulumi CLI in the supported range, getting it when there is none.
+    """Return a Pulumi CLI in the supported range; get one if there is none.
 
-    `path` is the search path for the user's own. Raises ToolchainError when there is no way to get one.
+    `path` is the search path for the user's own. Raises ToolchainError if there is no way to get one.
     """
-    if own := _on_path(path):
-        return own
+    if installed := _on_path(path):
+        return installed
     home = cache / "pulumi" / VERSION
     program = home / "bin/pulumi"
     if home.exists():
@@ -46,14 +46,14 @@ def _download(site: Site, folder: Path) -> bool:
 
 
 def _on_path(path: str) -> Tool | None:
-    """Return the user's own CLI when it is at least as new as the SDK and of the same major version."""
-    own = shutil.which("pulumi", path=path)
-    if own is None:
+    """Return the user's own CLI if it is at least as new as the SDK and of the same major version."""
+    program = shutil.which("pulumi", path=path)
+    if program is None:
         return None
-    needed = tuple(map(int, VERSION.split(".")))
-    found = version_of(own, "version")
-    if found and found[0] == needed[0] and found >= needed:
-        return Tool(Path(own), dotted(found), "on PATH")
-    seen = dotted(found) if found else "of no known version"
-    say(f"not using {own}: it is {seen}; this project needs {VERSION} or later {needed[0]}.x")
+    minimum = tuple(map(int, VERSION.split(".")))
+    version = version_of(program, "version")
+    if version and version[0] == minimum[0] and version >= minimum:
+        return Tool(Path(program), dotted(version), "on PATH")
+    description = dotted(version) if version else "of no known version"
+    say(f"not using {program}: it is {description}; this project needs {VERSION} or later {minimum[0]}.x")
     return None

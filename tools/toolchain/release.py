@@ -17,17 +17,17 @@ from tools.toolchain.common import ToolchainError
 
 SITE = "https://get.pulumi.com/releases/sdk"
 ANSWER_SECONDS = 4
-FORGET_SECONDS = 30 * 60
-"""How long a site that did not answer is left alone."""
+RETRY_SECONDS = 30 * 60
+"""Seconds before a site that did not answer is tried again."""
 
 BROKEN = (OSError, http.client.HTTPException)
-"""What a transfer that does not come to its end raises."""
+"""Errors of a broken transfer."""
 
 T = TypeVar("T")
 
 
 class Site:
-    """One release on its site, as this machine sees it; a site that is silent is remembered in the cache."""
+    """One release on its site. The cache records if the site does not answer."""
 
     def __init__(self, cache: Path, version: str, url: str = SITE) -> None:
         self._checksums = f"{url}/pulumi-{version}-checksums.txt"
@@ -35,8 +35,8 @@ class Site:
         self._silent = cache / "release-site-unreachable"
 
     def digest(self) -> str | None:
-        """Return the SHA-256 published for the release; None, within seconds, when it cannot be had."""
-        if self._silent.exists() and time.time() - self._silent.stat().st_mtime < FORGET_SECONDS:
+        """Return the SHA-256 published for the release; None, within seconds, if the site does not answer."""
+        if self._silent.exists() and time.time() - self._silent.stat().st_mtime < RETRY_SECONDS:
             return None
         try:
             published = _within(ANSWER_SECONDS, lambda: _open(self._checksums).read().decode())
@@ -47,14 +47,14 @@ class Site:
             return None
 
     def avoid(self) -> None:
-        """Remember that the site does not answer."""
+        """Record that the site does not answer."""
         self._silent.parent.mkdir(parents=True, exist_ok=True)
         self._silent.touch()
 
     def download(self, digest: str, into: Path) -> None:
         """Unpack the release's programs into a folder.
 
-        Raises one of BROKEN when the transfer breaks, ToolchainError when it is not what was published.
+        Raises one of BROKEN if the transfer breaks, ToolchainError if the checksum differs.
         """
         with tempfile.TemporaryFile() as packed:
             with _open(self._archive) as response:
@@ -87,7 +87,7 @@ def _open(url: str) -> IO[bytes]:
 
 
 def _within(seconds: float, work: Callable[[], T]) -> T:
-    """Return what `work` returns, or raise TimeoutError: looking up a name has no time limit of its own."""
+    """Return the result of `work`, or raise TimeoutError: a DNS look-up has no time limit of its own."""
     answer: queue.Queue[T | Exception] = queue.Queue()
 
     def attempt() -> None:
@@ -98,9 +98,9 @@ def _within(seconds: float, work: Callable[[], T]) -> T:
 
     threading.Thread(target=attempt, daemon=True).start()
     try:
-        result = answer.get(timeout=seconds)
+        outcome = answer.get(timeout=seconds)
     except queue.Empty:
         raise TimeoutError(f"no answer within {seconds} s") from None
-    if isinstance(result, Exception):
-        raise result
-    return result
+    if isinstance(outcome, Exception):
+        raise outcome
+    return outcome

@@ -11,7 +11,7 @@ from tools.toolchain.common import PROJECT, Tool, dotted, made_whole, run, say, 
 
 VERSION = "0.13.9"
 OLDEST = (0, 7, 0)
-"""The oldest that reads this project's lock file and can check an environment against it."""
+"""Oldest version that reads this project's lock file and can check an environment against it."""
 
 VENV = PROJECT / ".venv"
 
@@ -29,14 +29,15 @@ LOADED = (
     "pulumi_aws.vpc.security_group_ingress_rule",
     "remote.__main__",
 )
-"""What runs load: the program, what it runs, modules that Pulumi's AWS SDK loads late, what Pulumi runs."""
+"""Modules that runs load: the program's, those it starts, late imports of Pulumi's AWS SDK, Pulumi's own."""
 
 
 def ensure(cache: Path, path: str) -> Tool:
-    """Return the user's own uv, else one from the package index; raise ToolchainError when neither works."""
-    own = shutil.which("uv", path=path)
-    if own and _is_program(own) and (found := version_of(own, "--version")) and found >= OLDEST:
-        return Tool(Path(own), dotted(found), "on PATH")
+    """Return the user's own uv, else one from the package index. Raises ToolchainError if neither works."""
+    installed = shutil.which("uv", path=path)
+    version = version_of(installed, "--version") if installed and _is_program(installed) else None
+    if installed and version and version >= OLDEST:
+        return Tool(Path(installed), dotted(version), "on PATH")
     home = cache / "uv" / VERSION
     if home.exists():
         return Tool(home / "bin/uv", VERSION, "cached")
@@ -52,7 +53,7 @@ def ensure(cache: Path, path: str) -> Tool:
 
 
 def ensure_project(uv: Path) -> str:
-    """Bring the project environment to the lock file; return `cached` when it was there already."""
+    """Install the project environment of the lock file; return `installed`, or `cached` if it was there."""
     sync: list[str | Path] = [uv, "sync", "--locked"]
     if sys.prefix != str(VENV):
         sync += ["--python", sys.executable]
@@ -69,10 +70,10 @@ def ensure_project(uv: Path) -> str:
 
 
 def _keep_bytecode() -> None:
-    """Compile what runs load, whatever PYTHONDONTWRITEBYTECODE says, as it does in many containers.
+    """Compile the modules that runs load, even with PYTHONDONTWRITEBYTECODE, which many containers set.
 
-    Without, every run would compile Pulumi's AWS SDK anew: 3.5 of the 9 seconds of a preview. All of the
-    environment would take ten times as long as what is loaded.
+    Without it, every run would compile Pulumi's AWS SDK again: 3.5 of the 9 seconds of a preview. Compiling
+    the whole environment would take ten times as long.
     """
     settings = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
     run(
@@ -83,7 +84,7 @@ def _keep_bytecode() -> None:
 
 
 def _is_program(path: str) -> bool:
-    """Tell a real program from the shell script that some version managers put before it.
+    """Return whether a file is a real program, not the shell script of a version manager.
 
     Pulumi calls uv several times in a run, and such a script costs up to a second each time.
     """
@@ -92,5 +93,5 @@ def _is_program(path: str) -> bool:
 
 
 def base_python() -> str:
-    """Return the interpreter that the project environment is made of; it has pip, which uv leaves out."""
+    """Return the interpreter that the project environment is based on; it has pip, which uv leaves out."""
     return str(Path(sys.base_prefix, "bin", f"python3.{sys.version_info.minor}"))
