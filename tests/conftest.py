@@ -1,4 +1,4 @@
-"""Shared by all tiers: generated examples have no time limit, and slow tests may have to begin by a time."""
+"""Settings for every tier: generated examples have no time limit, and slow tests may have to begin by a time."""
 
 import os
 import time

@@ -25,7 +25,7 @@ COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
 
 @dataclass
 class Hub:
-    """What the hub holds, and what it was asked."""
+    """Content of the hub, and the requests to it."""
 
     models: Mapping[str, Mapping[str, bytes]]
     """Model id -> its files."""
@@ -38,7 +38,7 @@ class Hub:
     unknown_tokens: tuple[str, ...] = ()
     """Tokens that the hub takes for nobody's."""
     busy: int = 0
-    """How many of the next requests are told to come back later."""
+    """Number of next requests that are told to come back later."""
     cut_after: int | None = None
     """After so many bytes of the next file from storage the connection ends; not of the one after that."""
     address: str = ""

@@ -30,15 +30,15 @@ class Failure(NamedTuple):
 
 @dataclass
 class Report:
-    """What became of the requests of one load."""
+    """Results of the requests of one load."""
 
     seconds: float = 0.0
     answered: list[float] = field(default_factory=list)
-    """How long each good request took, in seconds."""
+    """Seconds of each good request."""
     streams: int = 0
-    """How many of the good ones were streamed."""
+    """Number of streamed good requests."""
     stream_seconds: float = 0.0
-    """How long the streamed ones took, together."""
+    """Seconds of all streamed requests together."""
     failures: list[Failure] = field(default_factory=list)
 
     @property
@@ -111,7 +111,7 @@ class Load:
 
     @property
     def streaming(self) -> bool:
-        """Whether a stream was answered in full: requests have been in flight for as long as one takes."""
+        """Return whether a stream was answered in full: requests were in flight for as long as one takes."""
         return self.report.streams > 0
 
     async def _run(self) -> None:

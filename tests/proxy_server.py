@@ -19,7 +19,7 @@ _HOP: set[str] = {"connection", "proxy-connection", "keep-alive", "proxy-authori
 
 @dataclass
 class Proxy:
-    """Where the proxy leads, and what it was asked for."""
+    """Target of the proxy, and the requests to it."""
 
     names: Mapping[str, str] = field(default_factory=dict)
     """Host of a URL -> `host:port` of the server that it is."""

@@ -72,7 +72,7 @@ ROWS: Final[Mapping[str, Change]] = {
     "an environment variable of decode": _role("decode", env={"RUST_LOG": "debug"}),
     "a flag of the frontend": _role("frontend", flags={"router-mode": "round-robin"}),
 }
-"""What is changed -> the edit of the stack file."""
+"""Name of a change -> its edit of the stack file."""
 
 
 def on_aws(preview: Preview) -> str:

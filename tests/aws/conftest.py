@@ -1,4 +1,4 @@
-"""What the tests of target aws share: the account that they run in, new for every file of tests."""
+"""Fixtures of the tests of target aws: the account that they run in, new for every file of tests."""
 
 import os
 from collections.abc import Iterator

@@ -32,7 +32,7 @@ USER_NUMBER: Final = 1001
 UNDERSTOOD: Final = {"ssh_deletekeys", "ssh_genkeytypes", "ssh_keys", "write_files", "runcmd"}
 COMMAND_SECONDS: Final = 120
 INTERFACE: Final = "host0"
-"""What systemd-nspawn calls a host's one interface."""
+"""Name that systemd-nspawn gives a host's one interface."""
 
 TRANSLATION: Final = """\
 table ip elastic
@@ -152,7 +152,7 @@ class LabMachines:
                         _translate(machine, before)
 
     def guarded(self, private: str, openings: Sequence[Opening]) -> None:
-        """Have the host at `private` refuse what its security groups do not let through."""
+        """Make the host at `private` refuse traffic that its security groups do not let through."""
         before, self._openings[private] = self._openings.get(private, ()), tuple(openings)
         for machine in list(self._machines.values()):
             if machine.host.address == private and before != tuple(openings):

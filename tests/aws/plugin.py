@@ -1,4 +1,4 @@
-"""Where the engine of these tests finds its plugins: those of the shell, and the stand-in for aws."""
+"""Folder of plugins for the engine of these tests: those of the shell, and the stand-in for aws."""
 
 import os
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the program registers for a plan, recorded without an engine, as it goes over the wire."""
+"""Records the resources that the program registers for a plan, without an engine, in the wire format."""
 
 import asyncio
 import hashlib
@@ -83,11 +83,11 @@ class Program:
     nodes: Mapping[str, str]
     """Identity of each node."""
     depends: Mapping[str, set[str]]
-    """What the identity of each node depends on, as TYPE NAME."""
+    """Dependencies of each node's identity, as TYPE NAME."""
     folder: Path
     """Project folder that it ran in."""
     ends: Mapping[str, Any]
-    """When the capacity that each node is in ends; an output where only the state may know."""
+    """End of the capacity of each node; an output if only the state may know it."""
 
     def of(self, kind: str) -> list[Registered]:
         """Return the resources of a type, whose token ends in `kind`."""

@@ -37,7 +37,7 @@ def account(asked: AwsStacks) -> Iterator[Cloud]:
 
 @pytest.fixture
 def addresses(asked: AwsStacks) -> Iterator[int]:
-    """Have others take addresses; give how many."""
+    """Let others take addresses; return how many."""
     ec2 = asked.cloud.client("ec2")
     taken = [ec2.allocate_address(Domain="vpc")["AllocationId"] for _ in range(4)]
     yield len(taken)
@@ -65,7 +65,7 @@ def refusal(asked: AwsStacks, command: tuple[str, ...] = UP, **keys: Any) -> str
 
 
 def reserve(account: Cloud, count: int = 2, **keys: Any) -> str:
-    """Have the account reserve instances of the stack's type; return the reservation's id."""
+    """Reserve instances of the stack's type in the account; return the reservation's id."""
     wanted = {"InstanceType": P5, "AvailabilityZone": ZONE, "InstancePlatform": "Linux/UNIX", **keys}
     made = account.client("ec2").create_capacity_reservation(InstanceCount=count, **wanted)
     return str(made["CapacityReservation"]["CapacityReservationId"])

@@ -1,4 +1,4 @@
-"""What a change of a stack file does on AWS is what docs/aws-changes.md says: the real engine previews it."""
+"""docs/aws-changes.md has the effect on AWS of every change of a stack file: the real engine previews it."""
 
 import os
 from concurrent.futures import ThreadPoolExecutor

@@ -1,4 +1,4 @@
-"""What the program registers on AWS: interfaces, groups, templates and instances, and how they depend."""
+"""Resources that the program registers on AWS: interfaces, groups, templates, instances, and their order."""
 
 import base64
 import json
@@ -21,11 +21,11 @@ from tests.unit.plan_examples import LLAMA, real
 
 TAGS = ("Name", "dynamo-multinode:project", "dynamo-multinode:stack", "dynamo-multinode:state")
 UNTAGGED = {"Route", "RouteTableAssociation", "EipAssociation", "RolePolicyAttachment", "RolePolicy"}
-"""What EC2 and IAM keep no tags of."""
+"""Types for which EC2 and IAM keep no tags."""
 
 SECRET = "1b47061264138c4ac30d75fd1eb44270"
 DESCRIBED = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=&;{}!$*]{1,255}")
-"""What EC2 takes as the description of a group or rule."""
+"""Descriptions of a group or rule that EC2 accepts."""
 
 
 def planned(

@@ -1,4 +1,4 @@
-"""What a host is given of its instance: user data that it understands, and what its groups let through."""
+"""Hosts as instances: user data that they understand, and traffic that their groups let through."""
 
 import pytest
 import yaml

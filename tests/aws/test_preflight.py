@@ -1,4 +1,4 @@
-"""What is missing before anything can be created on AWS is one line, and a preview says the plan first."""
+"""Missing prerequisites on AWS are one line each, and a preview shows the plan first."""
 
 import json
 import os
@@ -35,7 +35,7 @@ def _ready(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def configure(config: dict[str, str]) -> None:
-    """Have Pulumi hand the program this configuration; the environment is put right by `_ready`."""
+    """Make Pulumi pass the program this configuration; `_ready` restores the environment."""
     os.environ["PULUMI_CONFIG"] = json.dumps(config)
     set_all_config(config)
 

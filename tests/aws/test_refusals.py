@@ -1,4 +1,4 @@
-"""What EC2 refuses and moto alone accepts is refused here, too, with EC2's error codes."""
+"""The stand-in refuses requests that EC2 refuses and moto alone accepts, with EC2's error codes."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any

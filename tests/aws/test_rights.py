@@ -1,4 +1,4 @@
-"""What the nodes of a stack may do in the account: read the model where it is on S3, and nothing else."""
+"""Rights of a stack's nodes in the account: to read the model where it is on S3, and nothing else."""
 
 import json
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""What the state of a stack that runs holds, and which of its template's versions replace its machines."""
+"""The state of a running stack, and the versions of its launch template that replace its machines."""
 
 import base64
 import json

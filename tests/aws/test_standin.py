@@ -33,7 +33,7 @@ class Everything:
     cloud: Cloud
     project: PulumiProject
     before: Mapping[str, list[str]]
-    """What the account held before."""
+    """Resources of the account before the test."""
 
     def change(self, changes: Mapping[str, Mapping[str, Any]]) -> None:
         (self.project.folder / "changes.json").write_text(json.dumps(changes), encoding="utf-8")

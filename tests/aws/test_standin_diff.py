@@ -1,4 +1,4 @@
-"""Which changes make a new resource, as the official provider's source says (the table names the files)."""
+"""Changes that replace a resource, as in the official provider's source (the table names the files)."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any

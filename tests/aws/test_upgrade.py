@@ -43,13 +43,13 @@ UNSAID: Final = ("0.1.0",)
 
 KEPT: Final = ("same", "update", "read")
 DROPPED: Final = ("members",)
-"""Commands that later releases do without, which left nothing on a machine, and their components, by name."""
+"""Resources that later releases drop: commands that left nothing on a machine, and components, by name."""
 
 MERGED: Final = ("dynamo:node:Runtime", "dynamo:node:Secrets", "dynamo:node:Reach")
 """Components up to 0.2.0 whose children are those of dynamo:node:Deployment now."""
 
 ADDED: Final = ("dynamo:aws:Endpoints disagg", "aws:ec2/vpcEndpoint:VpcEndpoint s3")
-"""What later releases make besides: S3's gateway endpoint, which costs nothing."""
+"""Resources that later releases add: S3's gateway endpoint, which costs nothing."""
 
 
 @pytest.fixture(scope="module")

@@ -1,4 +1,4 @@
-"""What every engine test needs: the Pulumi CLI of `scripts/env`."""
+"""Fixtures of every engine test: the Pulumi CLI of `scripts/env`."""
 
 import shutil
 from typing import Final

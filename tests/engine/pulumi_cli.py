@@ -16,7 +16,7 @@ SECONDS = 180
 
 @dataclass(frozen=True)
 class Result:
-    """What one run of the CLI came to."""
+    """Result of one run of the CLI."""
 
     returncode: int
     printed: str
@@ -29,7 +29,7 @@ class Result:
         return [entry["message"].rstrip("\n") for entry in diagnostics if entry.get("ephemeral")]
 
     def steps(self) -> dict[str, str]:
-        """What was done (`same`, `create`, `update`, `replace` …) by resource name; the last step counts."""
+        """Return the last step (`same`, `create`, `update`, `replace` …) of each resource, by name."""
         done = [event["resourcePreEvent"]["metadata"] for event in self.events if "resourcePreEvent" in event]
         return {step["urn"].rpartition("::")[2]: step["op"] for step in done}
 

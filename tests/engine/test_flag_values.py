@@ -1,4 +1,4 @@
-"""What plan says about values of flags, against what Dynamo's frontend and simulated engine say of them."""
+"""Errors of plan for values of flags, compared to those of Dynamo's frontend and simulated engine."""
 
 import json
 import random

@@ -1,4 +1,4 @@
-"""Where `scripts/bootstrap` gets tools and what `scripts/env` does to a shell; nothing is compiled here."""
+"""Sources of `scripts/bootstrap`'s tools, and effects of `scripts/env` on a shell; compiles nothing."""
 
 import hashlib
 import http.server

@@ -1,4 +1,4 @@
-"""What every test on real hosts needs: a lab of its own, apart from one that is up by hand."""
+"""Fixtures of every test on real hosts: a lab of their own, apart from one that is up by hand."""
 
 import os
 from collections.abc import Callable, Iterator

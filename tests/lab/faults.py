@@ -1,4 +1,4 @@
-"""What happens to machines and processes: a fault lasts as long as it says, and ends by itself."""
+"""Faults of machines and processes; each lasts for its context, and ends by itself."""
 
 import subprocess
 import time
@@ -17,7 +17,7 @@ WORKER: Final = "aggregated-0"
 """A service of WORKER_HOST."""
 
 OFF_SECONDS: Final = 20.0
-"""How long a host that lost power stays off."""
+"""Seconds that a host without power stays off."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +34,7 @@ class Site:
 
     @contextmanager
     def stopped(self, host: str, service: str) -> Iterator[None]:
-        """Have a service stopped for as long as the context lasts."""
+        """Stop a service for as long as the context lasts."""
         self.control(host, service, "stop")
         try:
             yield

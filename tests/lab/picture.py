@@ -1,4 +1,4 @@
-"""What a host is at a moment, to be compared with what it is later."""
+"""The state of a host at a moment, to be compared with a later one."""
 
 from collections.abc import Sequence
 
@@ -7,7 +7,7 @@ from tools.hostlab.host import Host
 
 _WHERE = ("/etc", "/home", "/opt", "/root", "/srv", "/usr", "/var")
 _PRUNED = ("/var/log", "/var/cache/dynamo-multinode", "/root/.cache", "/var/tmp", *map(str, disk.bindings()))
-"""What the docs list as kept, logs, and what hosts see of this machine."""
+"""Paths that the docs list as kept, logs, and folders of this machine that hosts see."""
 
 _PASSING = ("/etc/passwd-", "/etc/group-", "/etc/shadow-", "/etc/gshadow-", "/var/lib/systemd")
 """The shadow suite keeps copies of what it changed, and systemd random numbers and clocks."""

@@ -1,4 +1,4 @@
-"""What is wrong with a host ends an `up` in time, in one line that names it; repaired, the next serves."""
+"""Faults of a host end an `up` in time, with one line that names it; once repaired, the next one serves."""
 
 import contextlib
 import os

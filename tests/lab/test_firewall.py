@@ -78,7 +78,7 @@ def nodes(lab: Callable[[int], Lab]) -> Iterator[Nodes]:
 
 
 def completes(nodes: Nodes) -> bool:
-    """Whether this machine, which is outside the group, gets a completion from the endpoint."""
+    """Return whether this machine, which is outside the group, gets a completion from the endpoint."""
     body = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
     url = f"http://{nodes['lab-1'].host.address}:{ENDPOINT}/v1/chat/completions"
     try:

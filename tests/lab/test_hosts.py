@@ -67,7 +67,7 @@ def test_every_pattern_is_proved_and_destroy_leaves_the_hosts_as_they_were(stack
 
 @contextmanager
 def set_to_anything(host: Host) -> Iterator[None]:
-    """Have a host's systemd hand to all units what nothing of a deployment may follow."""
+    """Make a host's systemd set defaults for all units that nothing of a deployment may follow."""
     proxies = dict.fromkeys(PROXY_NAMES, "http://127.0.0.1:9")
     names = {**proxies, "HF_HUB_CACHE": "/planted", "LANG": "tr_TR.UTF-8", "PYTHONHOME": "/planted"}
     names |= {"ETCD_ENDPOINTS": "planted:1", "PYTHONWARNINGS": "error"}

@@ -47,7 +47,7 @@ def worker_env(role: str = "prefill") -> dict[str, str]:
 
 
 class Seen(NamedTuple):
-    """What the services of a node were given, and which addresses its interfaces have."""
+    """Environment of a node's services, and addresses of its interfaces."""
 
     env: dict[str, str]
     known: dict[str, list[str]]

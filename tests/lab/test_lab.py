@@ -110,13 +110,13 @@ def said(host: Host, *command: str) -> str:
 
 
 def reaches(host: Host, address: str, port: int) -> bool:
-    """Whether a host can connect to a port."""
+    """Return whether a host can connect to a port."""
     script = f"import socket; socket.create_connection(({address!r}, {port}), timeout=2)"
     return host.exec(["python3", "-c", script]).returncode == 0
 
 
 def traces() -> set[str]:
-    """What this machine would still have of a lab."""
+    """Return everything of a lab that is left on this machine."""
     processes = {
         f"process {process.info['name']}"
         for process in psutil.process_iter(["name", "cwd"])

@@ -32,7 +32,7 @@ SHAPE: Final = {
 PER_SECOND: Final = 5.0
 WHOLE_SECONDS: Final = 120.0
 CLEAN_REQUESTS: Final = 25
-"""How many requests must be answered once all is whole: 5 seconds of load."""
+"""Requests that must be answered after recovery: 5 seconds of load."""
 
 NEVER: Final = 0.0
 

@@ -51,7 +51,7 @@ def deployment(node: HostNode) -> dict[str, Any]:
 
 
 def completes(node: HostNode) -> bool:
-    """Whether a request is answered with as many tokens as it asks for."""
+    """Return whether a request is answered with as many tokens as it asks for."""
     body = {"model": MODEL, "messages": [{"role": "user", "content": "hello"}], "max_tokens": 8}
     script = f"""
 import json, urllib.request

@@ -1,4 +1,4 @@
-"""What a node of a cloud talks to, on loopback: EC2's metadata, a frontend's metrics, etcd's gateway."""
+"""Servers of a cloud on loopback: EC2's metadata, a frontend's metrics, etcd's gateway."""
 
 import json
 from collections.abc import Iterator

@@ -22,7 +22,7 @@ from tests.aws.cloud.state import CapacityReservation, PlacementGroup, State
 
 
 class Machines(Protocol):
-    """What becomes of instances: nothing, or machines that boot."""
+    """Behaviour of instances: none, or machines that boot."""
 
     def public_address(self) -> str | None:
         """Return the next Elastic IP; None leaves it to moto."""

@@ -1,4 +1,4 @@
-"""What cannot be deleted yet, because something else is still there: moto lets go of most of it."""
+"""Dependencies that keep EC2 from deleting a resource, most of which moto ignores."""
 
 from collections.abc import Iterable
 from typing import Any

@@ -1,4 +1,4 @@
-"""What security groups let through, for each interface: as openings that a packet filter can hold."""
+"""Traffic that security groups let through, per interface, as openings that a packet filter can hold."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

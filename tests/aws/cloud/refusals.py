@@ -1,4 +1,4 @@
-"""What EC2 refuses and moto accepts, with EC2's error codes (EC2 API Reference, "Error codes").
+"""Requests that EC2 refuses and moto accepts, with EC2's error codes (EC2 API Reference, "Error codes").
 
 Each function raises, or lets pass. `backend` is moto's EC2 of one account and region. Where EC2's own code
 for a case could not be found written down, the function says so.

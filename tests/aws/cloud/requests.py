@@ -64,7 +64,7 @@ def option(request: Request) -> Option:
 
 
 def one_time(request: Request) -> bool:
-    """Whether it is a spot instance that cannot be stopped."""
+    """Return whether it is a spot instance that cannot be stopped."""
     spot = request.get("InstanceMarketOptions", {}).get("SpotOptions", {})
     return option(request) == "spot" and spot.get("SpotInstanceType", "one-time") == "one-time"
 

@@ -1,4 +1,4 @@
-"""What EC2 knows and moto does not: placement groups, reserved capacity, what is sold out, and quotas."""
+"""State that EC2 has and moto does not: placement groups, reserved capacity, sold-out types, and quotas."""
 
 import time
 from collections import Counter
@@ -58,7 +58,7 @@ class State:
     sold_out: set[tuple[str, str]] = field(default_factory=set)
     """Instance type and zone that have no capacity."""
     asked_in_vain: int = 0
-    """How often an instance was asked for that is sold out."""
+    """Number of requests for an instance that is sold out."""
     quotas: dict[tuple[str, Option], int] = field(default_factory=dict)
     """vCPUs by family of instance types (`p`, `g`, …) and purchase option; no limit where none is given."""
     tells_quotas: bool = True
@@ -66,6 +66,6 @@ class State:
     launched: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     """By instance: the request that it was launched with, its launch template filled in."""
     launches: Counter[str] = field(default_factory=Counter)
-    """How often an instance was launched at an address."""
+    """Number of launches at each address."""
     release_seconds: float = 0.0
-    """How long a terminated instance keeps its slot; with EC2 that is minutes."""
+    """Seconds that a terminated instance keeps its slot; with EC2 that is minutes."""

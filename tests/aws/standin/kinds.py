@@ -1,4 +1,4 @@
-"""What a resource type is to the server: what it does, and which changes make a new one.
+"""A resource type of the server: its operations, and the changes that replace a resource.
 
 Inputs and state are property maps with Pulumi's names; a state is the inputs and what AWS says of the
 resource.
@@ -19,7 +19,7 @@ class Account:
     """Clients of one account and region; the environment says where it is and who asks."""
 
     attempts: int
-    """How often EC2 is asked for an instance that it has no capacity for."""
+    """Number of times that EC2 is asked for an instance that it has no capacity for."""
 
     def __init__(self, region: str, profile: str | None, attempts: int) -> None:
         self.region, self.attempts = region, attempts
@@ -29,7 +29,7 @@ class Account:
 
     @property
     def known(self) -> bool:
-        """Whether anybody asks: there are credentials."""
+        """Return whether there are credentials."""
         return self._session.get_credentials() is not None
 
     @property
@@ -95,7 +95,7 @@ class Kind:
     renewed: Callable[[Iterable[str], Properties], Iterable[str]] = lambda _changed, _new: ()
     """Outputs that a change of these inputs to the new ones may change: unknown in a preview."""
     wrong: Callable[[Properties], Mapping[str, str]] = field(default=lambda _inputs: {})
-    """What is wrong with inputs, by name."""
+    """Problems of inputs, by name."""
 
 
 def numbers(value: Any) -> Any:
@@ -117,5 +117,5 @@ def given(inputs: Properties, names: Mapping[str, str]) -> dict[str, Any]:
 
 
 def changed(old: Properties, new: Properties, *keys: str) -> bool:
-    """Whether any of these inputs changed."""
+    """Return whether any of these inputs changed."""
     return any(old.get(key) != new.get(key) for key in keys)

@@ -6,7 +6,7 @@ from typing import Any, Final
 from tests.aws.standin.kinds import Account, Properties
 
 AWS: Final = "aws:"
-"""How tags begin that AWS itself writes."""
+"""Prefix of the tags that AWS itself writes."""
 
 
 def listed(tags: Mapping[str, str] | None) -> list[dict[str, str]]:

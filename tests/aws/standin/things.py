@@ -45,11 +45,11 @@ class Thing:
     sets: frozenset[str] = frozenset()
     """Inputs whose order means nothing."""
     after: Callable[[Account, str, Properties], None] = lambda _account, _id, _inputs: None
-    """What more is done once it is there."""
+    """Further steps after it exists."""
     before: Callable[[Account, str, Properties], None] = lambda _account, _id, _state: None
-    """What is done before it is deleted."""
+    """Steps before it is deleted."""
     changes: Callable[[Account, str, Properties, Properties], None] | None = None
-    """What a change of inputs other than tags does."""
+    """Steps of a change of inputs other than tags."""
     more: Callable[[Account, Mapping[str, Any], Properties], Properties] = lambda _a, _d, _s: {}
     """More outputs, from its description and the last state."""
     named: str | None = None

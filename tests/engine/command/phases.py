@@ -14,7 +14,7 @@ class Phase:
 
     result: Result
     ran: list[str]
-    """What the program's commands wrote into the file `journal`, in order."""
+    """Lines that the program's commands wrote into the file `journal`, in order."""
 
     resources: dict[str, Any]
 

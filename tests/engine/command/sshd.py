@@ -32,7 +32,7 @@ Subsystem sftp internal-sftp
 
 @dataclass(frozen=True)
 class Sshd:
-    """Where it listens, and the folder with its keys: `host`, `user`, and `locked` with a passphrase."""
+    """Address of a server, and the folder with its keys: `host`, `user`, and `locked` with a passphrase."""
 
     address: str
     port: int

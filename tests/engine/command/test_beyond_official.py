@@ -1,4 +1,4 @@
-"""Where the offline provider does better than pulumi-command 1.2.1; leave this file out to test that one."""
+"""Cases in which the offline provider does better than pulumi-command 1.2.1; left out to test that one."""
 
 import contextlib
 import json

@@ -1,4 +1,4 @@
-"""How `command:local:Command` behaves, whichever provider is installed.
+"""Behaviour of `command:local:Command`, of either provider.
 
 One small program is deployed in phases and destroyed; each test looks at one side of what happened.
 """
@@ -85,7 +85,7 @@ pulumi.export("ran", ran.stdout)
 
 @dataclass(frozen=True)
 class Life:
-    """What was seen from the first preview to the end."""
+    """Observations from the first preview to the end."""
 
     project: PulumiProject
     preview: Result

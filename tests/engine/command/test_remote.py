@@ -1,4 +1,4 @@
-"""How `command:remote:Command` and `command:remote:CopyToRemote` behave, whichever provider is installed.
+"""Behaviour of `command:remote:Command` and `command:remote:CopyToRemote`, of either provider.
 
 The other hosts are OpenSSH servers on loopback addresses, whose files are this machine's.
 """
@@ -83,7 +83,7 @@ if phase == 4:
 
 @dataclass(frozen=True)
 class Life:
-    """What was seen from the first deployment to the end; `host` is the folder that was copied to."""
+    """Observations from the first deployment to the end; `host` is the folder that was copied to."""
 
     host: Path
     created: Phase

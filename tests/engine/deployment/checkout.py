@@ -58,7 +58,7 @@ class Checkout:
 
     @contextmanager
     def shell(self, **names: str) -> Iterator[None]:
-        """Have these names set in the shell that commands are typed in."""
+        """Set these names in the shell that commands are typed in."""
         before = dict(self.env)
         self.env.update(names)
         try:

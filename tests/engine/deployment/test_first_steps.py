@@ -1,4 +1,4 @@
-"""What the README promises: one command up, one command down, nothing left behind."""
+"""The README's promises: one command up, one command down, nothing left behind."""
 
 import re
 import subprocess

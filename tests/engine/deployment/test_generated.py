@@ -1,4 +1,4 @@
-"""What `plan` accepts comes up: generated stack files, each brought up to its proof and taken down.
+"""Every plan that is accepted comes up: generated stack files, each brought up to its proof and destroyed.
 
 GENERATED_STACKS=200 in the environment takes more of them than the thirty that every run has.
 """

@@ -173,7 +173,7 @@ def test_a_rank_that_dies_while_etcd_is_away_brings_both_round_once_it_is_back(
 
 
 def test_an_etcd_that_lost_its_data_brings_both_ranks_round(engine: Engine, running: tuple[int, int]) -> None:
-    """What rank 0 had registered is lost as well, and an engine registers only when it starts."""
+    """Rank 0's registration is lost as well, and an engine registers only when it starts."""
     head = engine.nodes[0].layout
     supervisor = Supervisord(head)
     supervisor.stop(["etcd"])

@@ -31,7 +31,7 @@ Edit = Callable[[str, Manifest], Manifest]
 
 @dataclass(frozen=True)
 class Outcome:
-    """How an apply ended, and what it said."""
+    """Exit status and output of an apply."""
 
     code: int
     said: str

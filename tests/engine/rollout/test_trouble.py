@@ -1,4 +1,4 @@
-"""What goes wrong in the middle of a rolling change: it ends, says why, and leaves the rest serving."""
+"""Failures in the middle of a rolling change: it ends, gives the reason, and leaves the rest serving."""
 
 import json
 import signal

@@ -1,4 +1,4 @@
-"""What the account's answers refuse, and what they never refuse."""
+"""Answers of the account that refuse a plan, and answers that never do."""
 
 from dataclasses import fields, replace
 from datetime import UTC, datetime, timedelta

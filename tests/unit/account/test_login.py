@@ -294,7 +294,7 @@ DENIED: str = """\
 
 
 def test_a_role_that_may_not_be_taken_on_is_named_and_refuses_nothing() -> None:
-    """What another account says of a subnet is no answer."""
+    """Another account's answer about a subnet is no answer."""
     plan = aws_plan(network={"vpcId": "vpc-01234567", "subnetId": "subnet-01234567", "cidr": "10.9.0.0/24"})
     with answering(403, DENIED) as sts:
         config = {"aws:endpoints": [{"sts": sts}], "aws:assumeRoles": [{"roleArn": role(SECOND)}]}

@@ -1,4 +1,4 @@
-"""What the account says of networks and images: existing subnets, VPCs, what instances boot from."""
+"""Checks of networks and images in the account: existing subnets, VPCs, images that instances boot from."""
 
 from dataclasses import replace
 from typing import Any

@@ -1,4 +1,4 @@
-"""What the account is asked, and what becomes of its answers: moto's, and botocore's stubs elsewhere."""
+"""Queries to the account, and their answers: moto's, and botocore's stubs elsewhere."""
 
 import json
 import time

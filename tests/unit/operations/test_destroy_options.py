@@ -1,4 +1,4 @@
-"""What a stack is destroyed with: nothing of a file that may be wrong, and the keys of its state."""
+"""Options of destroy: nothing from a file that may be wrong, and the keys of the stack's state."""
 
 from typing import Any
 

@@ -22,7 +22,7 @@ COMMANDS: Mapping[str, tuple[str, ...]] = {
     "ready": (),
     "repair": (),
 }
-"""What reads a stack's commands from its state, with its arguments."""
+"""Commands that read a stack's commands from its state, with their arguments."""
 
 
 def encrypted(text: str, *, shown: bool) -> dict[str, str]:

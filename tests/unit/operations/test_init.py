@@ -1,4 +1,4 @@
-"""What `scripts/init` refuses, each with its remedy, and what it writes."""
+"""Refusals of `scripts/init`, each with its remedy, and the files that it writes."""
 
 from collections.abc import Mapping
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What a failed `up` on AWS left running is said, with what it costs an hour and when it ends."""
+"""Instances that a failed `up` on AWS left running are reported, with hourly cost and end."""
 
 import re
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What Pulumi does to a stack file that it adds a key to is undone, but for that key."""
+"""Pulumi's rewriting of a stack file is undone, except for the key that it adds."""
 
 from pathlib import Path
 

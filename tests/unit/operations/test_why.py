@@ -1,4 +1,4 @@
-"""What logs say of services that are not ready: on a node, and after a failed `up` on all other machines."""
+"""Logs of services that are not ready: on a node, and after a failed `up` on all other machines."""
 
 import json
 import sys

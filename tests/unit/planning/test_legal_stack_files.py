@@ -1,4 +1,4 @@
-"""What is legal is not refused: stack files drawn from the forms that people write can all be planned."""
+"""Legal stack files are not refused: files drawn from the forms that people write can all be planned."""
 
 import json
 from pathlib import Path

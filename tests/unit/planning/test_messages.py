@@ -1,4 +1,4 @@
-"""What is said of common mistakes: in one step, in the user's own spelling, of the key that was written."""
+"""Messages for common mistakes: in one step, in the user's own spelling, for the key that was written."""
 
 import json
 from collections.abc import Mapping

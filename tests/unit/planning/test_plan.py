@@ -1,4 +1,4 @@
-"""Who runs where, what is refused, and what a change restarts."""
+"""Placement of services, refusals, and restarts by a change."""
 
 import json
 from dataclasses import replace

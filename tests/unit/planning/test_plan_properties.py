@@ -1,4 +1,4 @@
-"""What holds for any stack file that can be planned."""
+"""Properties of every stack file that can be planned."""
 
 from collections import Counter
 from typing import Any
@@ -92,7 +92,7 @@ REACHED = {
     "prefill": {"DYN_TCP_RESPONSE_STREAM_PORT", "VLLM_NIXL_SIDE_CHANNEL_PORT"},
     "rank": {"master-port"},
 }
-"""Whom other nodes connect to -> what sets the ports that they connect to."""
+"""Service that other nodes connect to -> the settings of its ports."""
 
 
 def ends(service: PlannedService) -> set[str]:

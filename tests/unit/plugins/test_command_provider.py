@@ -1,4 +1,4 @@
-"""What the offline command provider makes of property maps, globs and output."""
+"""The offline command provider's property maps, globs and output."""
 
 import asyncio
 import os

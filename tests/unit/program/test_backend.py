@@ -1,4 +1,4 @@
-"""Where state is kept, and the digest that tells the fleets of two states apart."""
+"""The backend of state, and the digest that distinguishes the fleets of two states."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What the pages for contributors say of the repository is so: paths exist, and no folder is left out."""
+"""The pages for contributors are true: paths exist, and no folder is left out."""
 
 import re
 import subprocess

@@ -56,7 +56,7 @@ NEEDS = {
     "getParameter": "ssm:GetParameter",
     "getAmi": "Describe*",
 }
-"""What each type that the program uses asks of AWS; actions without a service are EC2's."""
+"""AWS actions that each type of the program needs; actions without a service are EC2's."""
 
 
 def statements(name: str) -> Iterator[dict[str, Any]]:

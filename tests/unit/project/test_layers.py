@@ -184,7 +184,7 @@ def test_a_package_of_planning_imports_only_what_lies_below_it(package: str) -> 
 
 
 LOCAL_ONLY = {"nodectl.supervisors.supervisord"}
-"""What a host never imports: the supervisor of local nodes, whose environment is the project's own."""
+"""Modules that a host never imports: the supervisor of local nodes, which use the project's Python."""
 
 
 def needed(name: str) -> set[str]:

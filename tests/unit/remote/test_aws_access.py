@@ -1,4 +1,4 @@
-"""How instances on AWS are reached: the folder, what ssh is asked, and what is said when it fails."""
+"""Connections to instances on AWS: the folder, ssh's arguments, and the messages of failures."""
 
 import shlex
 import subprocess

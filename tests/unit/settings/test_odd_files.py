@@ -1,4 +1,4 @@
-"""What is no stack file: pipes, devices, endless nesting. Nothing hangs, and each is told in one error."""
+"""Files that are no stack files: pipes, devices, endless nesting. Nothing hangs, and each is one error."""
 
 import os
 import socket
@@ -48,7 +48,7 @@ ODD: Mapping[str, tuple[Callable[[Path], object], str]] = {
         "nested too deeply",
     ),
 }
-"""What may lie where a stack file should, and what is said of it."""
+"""Objects in place of a stack file, and their errors."""
 
 
 @pytest.fixture(params=ODD)

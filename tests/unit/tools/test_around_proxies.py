@@ -41,7 +41,7 @@ def test_a_shell_without_a_proxy_is_left_alone() -> None:
 
 @pytest.fixture
 def host(tmp_path: Path) -> Path:
-    """What stands where Pulumi's own program does: it says what it was given."""
+    """Stand in for Pulumi's own program: print the environment and arguments."""
     path = tmp_path / "pulumi-language-python-exec"
     path.write_text("import json, os; print(json.dumps(dict(os.environ)))", encoding="utf-8")
     return path

@@ -1,4 +1,4 @@
-"""What the lab says of itself and of wrong input, without booting anything."""
+"""Messages of the lab about itself and about wrong input, without booting anything."""
 
 from pathlib import Path
 

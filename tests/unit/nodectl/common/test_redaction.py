@@ -1,4 +1,4 @@
-"""What may be shown of what a user wrote: nothing of a secret, and all of what people write otherwise."""
+"""Redaction of user input: nothing of a secret is shown, and everything else is."""
 
 import ast
 import io
@@ -69,7 +69,7 @@ PLAIN = (
     "vllm-runtime:1.6.0",
     "arn:aws:iam::123456789012:instance-profile/nodes",
 )
-"""What people write, rightly or wrongly."""
+"""Text that people write, rightly or wrongly."""
 
 
 @pytest.mark.parametrize("secret", SECRETS.values(), ids=SECRETS)

@@ -1,4 +1,4 @@
-"""Which answers of a frontend count as whole."""
+"""Answers of a frontend that count as complete."""
 
 import asyncio
 import json

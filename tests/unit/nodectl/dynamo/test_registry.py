@@ -1,4 +1,4 @@
-"""How the frontend's list of workers is judged against the plan."""
+"""The frontend's list of workers is compared to the plan."""
 
 from nodectl.dynamo.registry import Listed, compare
 from tests.proof_specs import NAMESPACE, worker

@@ -1,4 +1,4 @@
-"""When a service has to register anew: its etcd has other data than when it started, and never else."""
+"""A service registers anew only if its etcd has other data than when it started."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""Who may connect to a host whose firewall is managed."""
+"""Sources that may connect to a host with a managed firewall."""
 
 import shutil
 import subprocess

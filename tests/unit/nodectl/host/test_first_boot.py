@@ -1,4 +1,4 @@
-"""What an instance boots with before any `up` reaches it: its deadline is in its user data."""
+"""First boot of an instance, before any `up` reaches it: its deadline is in its user data."""
 
 from pathlib import Path
 from typing import Any

@@ -1,4 +1,4 @@
-"""What a proof prints, and what it leaves to look at when it failed."""
+"""Output of a proof, and the files that it leaves for diagnosis after a failure."""
 
 import io
 from dataclasses import replace

@@ -1,4 +1,4 @@
-"""How a proof sees that KV cache really moved: by what decode workers' metrics say before and after."""
+"""A proof detects the transfer of KV cache from decode workers' metrics before and after."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Who waits for an etcd that is away waits no longer than until the deadline of its caller."""
+"""Waiting for an unreachable etcd ends with the deadline of the caller."""
 
 import json
 import threading

@@ -1,4 +1,4 @@
-"""What changes in turn, what a manifest says about it, and who has left. No network, no effects."""
+"""Order of changes, its record in a manifest, and services that have left. No network, no effects."""
 
 from dataclasses import replace
 from typing import Any

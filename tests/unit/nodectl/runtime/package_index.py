@@ -14,7 +14,7 @@ from tests.loopback_server import listening
 
 @dataclass
 class Index:
-    """What the index has, and what it was asked."""
+    """Packages of the index, and the requests to it."""
 
     wheels: Path
     login: str = ""

@@ -1,4 +1,4 @@
-"""What podman and docker are asked to run, argument by argument."""
+"""Arguments for podman and docker, one by one."""
 
 import resource
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Which environments are collected from a cache, and which never are."""
+"""Environments that are collected from a cache, and those that never are."""
 
 import os
 import subprocess

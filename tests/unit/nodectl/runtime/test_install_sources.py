@@ -1,4 +1,4 @@
-"""Where an install takes packages from, by the real pip and uv: wheels, an index, environments."""
+"""Sources of packages for an install, with the real pip and uv: wheels, an index, environments."""
 
 import hashlib
 import os

@@ -43,7 +43,7 @@ def held() -> Iterator[int]:
 
 @pytest.fixture
 def ours(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Have this process belong to no unit and no container, wherever the tests run."""
+    """Make this process belong to no unit and no container, wherever the tests run."""
     monkeypatch.setattr(procfs, "control_groups", lambda pid: ["0::/init.scope"])
 
 

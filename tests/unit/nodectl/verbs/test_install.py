@@ -91,7 +91,7 @@ class Machine:
         return len(file.read_text().splitlines()) if file.exists() else 0
 
     def close_gate(self) -> None:
-        """Have the first installation of packages wait for a line in `gate`."""
+        """Make the first installation of packages wait for a line in `gate`."""
         os.mkfifo(self.gate)
 
 

@@ -1,4 +1,4 @@
-"""What a node must reach, and what is said of a way that is closed."""
+"""Addresses that a node must reach, and the messages for those that it does not."""
 
 import socket
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What the GPUs and cards of every instance type in the catalogue can do decides what is planned on it."""
+"""GPUs and network cards of every instance type in the catalogue decide what is planned on it."""
 
 from types import SimpleNamespace
 from typing import Any

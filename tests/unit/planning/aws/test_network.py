@@ -21,7 +21,7 @@ from settings.aws.target import AwsTarget
 from tests.unit.plan_examples import settings
 
 DESCRIPTION = re.compile(r"[a-zA-Z0-9 ._\-:/()#,@\[\]+=;{}!$*]{1,255}")
-"""What EC2 takes as the description of a group or rule."""
+"""Descriptions of a group or rule that EC2 accepts."""
 
 MODEL = {"name": "someone/model"}
 ADMINS, CLIENTS = "198.51.100.7/32", "203.0.113.0/24"

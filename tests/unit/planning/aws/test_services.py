@@ -1,4 +1,4 @@
-"""What services are told on AWS: EFA, instance store, models from S3, when machines end."""
+"""Settings of services on AWS: EFA, instance store, models from S3, the end of machines."""
 
 from typing import Any
 

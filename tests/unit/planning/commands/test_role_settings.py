@@ -1,4 +1,4 @@
-"""What a role passes on: whatever breaks what the program relies on is refused by name, in every spelling."""
+"""Flags and environment of a role: those that the program sets are refused by name, in every spelling."""
 
 import re
 from collections.abc import Iterator
@@ -82,7 +82,7 @@ RELIED_ON = re.compile(
 """Names that may have to do with what the program relies on."""
 
 NO_NAMES = {"HF_HUB_OFFLINENGC_API_KEYNGC_CLI_API_KEY", "NATS_ERRORS_TOTAL1", "NATS_ERRORS_TOTAL17"}
-"""What is read in the library beside names: two texts behind one another, a symbol."""
+"""Texts in the library that are no names: two texts behind one another, a symbol."""
 
 
 def test_every_name_that_dynamo_knows_of_what_is_relied_on_was_decided_upon() -> None:

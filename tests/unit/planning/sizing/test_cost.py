@@ -1,4 +1,4 @@
-"""What a plan costs: by the snapshot, by live prices, and what is said where a price is not known."""
+"""Cost of a plan: by the snapshot, by live prices, and with unknown prices."""
 
 import json
 from typing import Any
@@ -176,7 +176,7 @@ LIST = {
         product("EBS:VolumeP-Throughput.gp3", "40.96", "GiBps-mo"),
     ],
 }
-"""What the price list answers, by the value that its filters look for."""
+"""The price list's answers, by the value that its filters look for."""
 
 
 class PriceList:

@@ -1,4 +1,4 @@
-"""What a change of a stack costs, told from what the stack last became."""
+"""Cost of a change of a stack, from its last deployed state."""
 
 import json
 from dataclasses import replace

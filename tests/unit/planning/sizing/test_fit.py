@@ -1,4 +1,4 @@
-"""Whether models fit, computed by hand from what their published `config.json` says."""
+"""Fit of models on GPUs, computed by hand from their published `config.json`."""
 
 from dataclasses import replace
 from typing import Any
