@@ -18,18 +18,9 @@ _HEAD: Final = f"""\
 <!-- generated from settings/models.py by `{COMMAND}` -->
 # The stack file
 
-`stacks/Pulumi.NAME.yaml` says what stack NAME is: below `config:`, the keys of the first table, each with
-the prefix `dynamo:`. Pulumi's own keys (`aws:region`, `encryptionsalt`, …) may stand beside them. Unknown
-keys are refused, and so are YAML's tags. Anchors, aliases and merge keys (`<<`) are those of Pulumi.
-
-A number that is passed on as a flag arrives as it is written (`1.10`, `4.0`). Put it in quotes all the same:
-whenever `pulumi config set` or `pulumi stack init` writes the file, Pulumi writes `1.1` and `4` in its place,
-and merge keys out in full. (`scripts/up` and `scripts/init` only add Pulumi's own keys.)
-
-Secrets stand nowhere in it but in `huggingFaceToken`, encrypted. What is a token, a private key or a URL with
-a password is refused at every key, and so are environment variables and flags with the name of a secret
-(`HF_TOKEN`, `GH_PAT`, `DB_PASS`, `…_KEY`, `…_CREDENTIALS`). Tags and keys inside a flag may have any name
-(`budget-token`, `image_token`), unless the value looks like a secret. Errors show `…` for what may be one.
+`stacks/Pulumi.NAME.yaml` defines stack NAME: below `config:`, the keys of the first table, each with the
+prefix `dynamo:`. `scripts/plan NAME` checks it. Pulumi's own keys (`aws:region`, `encryptionsalt`, …) are
+allowed beside them.
 
 ```yaml
 # yaml-language-server: $schema=stack.schema.json
@@ -41,6 +32,16 @@ config:
     frontend: {{flags: {{router-mode: kv}}}}
     aggregated: {{replicas: 2}}
 ```
+
+- **Syntax**: unknown keys and YAML's tags are refused. Anchors, aliases and merge keys (`<<`) work as in
+  Pulumi.
+- **Numbers**: a number in `flags` is passed on as it is written (`1.10`, `4.0`). Put it in quotes all the
+  same: `pulumi config set` and `pulumi stack init` rewrite the file, and then Pulumi writes `1.1` and `4`
+  instead, and expands merge keys. (`scripts/up` and `scripts/init` only add Pulumi's own keys.)
+- **Secrets**: only `huggingFaceToken` may hold one, encrypted. Tokens, private keys and URLs with a password
+  are refused at every key, and so are environment variables and flags with the name of a secret (`HF_TOKEN`,
+  `GH_PAT`, `DB_PASS`, `…_KEY`, `…_CREDENTIALS`). Tags and keys inside a flag may have any name
+  (`budget-token`, `image_token`), unless the value looks like a secret. Errors show `…` for possible secrets.
 """
 
 
