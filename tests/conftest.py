@@ -1,4 +1,4 @@
-"""Settings for every tier: generated examples have no time limit, and slow tests may have to begin by a time."""
+"""Settings for every tier: no time limit on generated examples, and one on the beginning of slow tests."""
 
 import os
 import time

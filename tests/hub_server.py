@@ -64,13 +64,13 @@ class _Handler(BaseHTTPRequestHandler):
         """Answer one request of the client."""
         path = urlsplit(self.path).path
         self.hub.requests.append(f"{self.command} {unquote(path)}")
-        if found := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?", path):
-            model, what, revision = found.groups()
+        if match := re.fullmatch(r"/api/models/([^/]+/[^/]+)(?:/(revision|tree)/([^/]+))?", path):
+            model, what, revision = match.groups()
             self._about(model, what or "revision", unquote(revision or "main"))
-        elif found := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
-            self._file(*map(unquote, found.groups()))
-        elif found := re.fullmatch(r"/storage/([^/]+/[^/]+)/(.+)", path):
-            self._stored(*found.groups())
+        elif match := re.fullmatch(r"/([^/]+/[^/]+)/resolve/([^/]+)/(.+)", path):
+            self._file(*map(unquote, match.groups()))
+        elif match := re.fullmatch(r"/storage/([^/]+/[^/]+)/(.+)", path):
+            self._stored(*match.groups())
         else:
             self._refuse(404, "EntryNotFound", f"no {path}")
 
@@ -105,15 +105,15 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _stored(self, model: str, name: str) -> None:
         data = self.hub.models[model][name]
-        wanted = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
-        if wanted is None and self.hub.cut_after is not None:
+        byte_range = re.fullmatch(r"bytes=(\d+)-", self.headers.get("Range", ""))
+        if byte_range is None and self.hub.cut_after is not None:
             length, self.hub.cut_after = self.hub.cut_after, None
             self._send_a_part(data, length)
             return
-        if wanted is None:
+        if byte_range is None:
             self._send(200, data, {"ETag": f'"{_digest(data)}"'})
             return
-        start = int(wanted[1])
+        start = int(byte_range[1])
         self.hub.requests.append(f"from byte {start}")
         span = f"bytes {start}-{len(data) - 1}/{len(data)}"
         self._send(206, data[start:], {"Content-Range": span, "ETag": f'"{_digest(data)}"'})

@@ -11,7 +11,7 @@ def eventually(look: Callable[[], T | None], *, what: str, seconds: float = 30) 
     """Return what `look` finds, as soon as it finds something true."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        if found := look():
-            return found
+        if result := look():
+            return result
         time.sleep(0.05)
     raise AssertionError(f"after {seconds:.0f} s still not: {what}")

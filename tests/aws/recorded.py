@@ -91,7 +91,7 @@ class Program:
 
     def of(self, kind: str) -> list[Registered]:
         """Return the resources of a type, whose token ends in `kind`."""
-        return [found for found in self.resources if found.kind.endswith(f":{kind}")]
+        return [resource for resource in self.resources if resource.kind.endswith(f":{kind}")]
 
     def named(self, kind: str, name: str) -> Registered:
         """Return one resource."""
@@ -128,8 +128,8 @@ def record(
         leaving.update({node.name: node.ends for node in nodes})
         for node in nodes:
             depends[node.name] = asyncio.ensure_future(_named(pulumi.Output.from_input(node.identity)))
-        known = pulumi.Output.all(**{node.name: node.identity for node in nodes})
-        return known.apply(identities.update)
+        identities_output = pulumi.Output.all(**{node.name: node.identity for node in nodes})
+        return identities_output.apply(identities.update)
 
     mocks.test(run)()  # type: ignore[no-untyped-call]
     named = {name: found.result() for name, found in depends.items()}
@@ -137,8 +137,8 @@ def record(
 
 
 async def _named(output: pulumi.Output[str]) -> set[str]:
-    found = await output.resources()
-    return {f"{type(one).__name__} {one._name}" for one in found}
+    resources = await output.resources()
+    return {f"{type(resource).__name__} {resource._name}" for resource in resources}
 
 
 def _printed(name: str, inputs: Mapping[str, Any]) -> str:

@@ -74,8 +74,8 @@ class AwsStacks:
     def up(self, stack: str, *options: str, seconds: float = 600) -> str:
         """Bring the stack up, to the end of the proof; return what was printed."""
         up = ("pulumi", "up", "--yes", "--skip-preview", "--stack", stack)
-        done = self.checkout.run(*up, *options, seconds=seconds)
-        return done.stdout + done.stderr
+        completed = self.checkout.run(*up, *options, seconds=seconds)
+        return completed.stdout + completed.stderr
 
     def preview(self, stack: str, *options: str, config: Path | None = None) -> "Preview":
         """Return what an `up` would do, with another stack file perhaps; several may run at once."""

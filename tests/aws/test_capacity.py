@@ -12,9 +12,9 @@ def tried(books: AwsStacks) -> int:
     """Return how often EC2 was asked, in an `up` that ends for want of capacity."""
     books.cloud.state.asked_in_vain = 0
     up = ("pulumi", "up", "--yes", "--skip-preview", "--continue-on-error", "--stack", STACK)
-    done = books.checkout.run(*up, check=False)
-    assert done.returncode
-    assert "InsufficientInstanceCapacity" in done.stdout + done.stderr
+    completed = books.checkout.run(*up, check=False)
+    assert completed.returncode
+    assert "InsufficientInstanceCapacity" in completed.stdout + completed.stderr
     return books.cloud.state.asked_in_vain
 
 

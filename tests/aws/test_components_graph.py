@@ -56,7 +56,7 @@ def disagg(tmp_path_factory: pytest.TempPathFactory) -> Program:
 
 
 def templates(program: Program) -> list[dict[str, Any]]:
-    return [found.plain for found in program.of("LaunchTemplate")]
+    return [template.plain for template in program.of("LaunchTemplate")]
 
 
 def test_every_node_has_a_primary_interface_at_its_planned_address(disagg: Program) -> None:
@@ -72,19 +72,19 @@ def test_every_node_has_a_primary_interface_at_its_planned_address(disagg: Progr
 def test_a_template_has_the_primary_interface_first_and_one_efa_interface_a_card(disagg: Program) -> None:
     cards = INSTANCE_TYPES["p5.48xlarge"].efa_cards
     for found in disagg.of("LaunchTemplate"):
-        primary, *others = found.plain["networkInterfaces"]
+        primary, *interfaces = found.plain["networkInterfaces"]
         assert primary == {
             "networkInterfaceId": f"networkinterface-{found.name}",
             "deviceIndex": 0,
             "networkCardIndex": 0,
             "deleteOnTermination": "false",
         }
-        assert [(one["networkCardIndex"], one["deviceIndex"]) for one in others] == [
+        assert [(interface["networkCardIndex"], interface["deviceIndex"]) for interface in interfaces] == [
             (card, 0 if card else 1) for card in cards
         ]
-        assert {one["interfaceType"] for one in others} == {"efa-only"}
-        assert all(one["securityGroups"] == ["securitygroup-cluster"] for one in others)
-        assert {one["deleteOnTermination"] for one in others} == {"true"}
+        assert {interface["interfaceType"] for interface in interfaces} == {"efa-only"}
+        assert all(interface["securityGroups"] == ["securitygroup-cluster"] for interface in interfaces)
+        assert {interface["deleteOnTermination"] for interface in interfaces} == {"true"}
 
 
 EFA = {
@@ -110,9 +110,10 @@ def test_the_efa_interfaces_of_a_type_are_on_its_cards(
     assert found
     for template in found:
         assert template["instanceType"] == name
-        _, *others = template["networkInterfaces"]
-        assert [(one["networkCardIndex"], one["deviceIndex"]) for one in others] == EFA[name]
-        assert {tuple(one["securityGroups"]) for one in others} == {("securitygroup-cluster",)}
+        _, *interfaces = template["networkInterfaces"]
+        cards = [(interface["networkCardIndex"], interface["deviceIndex"]) for interface in interfaces]
+        assert cards == EFA[name]
+        assert all(interface["securityGroups"] == ["securitygroup-cluster"] for interface in interfaces)
 
 
 def test_only_the_head_and_the_way_out_have_public_addresses(disagg: Program) -> None:
@@ -309,19 +310,19 @@ ENDS = "2026-12-01T11:30:00Z"
 BLOCK = {"option": "capacity-block", "reservationId": "cr-0123456789abcdef0"}
 
 
-@pytest.mark.parametrize("said", [ENDS, None])
+@pytest.mark.parametrize("end", [ENDS, None])
 def test_the_end_of_a_capacity_block_is_remembered_where_the_account_does_not_say_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, said: str | None
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, end: str | None
 ) -> None:
     plan = planned(head="dedicated", purchase=BLOCK, zone="us-east-1a")
-    program = record(plan, tmp_path, monkeypatch, ends=said)
+    program = record(plan, tmp_path, monkeypatch, ends=end)
     [kept] = [found for found in program.of("Command") if found.name == "capacity-end"]
-    assert kept.plain["stdin"] == (said or "")
+    assert kept.plain["stdin"] == (end or "")
     assert kept.plain["triggers"] == [BLOCK["reservationId"]]
-    assert list(kept.request.ignoreChanges) == ([] if said else ["stdin"])
+    assert list(kept.request.ignoreChanges) == ([] if end else ["stdin"])
     assert program.ends["head"] is None, "it is bought on demand"
     for node in ("node-1", "node-2"):
-        assert (program.ends[node] == said) if said else isinstance(program.ends[node], pulumi.Output)
+        assert (program.ends[node] == end) if end else isinstance(program.ends[node], pulumi.Output)
 
 
 def test_what_is_in_no_capacity_block_has_no_end(disagg: Program) -> None:

@@ -25,18 +25,18 @@ class Fleet:
     machines: LabMachines
 
     def script(self, *command: str) -> str:
-        done = self.stacks.checkout.run(*command, seconds=800)
-        return done.stdout + done.stderr
+        completed = self.stacks.checkout.run(*command, seconds=800)
+        return completed.stdout + completed.stderr
 
     def instances(self) -> dict[str, tuple[str, str]]:
         """Return id and state of the instance at each node's address; those that are gone do not count."""
         filters = [{"Name": "private-ip-address", "Values": list(ADDRESSES.values())}]
         found = self.stacks.cloud.client("ec2").describe_instances(Filters=filters)["Reservations"]
         at = {
-            one["PrivateIpAddress"]: (one["InstanceId"], one["State"]["Name"])
+            instance["PrivateIpAddress"]: (instance["InstanceId"], instance["State"]["Name"])
             for reservation in found
-            for one in reservation["Instances"]
-            if one["State"]["Name"] != "terminated"
+            for instance in reservation["Instances"]
+            if instance["State"]["Name"] != "terminated"
         }
         return {node: at[address] for node, address in ADDRESSES.items()}
 
@@ -71,12 +71,12 @@ def fleet(stacks: AwsStacks, machines: LabMachines) -> Iterator[Fleet]:
 def test_a_paused_fleet_is_off_and_comes_back_as_it_was(fleet: Fleet) -> None:
     before, launches, endpoint = fleet.instances(), fleet.launches(), fleet.serves()["endpoint"]
     hosts = [fleet.machines.host(instance) for instance, _ in before.values()]
-    said = fleet.script("scripts/pause", STACK)
-    assert "stopped 2 instances" in said
+    result = fleet.script("scripts/pause", STACK)
+    assert "stopped 2 instances" in result
     assert [host.running for host in hosts] == [False, False]
     assert {state for _, state in fleet.instances().values()} == {"stopped"}
-    said = fleet.script("scripts/up", STACK)
-    assert "resuming   node-1, node-2: set up again" in said
+    result = fleet.script("scripts/up", STACK)
+    assert "resuming   node-1, node-2: set up again" in result
     assert fleet.instances() == before, "the same instances, which run"
     assert fleet.launches() == launches
     assert [host.running for host in hosts] == [True, True]

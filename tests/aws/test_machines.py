@@ -43,8 +43,8 @@ def test_groups_let_through_what_their_rules_say_by_range_and_by_the_members_of_
     by_group = {**tcp, "UserIdGroupPairs": [{"GroupId": cluster}]}
     ec2.authorize_security_group_ingress(GroupId=head, IpPermissions=[by_range, by_group])
     first, second = (
-        openings(cloud.ec2, cloud.ec2.enis[one["NetworkInterface"]["NetworkInterfaceId"]])
-        for one in interfaces
+        openings(cloud.ec2, cloud.ec2.enis[interface["NetworkInterface"]["NetworkInterfaceId"]])
+        for interface in interfaces
     )
     out = Opening("egress", "-1", 0, 65535, ("0.0.0.0/0",))
     assert set(second) == {out}

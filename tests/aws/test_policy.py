@@ -47,9 +47,9 @@ def test_a_program_that_breaks_rules_is_refused_before_anything_is_created(
     stacks.write("wrong", "disagg")
     stacks.create("wrong")
     before = cloud.inventory()
-    refused = stacks.checkout.run("pulumi", "up", "--yes", "--stack", "wrong", check=False)
-    printed = refused.stdout + refused.stderr
-    assert refused.returncode != 0
+    refusal = stacks.checkout.run("pulumi", "up", "--yes", "--stack", "wrong", check=False)
+    printed = refusal.stdout + refusal.stderr
+    assert refusal.returncode != 0
     assert "❌ dynamo-multinode@v0.1.0" in printed
     for rule in ("imds-v2", "encrypted-volumes", "elastic-addresses", "no-public-worker"):
         assert f"[mandatory]  {rule} " in printed, printed
@@ -59,8 +59,8 @@ def test_a_program_that_breaks_rules_is_refused_before_anything_is_created(
 
 def test_ci_says_why_a_program_is_refused(stacks: AwsStacks) -> None:
     """Runs after the test above, whose program it is."""
-    said = stacks.checkout.run("scripts/ci-preview", "wrong", check=False)
-    assert said.returncode == 1
-    assert "### `wrong`: would not be brought up" in said.stdout
-    assert "imds-v2: " in said.stdout
-    assert "node-2: lets IMDSv1 answer" in said.stdout
+    result = stacks.checkout.run("scripts/ci-preview", "wrong", check=False)
+    assert result.returncode == 1
+    assert "### `wrong`: would not be brought up" in result.stdout
+    assert "imds-v2: " in result.stdout
+    assert "node-2: lets IMDSv1 answer" in result.stdout

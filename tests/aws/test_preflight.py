@@ -111,12 +111,12 @@ def test_an_update_with_state_on_this_machine_is_refused_unless_allowed(
 def test_a_preview_with_state_on_this_machine_only_warns(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    said: list[str] = []
+    messages: list[str] = []
     monkeypatch.setenv("PULUMI_BACKEND_URL", f"file://{tmp_path}")
     monkeypatch.setattr(pulumi.runtime, "is_dry_run", lambda: True)
-    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    monkeypatch.setattr(pulumi.log, "warn", messages.append)
     check(aws_target())
-    [line] = said
+    [line] = messages
     assert line.startswith("up is refused: ")
 
 
@@ -140,14 +140,14 @@ def test_everything_that_is_missing_is_said_at_once(monkeypatch: pytest.MonkeyPa
 def test_sessions_that_the_cli_would_open_as_somebody_else_are_warned_of(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    said: list[str] = []
-    monkeypatch.setattr(pulumi.log, "warn", said.append)
+    messages: list[str] = []
+    monkeypatch.setattr(pulumi.log, "warn", messages.append)
     configure({"aws:region": "us-east-1", "aws:maxRetries": "11"})
     check(aws_target(access="ssm"))
     keys = {"aws:accessKey": "AKIA", "aws:secretKey": "x"}
     configure({"aws:region": "us-east-1"} | keys)
     check(aws_target())
-    assert said == []
+    assert messages == []
     check(aws_target(access="ssm"))
-    [line] = said
+    [line] = messages
     assert line.startswith("`access: ssm`: sessions are opened by the AWS CLI")

@@ -72,7 +72,7 @@ def account(cloud: Cloud) -> Iterator[Account]:
     """Give a network that no other test has; what counts for the whole account is gone afterwards."""
     made = Account(cloud)
     yield made
-    if running := [one.id for one in cloud.ec2.all_running_instances()]:
+    if running := [instance.id for instance in cloud.ec2.all_running_instances()]:
         made.ec2.terminate_instances(InstanceIds=running)
     for address in made.ec2.describe_addresses()["Addresses"]:
         if "AssociationId" in address:
@@ -112,8 +112,8 @@ def test_more_cards_than_the_type_has_are_refused(account: Account) -> None:
     every = [account.efa(0, 1), *(account.efa(card) for card in range(1, 32))]
     instance = account.launch("10.79.0.11", interfaces=every)
     described = account.ec2.describe_instances(InstanceIds=[instance])["Reservations"][0]["Instances"][0]
-    attached = [one["Attachment"] for one in described["NetworkInterfaces"]]
-    assert sorted((one["NetworkCardIndex"], one["DeviceIndex"]) for one in attached) == [
+    attached = [interface["Attachment"] for interface in described["NetworkInterfaces"]]
+    assert sorted((attachment["NetworkCardIndex"], attachment["DeviceIndex"]) for attachment in attached) == [
         (0, 0),
         (0, 1),
         *((card, 0) for card in range(1, 32)),

@@ -58,8 +58,8 @@ class Fleet:
 
     def up(self, *options: str) -> Mapping[str, str]:
         """Return what an `up` did, without what stayed the same."""
-        done = self.project.up(STACK, *options).steps()
-        return {name: step for name, step in done.items() if step != "same"}
+        steps = self.project.up(STACK, *options).steps()
+        return {name: step for name, step in steps.items() if step != "same"}
 
 
 @pytest.fixture(scope="module")
@@ -89,12 +89,12 @@ def ec2() -> Any:
 
 def test_a_sick_node_is_replaced_and_set_up_and_the_other_stays(fleet: Fleet) -> None:
     before = fleet.kept()
-    done = fleet.up("--replace", before["node-2"].urn)
-    assert set(done) == {"node-2", "node-2-apply"}
+    steps = fleet.up("--replace", before["node-2"].urn)
+    assert set(steps) == {"node-2", "node-2-apply"}
     after = fleet.kept()
     assert (before["node-1"], before["node-2"].id) == (after["node-1"], before["node-2"].id)
     assert after["node-2"].id != before["node-2"].id
-    assert [each.node for each in gone(before, LOGIN)] == ["node-2"]
+    assert [instance.node for instance in gone(before, LOGIN)] == ["node-2"]
     assert fleet.up() == {}
 
 
@@ -123,10 +123,10 @@ def test_a_node_without_capacity_is_told_by_the_engines_events_and_comes_when_th
     sold_out = ("p5.48xlarge", "us-east-1a")
     cloud.state.sold_out.add(sold_out)
     try:
-        done = fleet.project.up(STACK, "--replace", fleet.kept()["node-2"].urn, check=False)
+        result = fleet.project.up(STACK, "--replace", fleet.kept()["node-2"].urn, check=False)
     finally:
         cloud.state.sold_out.remove(sold_out)
-    assert done.returncode != 0
-    events = [json.dumps(event) for event in done.events]
+    assert result.returncode != 0
+    events = [json.dumps(event) for event in result.events]
     assert failures(events) == [Failure("node-2", "InsufficientInstanceCapacity")]
     assert set(fleet.up()) == {"node-2", "node-2-apply"}

@@ -21,7 +21,7 @@ def test_a_model_on_s3_may_be_read_and_nothing_beside_it(
     program = recorded(tmp_path, monkeypatch, of)
     [written] = program.of("RolePolicy")
     statements = json.loads(written.plain["policy"])["Statement"]
-    assert [(one["Action"], one["Resource"]) for one in statements] == [
+    assert [(statement["Action"], statement["Resource"]) for statement in statements] == [
         ("s3:ListBucket", "arn:aws:s3:::models"),
         ("s3:GetObject", "arn:aws:s3:::models/llama/*"),
         ("kms:Decrypt", "arn:aws:kms:*:*:key/*"),
@@ -41,4 +41,4 @@ def test_without_a_model_on_s3_nodes_have_no_rights(tmp_path: Path, monkeypatch:
     assert program.of("RolePolicyAttachment") == []
     [role] = program.of("Role")
     trusted = json.loads(role.plain["assumeRolePolicy"])["Statement"]
-    assert [one["Principal"]["Service"] for one in trusted] == ["ec2.amazonaws.com"]
+    assert [statement["Principal"]["Service"] for statement in trusted] == ["ec2.amazonaws.com"]

@@ -47,7 +47,7 @@ def exported(stacks: AwsStacks, *options: str) -> Any:
 
 
 def instances(state: Any) -> list[dict[str, Any]]:
-    found = [one for one in state["deployment"]["resources"] if one["type"] == INSTANCE]
+    found = [resource for resource in state["deployment"]["resources"] if resource["type"] == INSTANCE]
     assert len(found) == NODES
     return found
 
@@ -56,15 +56,17 @@ def secrets(stacks: AwsStacks) -> list[str]:
     """Return what must be nowhere in clear: the token and lines of both private keys, also as user data."""
     plain = exported(stacks, "--show-secrets")
     keys = [
-        json.loads(one["outputs"]["stdout"]["plaintext"])
-        for one in plain["deployment"]["resources"]
-        if one["urn"].rpartition("::")[2] in ("host-key", "login-key")
+        json.loads(resource["outputs"]["stdout"]["plaintext"])
+        for resource in plain["deployment"]["resources"]
+        if resource["urn"].rpartition("::")[2] in ("host-key", "login-key")
     ]
     assert len(keys) == 2
     lines = [line for key in keys for line in key.splitlines() if len(line) == 70]
     assert lines
-    data = [text(one["outputs"]["userDataBase64"]) for one in instances(plain)]
-    assert all(lines[0] in base64.b64decode(one).decode() for one in data), "the provider fills it"
+    data = [text(instance["outputs"]["userDataBase64"]) for instance in instances(plain)]
+    assert all(lines[0] in base64.b64decode(user_data).decode() for user_data in data), (
+        "the provider fills it"
+    )
     return [TOKEN, *lines, *data]
 
 
@@ -83,9 +85,9 @@ def launched(stacks: AwsStacks) -> dict[str, tuple[str, str]]:
     running = [{"Name": "instance-state-name", "Values": ["running"]}]
     found = {}
     for group in ec2.describe_instances(Filters=running)["Reservations"]:
-        for one in group["Instances"]:
-            tags = {tag["Key"]: tag["Value"] for tag in one["Tags"]}
-            found[tags["Name"]] = one["InstanceId"], tags["aws:ec2launchtemplate:version"]
+        for instance in group["Instances"]:
+            tags = {tag["Key"]: tag["Value"] for tag in instance["Tags"]}
+            found[tags["Name"]] = instance["InstanceId"], tags["aws:ec2launchtemplate:version"]
     return found
 
 
@@ -100,10 +102,10 @@ def test_neither_the_token_nor_a_private_key_is_in_the_state_in_clear(running: A
 def test_a_state_that_has_user_data_in_clear_is_mended_by_one_up(running: AwsStacks) -> None:
     """An earlier release did not mark what the provider fills."""
     state, plain = exported(running), exported(running, "--show-secrets")
-    for one, shown in zip(instances(state), instances(plain), strict=True):
-        del one["additionalSecretOutputs"]
+    for instance, shown in zip(instances(state), instances(plain), strict=True):
+        del instance["additionalSecretOutputs"]
         for key in ("userData", "userDataBase64"):
-            one["outputs"][key] = text(shown["outputs"][key])
+            instance["outputs"][key] = text(shown["outputs"][key])
     file = running.checkout.path / "state.json"
     file.write_text(json.dumps(state), encoding="utf-8")
     running.checkout.run("pulumi", "stack", "import", "--stack", STACK, "--file", str(file))
@@ -117,16 +119,16 @@ def test_a_state_that_has_user_data_in_clear_is_mended_by_one_up(running: AwsSta
 
 def test_interfaces_that_the_template_makes_carry_the_stacks_tags(running: AwsStacks) -> None:
     found = running.cloud.client("ec2").describe_network_interfaces()["NetworkInterfaces"]
-    own = [one for one in found if one.get("Attachment", {}).get("InstanceId")]
+    own = [entry for entry in found if entry.get("Attachment", {}).get("InstanceId")]
     assert len(own) == NODES * 33
-    tags = [{tag["Key"]: tag["Value"] for tag in one["TagSet"]} for one in own]
-    assert {one.get("dynamo-multinode:stack") for one in tags} == {STACK}
-    assert {one["dynamo-multinode:role"] for one in tags} == {"head", "worker"}
+    tags = [{tag["Key"]: tag["Value"] for tag in address["TagSet"]} for address in own]
+    assert {tag.get("dynamo-multinode:stack") for tag in tags} == {STACK}
+    assert {tag["dynamo-multinode:role"] for tag in tags} == {"head", "worker"}
 
 
 def test_an_instance_is_in_the_placement_group_beside_its_template(running: AwsStacks) -> None:
     """The provider sends a placement of its own, and the account takes that for all of it."""
-    groups = {one["outputs"]["placementGroup"] for one in instances(exported(running))}
+    groups = {instance["outputs"]["placementGroup"] for instance in instances(exported(running))}
     [made] = running.cloud.client("ec2").describe_placement_groups()["PlacementGroups"]
     assert groups == {made["GroupName"]}
 
@@ -163,8 +165,8 @@ def newest_version(stacks: AwsStacks) -> dict[str, str]:
     """Return the newest version of each node's template, by the template's name tag."""
     found = stacks.cloud.client("ec2").describe_launch_templates()["LaunchTemplates"]
     return {
-        next(tag["Value"] for tag in one["Tags"] if tag["Key"] == "Name"): str(one["LatestVersionNumber"])
-        for one in found
+        next(tag["Value"] for tag in entry["Tags"] if tag["Key"] == "Name"): str(entry["LatestVersionNumber"])
+        for entry in found
     }
 
 
@@ -173,8 +175,8 @@ def test_what_guardduty_put_into_the_network_goes_with_it_and_nothing_else(runni
     ec2 = running.cloud.client("ec2")
     elsewhere = ec2.create_vpc(CidrBlock="10.99.0.0/16")["Vpc"]["VpcId"]
     state = exported(running)["deployment"]["resources"]
-    own = next(one["id"] for one in state if one["type"] == "aws:ec2/vpc:Vpc")
-    subnet = next(one["id"] for one in state if one["urn"].endswith("Subnet::cluster"))
+    own = next(entry["id"] for entry in state if entry["type"] == "aws:ec2/vpc:Vpc")
+    subnet = next(entry["id"] for entry in state if entry["urn"].endswith("Subnet::cluster"))
     tags = [{"Key": "GuardDutyManaged", "Value": "true"}]
     for vpc, subnets in ((own, [subnet]), (elsewhere, [])):
         group = ec2.create_security_group(
@@ -192,11 +194,11 @@ def test_what_guardduty_put_into_the_network_goes_with_it_and_nothing_else(runni
                 SecurityGroupIds=[group],
                 TagSpecifications=[{"ResourceType": "vpc-endpoint", "Tags": tags}],
             )
-    said = running.checkout.run("scripts/down", STACK)
-    assert "guardduty  vpce-" in said.stderr
+    result = running.checkout.run("scripts/down", STACK)
+    assert "guardduty  vpce-" in result.stderr
     left = running.cloud.inventory()
     assert {"instances", "endpoints", "subnets"} & left.keys() <= {"subnets"}
     assert own not in left["VPCs"]
     assert elsewhere in left["VPCs"]
     assert group in left["security groups"]
-    assert not [one for one in left["subnets"] if one == subnet]
+    assert not [entry for entry in left["subnets"] if entry == subnet]

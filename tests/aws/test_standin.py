@@ -86,10 +86,12 @@ def test_an_instance_has_its_interfaces_image_profile_and_place(stack: Everythin
     assert found["IamInstanceProfile"]["Arn"].rpartition("/")[2].startswith("profile-")
     assert found["Placement"]["GroupName"].startswith("near-")
     assert found["MetadataOptions"]["HttpTokens"] == "required"
-    assert sorted(one["Attachment"]["NetworkCardIndex"] for one in found["NetworkInterfaces"]) == [0, 1]
-    volumes = [one["Ebs"]["VolumeId"] for one in found["BlockDeviceMappings"]]
+    assert sorted(
+        interface["Attachment"]["NetworkCardIndex"] for interface in found["NetworkInterfaces"]
+    ) == [0, 1]
+    volumes = [mapping["Ebs"]["VolumeId"] for mapping in found["BlockDeviceMappings"]]
     described = ec2.describe_volumes(VolumeIds=volumes)["Volumes"]
-    assert [(one["Size"], one["Encrypted"]) for one in described] == [(200, True)]
+    assert [(entry["Size"], entry["Encrypted"]) for entry in described] == [(200, True)]
 
 
 def test_a_replaced_interface_takes_what_depends_on_it_along(stack: Everything) -> None:
@@ -101,7 +103,7 @@ def test_a_replaced_interface_takes_what_depends_on_it_along(stack: Everything) 
 def test_changes_in_place_reach_aws(stack: Everything) -> None:
     other = {"Name": "other", "more": "1"}
     first = stack.project.outputs(STACK)["instance"]
-    done = stack.up(
+    completed = stack.up(
         {
             **{name: {"tags": other} for name in ("vpc", "near", "key", "role", "profile", "instance")},
             "in": {"cidr_ipv4": "10.1.0.0/16", "description": "SSH from there", "tags": other},
@@ -109,16 +111,16 @@ def test_changes_in_place_reach_aws(stack: Everything) -> None:
             "policy": {"policy": json.dumps(OTHER_POLICY)},
         }
     )
-    assert {step for step in done.steps().values() if step != "same"} == {"update"}
+    assert {step for step in completed.steps().values() if step != "same"} == {"update"}
     outputs = stack.project.outputs(STACK)
     assert (outputs["instance"], outputs["version"]) == (first, 2)
     ec2 = stack.cloud.client("ec2")
     network = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.79.0.0/24"]}])["Vpcs"][0]
-    assert {one["Key"]: one["Value"] for one in network["Tags"]} == other
+    assert {tag["Key"]: tag["Value"] for tag in network["Tags"]} == other
     rules = ec2.describe_security_group_rules()["SecurityGroupRules"]
     assert ("10.1.0.0/16", "SSH from there") in [(r.get("CidrIpv4"), r.get("Description")) for r in rules]
     groups = ec2.describe_placement_groups()["PlacementGroups"]
-    assert {one["Key"]: one["Value"] for one in groups[0]["Tags"]} == other
+    assert {tag["Key"]: tag["Value"] for tag in groups[0]["Tags"]} == other
 
 
 def test_an_instance_that_runs_another_version_than_the_latest_is_replaced(stack: Everything) -> None:
@@ -153,7 +155,9 @@ def test_what_was_changed_by_hand_is_seen_by_a_refresh_and_put_right(stack: Ever
     network = ec2.describe_vpcs(Filters=[{"Name": "cidr", "Values": ["10.79.0.0/24"]}])["Vpcs"][0]["VpcId"]
     ec2.create_tags(Resources=[network], Tags=[{"Key": "Name", "Value": "by hand"}])
     rule = next(
-        one for one in ec2.describe_security_group_rules()["SecurityGroupRules"] if one.get("FromPort") == 22
+        rule
+        for rule in ec2.describe_security_group_rules()["SecurityGroupRules"]
+        if rule.get("FromPort") == 22
     )
     ec2.revoke_security_group_ingress(
         GroupId=rule["GroupId"], SecurityGroupRuleIds=[rule["SecurityGroupRuleId"]]
@@ -180,14 +184,14 @@ def test_a_refusal_names_the_resource_and_awss_own_code(stack: Everything) -> No
 
 def test_a_property_that_is_not_served_is_refused(stack: Everything) -> None:
     stack.change({"vpc": {"ipv4_ipam_pool_id": "ipam-pool-1"}})
-    refused = stack.project.preview(STACK, check=False)
-    assert refused.returncode
-    assert "the stand-in does not serve this property" in refused.printed
+    refusal = stack.project.preview(STACK, check=False)
+    assert refusal.returncode
+    assert "the stand-in does not serve this property" in refusal.printed
 
 
 def test_without_credentials_a_preview_says_so(stack: Everything) -> None:
     stack.change({})
     nobody = {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}
-    refused = stack.project.preview(STACK, check=False, **nobody)
-    assert refused.returncode
-    assert "No valid credential sources found" in refused.printed
+    refusal = stack.project.preview(STACK, check=False, **nobody)
+    assert refusal.returncode
+    assert "No valid credential sources found" in refusal.printed

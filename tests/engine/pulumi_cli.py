@@ -30,8 +30,10 @@ class Result:
 
     def steps(self) -> dict[str, str]:
         """Return the last step (`same`, `create`, `update`, `replace` …) of each resource, by name."""
-        done = [event["resourcePreEvent"]["metadata"] for event in self.events if "resourcePreEvent" in event]
-        return {step["urn"].rpartition("::")[2]: step["op"] for step in done}
+        metadata = [
+            event["resourcePreEvent"]["metadata"] for event in self.events if "resourcePreEvent" in event
+        ]
+        return {step["urn"].rpartition("::")[2]: step["op"] for step in metadata}
 
 
 @dataclass(frozen=True)

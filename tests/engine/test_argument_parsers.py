@@ -45,7 +45,7 @@ def python() -> str:
 
 def ask(python: str, command: str, cases: Sequence[tuple[str, list[str]]] = ()) -> Any:
     """Return what Dynamo's modules answer; see tools/parsers."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [python, "-m", "tools.parsers", command],
         cwd=PROJECT,
         input=json.dumps(cases),
@@ -54,7 +54,7 @@ def ask(python: str, command: str, cases: Sequence[tuple[str, list[str]]] = ()) 
         timeout=400,
         check=True,
     )
-    return json.loads(done.stdout)
+    return json.loads(completed.stdout)
 
 
 def command_lines(stack_file: Path) -> dict[str, tuple[str, list[str]]]:
@@ -74,8 +74,10 @@ def test_the_real_parsers_accept_what_is_planned_and_nothing_wrong(python: str) 
     assert {module for module, _ in lines.values()} == {"dynamo.frontend", "dynamo.mocker", "dynamo.vllm"}
     answers = ask(python, "check", [*lines.values(), *WRONG])  # one import of vLLM takes most of the time
     complaints = dict(zip(lines, answers, strict=False))
-    assert {name: said for name, said in complaints.items() if said} == {}
-    assert [case for case, said in zip(WRONG, answers[len(lines) :], strict=True) if said is None] == []
+    assert {name: complaint for name, complaint in complaints.items() if complaint} == {}
+    assert [
+        case for case, complaint in zip(WRONG, answers[len(lines) :], strict=True) if complaint is None
+    ] == []
 
 
 def test_plan_refuses_those_values_that_vllms_parser_refuses(python: str) -> None:
@@ -88,9 +90,9 @@ def test_plan_refuses_those_values_that_vllms_parser_refuses(python: str) -> Non
     ]
     lines = [("dynamo.vllm", ["--model", "/models/tiny", f"--{name}={value}"]) for name, value in cases]
     wrong = {
-        f"{name}: {value}": said
-        for (name, value), said in zip(cases, ask(python, "check", lines), strict=True)
-        if bool(said) != bool(flags.problems("dynamo.vllm", {name: value}))
+        f"{name}: {value}": complaint
+        for (name, value), complaint in zip(cases, ask(python, "check", lines), strict=True)
+        if bool(complaint) != bool(flags.problems("dynamo.vllm", {name: value}))
     }
     assert wrong == {}
 

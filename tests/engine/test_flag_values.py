@@ -59,7 +59,7 @@ def model() -> tuple[str, str]:
 
 def ask(python: str, cases: list[tuple[str, list[str]]]) -> list[str | None]:
     """Return what the modules say against each command line before they connect to anything."""
-    done = subprocess.run(
+    completed = subprocess.run(
         [python, "-m", "tools.parsers", "check"],
         cwd=PROJECT,
         input=json.dumps(cases),
@@ -68,7 +68,7 @@ def ask(python: str, cases: list[tuple[str, list[str]]]) -> list[str | None]:
         timeout=300,
         check=True,
     )
-    answers: list[str | None] = json.loads(done.stdout)
+    answers: list[str | None] = json.loads(completed.stdout)
     return answers
 
 
@@ -98,9 +98,9 @@ def test_plan_refuses_those_values_of_a_flag_that_its_module_refuses(model: tupl
         for module, name, value in cases
     ]
     wrong = {
-        f"{module} {name}: {value!r}": said
-        for (module, name, value), said in zip(cases, ask(model[0], lines), strict=True)
-        if bool(said) != bool(flags.problems(module, {name: value})) and not depends_on_others(said)
+        f"{module} {name}: {value!r}": complaint
+        for (module, name, value), complaint in zip(cases, ask(model[0], lines), strict=True)
+        if bool(complaint) != bool(flags.problems(module, {name: value})) and not depends_on_others(complaint)
     }
     assert wrong == {}
 
@@ -112,10 +112,10 @@ def alone(module: str, name: str, value: FlagValue) -> Service:
     )
 
 
-def depends_on_others(said: str | None) -> bool:
+def depends_on_others(complaint: str | None) -> bool:
     """Return whether a value is only wrong beside others: that is `planning.commands.combinations`."""
     words = ("require", "No such file", "aisimulate", "AIS", "without a word")
-    return bool(said) and any(word in str(said) for word in words)
+    return bool(complaint) and any(word in str(complaint) for word in words)
 
 
 def right_values(module: str) -> dict[str, list[FlagValue]]:
@@ -163,7 +163,9 @@ def test_whatever_plan_accepts_gets_past_the_checks_of_the_modules(model: tuple[
             if service.module in ROLES
         ]
     assert len(lines) > 300
-    said = dict(zip(map(str, lines), ask(model[0], lines), strict=True))
+    complaints = dict(zip(map(str, lines), ask(model[0], lines), strict=True))
     # whether a file is there, plan cannot know
-    wrong = {line: complaint for line, complaint in said.items() if complaint and "/nowhere" not in line}
+    wrong = {
+        line: complaint for line, complaint in complaints.items() if complaint and "/nowhere" not in line
+    }
     assert wrong == {}

@@ -73,7 +73,7 @@ def config_of(project: PulumiProject) -> Mapping[str, str]:
     """Return what the CLI makes of the stack file."""
     printed = project.run("config", "--json", "--stack", "s").printed
     found = json.loads(printed[printed.index("{") :])  # after what it warns of, such as a key without a value
-    return {key: one["value"] for key, one in found.items() if "value" in one}  # secrets have none
+    return {key: entry["value"] for key, entry in found.items() if "value" in entry}  # secrets have none
 
 
 def write(project: PulumiProject, values: list[str]) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def project(tmp_path: Path, home: Path) -> Path:
 def shell(project: Path, home: Path, environ: Mapping[str, str] | None = None) -> dict[str, str]:
     """Return a shell's environment after `eval "$(scripts/env)"`; without `environ`, of a new login."""
     start = {"PATH": "/usr/bin:/bin"} if environ is None else environ
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", 'set -eu; eval "$("$1"/scripts/env)"; env -0', "bash", project],
         env={**start, "HOME": str(home)},
         cwd=home,
@@ -71,7 +71,7 @@ def shell(project: Path, home: Path, environ: Mapping[str, str] | None = None) -
         text=True,
         check=True,
     )
-    return dict(variable.split("=", 1) for variable in done.stdout.split("\0")[:-1])
+    return dict(variable.split("=", 1) for variable in completed.stdout.split("\0")[:-1])
 
 
 def program(path: Path, body: str) -> Path:

@@ -118,8 +118,8 @@ class HostNode:
             found = self.host.exec(["cat", f"{self.root}/data/{service}.json"])
             if found.returncode:
                 return None
-            said: dict[str, Any] = json.loads(found.stdout)
-            return said if said["pid"] == self.pid(service) else None
+            report: dict[str, Any] = json.loads(found.stdout)
+            return report if report["pid"] == self.pid(service) else None
 
         return eventually(current, what=f"{service} says how it was started")
 
@@ -127,12 +127,12 @@ class HostNode:
         return f"dynamo.{self.stack}.{self.name}.{service}.service"
 
     def pid(self, service: str) -> int:
-        return int(self.said("systemctl", "show", "--property=MainPID", "--value", self.unit(service)))
+        return int(self.output_of("systemctl", "show", "--property=MainPID", "--value", self.unit(service)))
 
     def there(self, path: str) -> bool:
         return self.host.exec(["test", "-e", path]).returncode == 0
 
-    def said(self, *command: str) -> str:
+    def output_of(self, *command: str) -> str:
         return self.host.exec(command, check=True).stdout.strip()
 
     def as_service(self, *command: str) -> None:

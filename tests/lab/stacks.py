@@ -61,12 +61,12 @@ class LabStacks:
 
     def up(self, stack: str, *options: str, seconds: float = 300) -> str:
         """Bring a stack up as users do, with the proof at the end; return what was printed."""
-        done = self.checkout.run("scripts/up", stack, *options, seconds=seconds)
-        return done.stdout + done.stderr
+        completed = self.checkout.run("scripts/up", stack, *options, seconds=seconds)
+        return completed.stdout + completed.stderr
 
     def down(self, stack: str) -> str:
-        done = self.checkout.run("scripts/down", stack)
-        return done.stdout + done.stderr
+        completed = self.checkout.run("scripts/down", stack)
+        return completed.stdout + completed.stderr
 
     def services(self, stack: str, host: str) -> dict[str, dict[str, Any]]:
         """Return what `nodectl status` says of a host's services."""

@@ -188,15 +188,17 @@ def test_a_broken_host_is_named_with_the_remedy_and_the_next_up_converges(
     write(stacks, number, **case.entry)
     began = time.monotonic()
     with case.broken(host):
-        done = up(stacks, case.env)
+        completed = up(stacks, case.env)
     print(f"{name}: {time.monotonic() - began:.0f} s")
     if case.says is None:
-        assert done.returncode == 0, done.stdout
+        assert completed.returncode == 0, completed.stdout
         return
-    assert done.returncode != 0
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if re.search(case.says, line)]
-    assert any("lab-2" in line for line in lines), done.stdout
-    assert "Traceback" not in done.stdout + done.stderr
+    assert completed.returncode != 0
+    lines = [
+        line for line in (completed.stdout + completed.stderr).splitlines() if re.search(case.says, line)
+    ]
+    assert any("lab-2" in line for line in lines), completed.stdout
+    assert "Traceback" not in completed.stdout + completed.stderr
     write(stacks, number + 1)
     after = up(stacks)
     assert after.returncode == 0, after.stdout
@@ -228,9 +230,9 @@ def test_a_host_that_dies_in_the_middle_of_a_command_ends_it_within_a_bound(stac
         time.sleep(0.1)
     with without_power(host):
         assert running.wait(timeout=BOUND) == 1
-        said = running.stderr.read() if running.stderr else ""
-    assert "lab-2" in said
-    assert "in the middle of a command" in said
+        output = running.stderr.read() if running.stderr else ""
+    assert "lab-2" in output
+    assert "in the middle of a command" in output
 
 
 SLOW = """\
@@ -271,8 +273,8 @@ def test_a_host_that_is_half_a_second_away_is_brought_up(stacks: LabStacks) -> N
     try:
         port = int(slow.stdout.readline()) if slow.stdout else 0
         write(stacks, 1001, host="127.0.0.1", port=port)
-        done = up(stacks)
-        assert done.returncode == 0, done.stdout
+        completed = up(stacks)
+        assert completed.returncode == 0, completed.stdout
     finally:
         os.kill(slow.pid, signal.SIGKILL)
         slow.wait()

@@ -97,7 +97,7 @@ def serves(nodes: Nodes) -> None:
             listed = httpx.get(url, timeout=5, trust_env=False).json()["instances"]
         except (httpx.HTTPError, ValueError, KeyError):
             return False
-        return len([one for one in listed if one["endpoint"] == "generate"]) >= COUNT
+        return len([instance for instance in listed if instance["endpoint"] == "generate"]) >= COUNT
 
     eventually(found, what="every worker is found", seconds=60)
     eventually(lambda: completes(nodes), what="a completion", seconds=60)
@@ -111,17 +111,17 @@ def scan(host: Host, ports: Collection[int]) -> set[int]:
         with contextlib.ExitStack() as opened:
             sockets = {port: opened.enter_context(socket.socket()) for port in chunk}
             poll = select.poll()
-            for port, one in sockets.items():
-                one.setblocking(False)
-                one.connect_ex((host.address, port))
-                poll.register(one, select.POLLOUT)
+            for port, connection in sockets.items():
+                connection.setblocking(False)
+                connection.connect_ex((host.address, port))
+                poll.register(connection, select.POLLOUT)
             deadline = time.monotonic() + SCAN_SECONDS
             while sockets and (left := deadline - time.monotonic()) > 0:
                 ready = {number for number, _ in poll.poll(1000 * left)}
-                for port, one in [(p, s) for p, s in sockets.items() if s.fileno() in ready]:
-                    poll.unregister(one)
+                for port, connection in [(p, s) for p, s in sockets.items() if s.fileno() in ready]:
+                    poll.unregister(connection)
                     del sockets[port]
-                    if not one.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                    if not connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
                         found.add(port)
     return found
 
@@ -130,7 +130,7 @@ def listens(host: Host) -> set[int]:
     """Return the ports that something listens on, from its own point of view."""
     shown = host.exec(["ss", "--no-header", "--listening", "--tcp", "--numeric"], check=True).stdout
     found = [line.split()[3] for line in shown.splitlines()]
-    return {int(one.rpartition(":")[2]) for one in found if not one.startswith(("127.", "[::1]"))}
+    return {int(entry.rpartition(":")[2]) for entry in found if not entry.startswith(("127.", "[::1]"))}
 
 
 def reaches(source: Host, target: Host, port: int) -> bool:
@@ -180,9 +180,9 @@ def test_a_way_that_is_closed_is_told_by_name(nodes: Nodes) -> None:
 
 def test_every_port_that_sshd_listens_on_stays_open(nodes: Nodes) -> None:
     node = nodes["lab-2"]
-    node.said("/usr/sbin/sshd", "-p", "2222")
+    node.output_of("/usr/sbin/sshd", "-p", "2222")
     assert scan(node.host, {2222}) == set(), "it came after the rules"
-    node.said("rm", str(firewall.RULES))
+    node.output_of("rm", str(firewall.RULES))
     apply(nodes, only=["lab-2"])
     assert scan(node.host, {SSH, 2222}) == {SSH, 2222}
 
@@ -232,15 +232,15 @@ def test_another_node_of_the_same_host_is_let_in_beside_the_first(nodes: Nodes) 
 def test_a_host_without_nft_is_told_what_to_install_and_nothing_starts(nodes: Nodes) -> None:
     node = nodes["lab-2"]
     lacking = HostNode(node.host, stack="lacking", name="n")
-    node.said("mv", "/usr/sbin/nft", "/usr/sbin/nft.away")
+    node.output_of("mv", "/usr/sbin/nft", "/usr/sbin/nft.away")
     try:
         stdin = lacking.manifest(one=lacking.fake("one")) | {"firewall": {"openings": []}}
         ran = lacking.run("apply", stdin=stdin)
     finally:
-        node.said("mv", "/usr/sbin/nft.away", "/usr/sbin/nft")
+        node.output_of("mv", "/usr/sbin/nft.away", "/usr/sbin/nft")
     assert ran.returncode == 2
     assert "nft is not on this machine: `apt install nftables`" in ran.stderr
-    assert lacking.unit("one") not in node.said("ls", "/etc/systemd/system")
+    assert lacking.unit("one") not in node.output_of("ls", "/etc/systemd/system")
     lacking.done("remove")
 
 
@@ -261,4 +261,4 @@ def test_a_removed_node_leaves_nothing_of_its_firewall(nodes: Nodes) -> None:
     node.done("remove")
     assert not is_loaded(node.host)
     assert not node.there(str(firewall.RULES))
-    assert "dynamo" not in node.said("ls", "-R", "/etc/systemd/system")
+    assert "dynamo" not in node.output_of("ls", "-R", "/etc/systemd/system")

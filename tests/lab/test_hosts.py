@@ -100,9 +100,9 @@ def test_replicas_of_a_hub_model_come_and_go_in_one_up_each_whatever_hosts_are_s
         model = {"model": {"name": name, "source": "hub", "endpoint": hub.address}}
         stacks.write("on-scaled", {**disagg(1, 2), **model}, hosts=4, salt=OWN_SALT)
         stacks.checkout.run("pulumi", "stack", "select", "--create", "--stack", "on-scaled")
-        refused = stacks.checkout.up("on-scaled", check=False)
-        assert f"{name} is gated and no token is set: ask for access" in refused.stdout
-        assert "Traceback" not in refused.stdout
+        refusal = stacks.checkout.up("on-scaled", check=False)
+        assert f"{name} is gated and no token is set: ask for access" in refusal.stdout
+        assert "Traceback" not in refusal.stdout
         stacks.write("on-scaled", {**disagg(1, 2), **model}, hosts=4, salt=OWN_SALT)
         set_token = (
             f"printf %s {token} | pulumi config set --stack on-scaled --secret dynamo:huggingFaceToken"
@@ -201,9 +201,9 @@ def test_a_host_that_is_lost_for_good_is_taken_out_by_one_up(serving: LabStacks)
     lost = serving.lab.host("lab-4")
     lost.kill()
     serving.write("on-agg", {"pattern": "agg", "roles": {"aggregated": {"replicas": 3}}}, hosts=3)
-    said = serving.up("on-agg")
-    assert "3 of 3 aggregated workers" in said
-    assert f"lab-4 ({lost.address}) does not answer" in said
+    result = serving.up("on-agg")
+    assert "3 of 3 aggregated workers" in result
+    assert f"lab-4 ({lost.address}) does not answer" in result
     set_up_anew(serving, "lab-4")
 
 

@@ -42,7 +42,7 @@ def worker_env(role: str = "prefill") -> dict[str, str]:
     target = {"kind": "hosts", "inventory": [{"name": f"h{n}", "address": f"10.0.0.{n}"} for n in (1, 2)]}
     roles: dict[str, Any] = {"prefill": {}, "decode": {}} if role == "prefill" else {"aggregated": {}}
     of = settings("disagg" if role == "prefill" else "agg", roles, target=target, engine="vllm")
-    [env] = [one.env for name, one in services(of).items() if name.endswith(f"{role}-0")]
+    [env] = [service.env for name, service in services(of).items() if name.endswith(f"{role}-0")]
     return {**env, "VLLM_HOST_IP": NODE}
 
 
@@ -59,22 +59,24 @@ def network(addresses: Addresses) -> list[str]:
     names = dict.fromkeys(label.partition(":")[0] for label in addresses if label != "lo")
     made = [f"ip link add {name} type bridge && ip link set {name} up" for name in names]
     labels = {label: f"dev {label.partition(':')[0]} label {label}" for label in addresses}
-    given = [f"ip addr add {one}/24 {labels[label]}" for label, own in addresses.items() for one in own]
+    given = [
+        f"ip addr add {address}/24 {labels[label]}" for label, own in addresses.items() for address in own
+    ]
     return ["ip link set lo up", *made, *given]
 
 
 def seen(addresses: Addresses, *, role: str = "prefill", spans: bool = True) -> Seen:
     """Ask nodectl in a network of its own."""
     script = " && ".join([*network(addresses), 'exec "$0" -c "$1"'])
-    done = subprocess.run(
+    completed = subprocess.run(
         ["unshare", "--net", "sh", "-c", script, sys.executable, ASK],
         input=json.dumps([worker_env(role), spans]),
         capture_output=True,
         text=True,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    answer, known = json.loads(done.stdout)
+    assert completed.returncode == 0, completed.stderr
+    answer, known = json.loads(completed.stdout)
     return Seen({}, known, answer) if isinstance(answer, str) else Seen(answer, known)
 
 
@@ -141,10 +143,10 @@ def test_an_engine_that_nobody_meets_may_have_any_address_of_the_node(addresses:
 
 
 def test_an_address_that_the_node_has_not_is_refused_with_those_that_it_has() -> None:
-    said = seen({"eth0": ["10.0.0.7"], "docker0": ["172.17.0.1"]}, role="aggregated", spans=False).refusal
-    assert said.startswith(f"no network interface of this node has the address {NODE}; it has ")
-    assert "10.0.0.7 (eth0)" in said
-    assert "172.17.0.1 (docker0)" in said
+    output = seen({"eth0": ["10.0.0.7"], "docker0": ["172.17.0.1"]}, role="aggregated", spans=False).refusal
+    assert output.startswith(f"no network interface of this node has the address {NODE}; it has ")
+    assert "10.0.0.7 (eth0)" in output
+    assert "172.17.0.1 (docker0)" in output
 
 
 CARDS: Final = {

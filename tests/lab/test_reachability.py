@@ -63,10 +63,10 @@ def test_up_names_the_way_that_somebody_elses_firewall_closes(stacks: LabStacks)
     stacks.write("on-blocked", shape(stacks, proofSeconds=30), hosts=COUNT)
     try:
         failed = stacks.checkout.run("scripts/up", "on-blocked", check=False)
-        said = failed.stdout + failed.stderr
+        output = failed.stdout + failed.stderr
         assert failed.returncode != 0
-        assert f"{head.name} cannot reach 1 of " in said
-        assert f"{other.name} {other.address}:9401  no answer within 3 s, as behind a firewall" in said
+        assert f"{head.name} cannot reach 1 of " in output
+        assert f"{other.name} {other.address}:9401  no answer within 3 s, as behind a firewall" in output
         other.exec(["nft", "delete", "table", "inet", "somebody"], check=True)
         assert "FAIL" not in stacks.up("on-blocked")
     finally:

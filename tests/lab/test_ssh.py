@@ -70,9 +70,9 @@ SHELLS = {
 def test_what_a_login_shell_prints_is_no_part_of_an_answer(made: Lab, host: Host, name: str) -> None:
     program, prepares = SHELLS[name]
     shell(host, f"usermod -s {program} ops; cd {HOME}; {prepares}")
-    done = reached(made, host)
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"removed": True}
+    completed = reached(made, host)
+    assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout) == {"removed": True}
 
 
 CONFIGS = {
@@ -89,9 +89,9 @@ CONFIGS = {
 def test_a_session_is_not_what_the_operators_configuration_makes_of_it(
     made: Lab, host: Host, name: str
 ) -> None:
-    done = reached(made, host, config=f"Host *\n{CONFIGS[name]}")
-    assert done.returncode == 0, done.stderr
-    assert json.loads(done.stdout) == {"removed": True}
+    completed = reached(made, host, config=f"Host *\n{CONFIGS[name]}")
+    assert completed.returncode == 0, completed.stderr
+    assert json.loads(completed.stdout) == {"removed": True}
 
 
 def test_a_stale_master_of_the_operators_is_not_waited_for(made: Lab, host: Host, tmp_path: Path) -> None:
@@ -99,16 +99,16 @@ def test_a_stale_master_of_the_operators_is_not_waited_for(made: Lab, host: Host
     with socket.socket(socket.AF_UNIX) as master:  # takes connections, and never answers
         master.bind(str(path))
         master.listen()
-        done = reached(made, host, config=f"Host *\nControlMaster auto\nControlPath {path}\n")
-    assert json.loads(done.stdout) == {"removed": True}
+        completed = reached(made, host, config=f"Host *\nControlMaster auto\nControlPath {path}\n")
+    assert json.loads(completed.stdout) == {"removed": True}
 
 
 def test_sudo_that_wants_a_terminal_is_named_with_what_lifts_it(made: Lab, host: Host) -> None:
     shell(host, "echo 'Defaults requiretty' >/etc/sudoers.d/tty; chmod 440 /etc/sudoers.d/tty")
-    done = reached(made, host)
-    assert done.returncode == 1
-    assert "lab-1" in done.stderr
-    assert "`Defaults:ops !requiretty`" in done.stderr
+    completed = reached(made, host)
+    assert completed.returncode == 1
+    assert "lab-1" in completed.stderr
+    assert "`Defaults:ops !requiretty`" in completed.stderr
 
 
 def test_a_bastion_that_forbids_forwarding_is_blamed(made: Lab, host: Host) -> None:
@@ -116,8 +116,8 @@ def test_a_bastion_that_forbids_forwarding_is_blamed(made: Lab, host: Host) -> N
     file, again = "/etc/ssh/sshd_config.d/closed.conf", "systemctl reload ssh"
     shell(bastion, f"echo 'AllowTcpForwarding no' >{file}; {again}")
     try:
-        done = reached(made, host, bastion=f"ops@{bastion.address}")
+        completed = reached(made, host, bastion=f"ops@{bastion.address}")
     finally:
         shell(bastion, f"rm {file}; {again}")
-    assert done.returncode == 1
-    assert f"bastion ops@{bastion.address} forbids it: set `AllowTcpForwarding yes`" in done.stderr
+    assert completed.returncode == 1
+    assert f"bastion ops@{bastion.address} forbids it: set `AllowTcpForwarding yes`" in completed.stderr

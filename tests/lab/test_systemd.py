@@ -72,7 +72,7 @@ def test_a_deployment_serves_and_comes_back_from_a_reboot_and_from_a_power_cut(n
     assert node.done("apply", stdin=manifest)["started"] == ["aggregated-0", "etcd", "frontend", "nats"]
     assert serving(node)
     assert eventually(node.ready, what="status says that all is ready")
-    assert node.said("ps", "-o", "user=", "-p", str(node.pid("frontend"))).startswith("dynamo")
+    assert node.output_of("ps", "-o", "user=", "-p", str(node.pid("frontend"))).startswith("dynamo")
 
     node.host.reboot()
     assert serving(node)
@@ -94,7 +94,7 @@ def test_services_that_apply_had_stopped_start_at_boot(node: HostNode) -> None:
     """As after a power cut in the middle of an apply."""
     node.apply(one=node.fake("one"))
     node.report("one")
-    node.said("systemctl", "stop", node.unit("one"))
+    node.output_of("systemctl", "stop", node.unit("one"))
     node.host.kill()
     node.host.start()
     node.report("one")
@@ -109,7 +109,7 @@ def test_a_shutdown_stops_services_before_those_that_they_wait_for(node: HostNod
     node.host.stop()
     node.host.start()
     worker_told, store_told = (
-        float(node.said("stat", "--format=%.Y", f"{node.root}/data/{name}.json.stopped"))
+        float(node.output_of("stat", "--format=%.Y", f"{node.root}/data/{name}.json.stopped"))
         for name in ("worker", "store")
     )
     assert store_told - worker_told > 1.4
@@ -134,13 +134,13 @@ def test_only_what_differs_restarts_and_another_release_restarts_nothing(node: H
         "two",
     ]
     assert node.report("one")["pid"] == before["one"]
-    assert "/opt/dynamo-multinode/r2" in node.said("systemctl", "cat", node.unit("one"))
+    assert "/opt/dynamo-multinode/r2" in node.output_of("systemctl", "cat", node.unit("one"))
 
 
 def test_a_killed_service_comes_back_and_leaves_no_child(node: HostNode) -> None:
     node.apply(one=node.fake("one", child=True))
     first = node.report("one")
-    node.said("kill", "-9", str(first["pid"]))
+    node.output_of("kill", "-9", str(first["pid"]))
     eventually(lambda: node.pid("one") not in (0, first["pid"]), what="it runs again")
     second = node.report("one")
     assert not node.there(f"/proc/{first['child']}")
@@ -150,25 +150,25 @@ def test_a_killed_service_comes_back_and_leaves_no_child(node: HostNode) -> None
 
 def test_a_stop_tells_the_main_process_alone_and_kills_the_rest(node: HostNode) -> None:
     node.apply(one=node.fake("one", child=True, env={"LINGER": "1"}))
-    said = node.report("one")
+    report = node.report("one")
     node.apply()
     data = f"{node.root}/data/one.json"
     assert node.there(f"{data}.stopped")
     assert not node.there(f"{data}.heard")
-    assert not node.there(f"/proc/{said['child']}")
+    assert not node.there(f"/proc/{report['child']}")
 
 
 def test_services_run_apart_and_reach_only_their_own(node: HostNode) -> None:
     node.done("secrets", stdin={"TOKEN": "a-planted-value"})
     node.apply(one=node.fake("one", secrets=["TOKEN"], text=[HOSTILE, ""], env={"ODD": HOSTILE}))
-    said = node.report("one")
-    assert said["argv"][-2:] == [HOSTILE, ""]
-    assert (said["env"]["ODD"], said["env"]["TOKEN"]) == (HOSTILE, "a-planted-value")
-    assert said["cwd"] == f"{node.root}/data"
-    assert said["env"]["HOME"] == f"{node.root}/home"
-    secret = node.said("stat", "--format=%a %U", f"{node.root}/secrets/TOKEN")
+    report = node.report("one")
+    assert report["argv"][-2:] == [HOSTILE, ""]
+    assert (report["env"]["ODD"], report["env"]["TOKEN"]) == (HOSTILE, "a-planted-value")
+    assert report["cwd"] == f"{node.root}/data"
+    assert report["env"]["HOME"] == f"{node.root}/home"
+    secret = node.output_of("stat", "--format=%a %U", f"{node.root}/secrets/TOKEN")
     assert secret == "600 dynamo-multinode"
-    assert "planted" not in node.said("systemctl", "show", node.unit("one"))
+    assert "planted" not in node.output_of("systemctl", "show", node.unit("one"))
     assert node.done("secrets", stdin={"TOKEN": "another"})["restarted"] == ["one"]
     assert node.report("one")["env"]["TOKEN"] == "another"
     assert node.run("logs", "one", "-n", "1").stdout == "the service runs\n"
@@ -177,7 +177,7 @@ def test_services_run_apart_and_reach_only_their_own(node: HostNode) -> None:
 def test_root_follows_no_link_that_a_service_planted(node: HostNode) -> None:
     node.apply(one=node.fake("one"), two=node.fake("two"))
     node.report("one")
-    node.said("install", "-d", "/srv/kept/deep")
+    node.output_of("install", "-d", "/srv/kept/deep")
     for name in ("one", "two"):
         node.as_service("ln", "-s", "/srv/kept", f"{node.root}/data/{name}")
     node.apply(two=node.fake("two"))
@@ -192,9 +192,9 @@ def test_a_host_is_as_it_was_after_its_last_node_went(host: Host) -> None:
     before = picture(host)
     node.put_release()
     other = HostNode(host, stack="other")
-    for one in (node, other):
-        one.done("secrets", stdin={"TOKEN": "value"})
-        one.apply(one=node.fake("one", secrets=["TOKEN"], child=True))
+    for host_node in (node, other):
+        host_node.done("secrets", stdin={"TOKEN": "value"})
+        host_node.apply(one=node.fake("one", secrets=["TOKEN"], child=True))
     assert {"passwd", "group"} <= {line.split(":")[0] for line in picture(host) - before}
     assert node.done("remove", "--identity", "another") == {"removed": False}
     assert node.done("remove", "--identity", "first") == {"removed": True}
@@ -213,13 +213,13 @@ def test_a_remove_that_was_cut_off_is_finished_by_the_next(host: Host, cut: str)
     node.apply(one=node.fake("one", env={"LINGER": "4"}), two=node.fake("two"))
     node.report("one")
     remove = f"/opt/dynamo-multinode/r1/nodectl/run mocker remove --root {node.root}"
-    node.said("systemd-run", "--unit=removing", "--property=KillMode=process", "sh", "-c", remove)
+    node.output_of("systemd-run", "--unit=removing", "--property=KillMode=process", "sh", "-c", remove)
     eventually(lambda: node.there(f"{node.root}/data/one.json.stopped"), what="it stops services")
     if cut == "power":
         host.kill()
         host.start()
     else:
-        node.said("systemctl", "kill", "--signal=KILL", "removing")
+        node.output_of("systemctl", "kill", "--signal=KILL", "removing")
         host.exec(["systemctl", "reset-failed", "removing"])
     assert node.done("remove") == {"removed": True}
     assert picture(host) == before
@@ -227,8 +227,8 @@ def test_a_remove_that_was_cut_off_is_finished_by_the_next(host: Host, cut: str)
 
 def test_values_reach_a_service_through_its_unit_as_they_are(host: Host) -> None:
     report = "/srv/odd dir/said.json"
-    said = "[sys.argv[2:], os.environ['ODD'], os.getcwd()]"
-    script = f"import json, os, sys; json.dump({said}, open(sys.argv[1], 'w'))"
+    values = "[sys.argv[2:], os.environ['ODD'], os.getcwd()]"
+    script = f"import json, os, sys; json.dump({values}, open(sys.argv[1], 'w'))"
     host.exec(["install", "-d", "-o", "ops", "/srv/odd dir"], check=True)
     owner = unitfile.Owner(
         stack="odd",
@@ -275,9 +275,9 @@ def test_the_journal_keeps_every_line_of_a_busy_service(host: Host) -> None:
 def test_a_host_without_a_fitting_python_is_told_what_to_install(node: HostNode) -> None:
     hide = "mount -t tmpfs none /usr/local/bin; for p in /usr/bin/python3*; do mount -B /bin/false $p; done"
     run = f"{hide}; exec /opt/dynamo-multinode/r1/nodectl/run mocker status --root {node.root}"
-    refused = node.host.exec(["unshare", "--mount", "sh", "-c", run])
-    assert refused.returncode == 2
-    assert refused.stderr == (
+    refusal = node.host.exec(["unshare", "--mount", "sh", "-c", run])
+    assert refusal.returncode == 2
+    assert refusal.stderr == (
         "nodectl: this host has no Python 3.11 to 3.13: install one, such as the package python3.11\n"
     )
 
@@ -305,10 +305,10 @@ def test_what_is_checked_for_services_is_checked_where_they_run(
 
 def test_an_environment_that_is_not_there_is_named(node: HostNode) -> None:
     command = ["/opt/dynamo-multinode/r1/nodectl/run", "gpu", "status", "--root", node.root]
-    refused = node.host.exec(command)
-    assert refused.returncode == 1
-    assert "/var/cache/dynamo-multinode/env/gpu-py3" in refused.stderr
-    assert "`nodectl install` makes it" in refused.stderr
+    refusal = node.host.exec(command)
+    assert refusal.returncode == 1
+    assert "/var/cache/dynamo-multinode/env/gpu-py3" in refusal.stderr
+    assert "`nodectl install` makes it" in refusal.stderr
 
 
 def test_a_port_that_another_stacks_leftovers_hold_is_told_with_what_removes_them(node: HostNode) -> None:
@@ -316,10 +316,10 @@ def test_a_port_that_another_stacks_leftovers_hold_is_told_with_what_removes_the
     left.put_release()
     assert left.done("apply", stdin=deployment(left))["started"]
     assert eventually(left.ready, what="the other stack serves")
-    refused = node.run("apply", stdin=deployment(node))
-    assert refused.returncode == 1
-    assert "is taken by dynamo.left.node-1.aggregated-0.service" in refused.stderr
-    remove = refused.stderr.split("run `sudo ")[1].split("`")[0].split()
+    refusal = node.run("apply", stdin=deployment(node))
+    assert refusal.returncode == 1
+    assert "is taken by dynamo.left.node-1.aggregated-0.service" in refusal.stderr
+    remove = refusal.stderr.split("run `sudo ")[1].split("`")[0].split()
     node.host.exec(remove, check=True, seconds=120)
     node.put_release()  # it went with the host's last node
     assert node.done("apply", stdin=deployment(node))["started"]

@@ -33,8 +33,8 @@ def taken_down(stacks: LabStacks) -> Iterator[None]:
 def test_kv_blocks_move_from_the_prefill_host_to_the_decode_host(stacks: LabStacks) -> None:
     roles = {"prefill": {"flags": FLAGS}, "decode": {"flags": FLAGS}}
     stacks.write("vllm-disagg", {"pattern": "disagg", "engine": "vllm", "roles": roles}, hosts=2)
-    said = stacks.up("vllm-disagg", seconds=SECONDS)
-    [transfer] = [line for line in said.splitlines() if " transfer " in line]
+    result = stacks.up("vllm-disagg", seconds=SECONDS)
+    [transfer] = [line for line in result.splitlines() if " transfer " in line]
     print(transfer)
     assert transfer.split()[0] == "ok"
 

@@ -50,69 +50,69 @@ class Etcd:
 
 @contextmanager
 def frontend() -> Iterator[Frontend]:
-    found = Frontend()
+    stand_in = Frontend()
 
     class Handler(_Handler):
         def do_GET(self) -> None:
-            self.reply(200, METRICS.format(busy=found.busy, requests=found.requests))
+            self.reply(200, METRICS.format(busy=stand_in.busy, requests=stand_in.requests))
 
     with listening(Handler) as place:
-        found.url = f"http://{place}"
-        yield found
+        stand_in.url = f"http://{place}"
+        yield stand_in
 
 
 @contextmanager
 def imds() -> Iterator[Imds]:
-    found = Imds()
+    stand_in = Imds()
 
     class Handler(_Handler):
         def do_PUT(self) -> None:
-            given = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds")
-            found.tokens_given += 1
-            self.reply(200 if self.path == "/latest/api/token" and given else 400, found.token)
+            seconds = self.headers.get("X-aws-ec2-metadata-token-ttl-seconds")
+            stand_in.tokens_given += 1
+            self.reply(200 if self.path == "/latest/api/token" and seconds else 400, stand_in.token)
 
         def do_GET(self) -> None:
-            if self.headers.get("X-aws-ec2-metadata-token") != found.token:
+            if self.headers.get("X-aws-ec2-metadata-token") != stand_in.token:
                 self.reply(401, "")
-            elif self.path in found.documents:
-                document = found.documents[self.path]
+            elif self.path in stand_in.documents:
+                document = stand_in.documents[self.path]
                 self.reply(200, document if isinstance(document, str) else json.dumps(document))
             else:
                 self.reply(404, "<h1>Not Found</h1>")
 
     with listening(Handler) as place:
-        found.url = f"http://{place}"
-        yield found
+        stand_in.url = f"http://{place}"
+        yield stand_in
 
 
 @contextmanager
 def etcd() -> Iterator[Etcd]:
-    found = Etcd()
+    stand_in = Etcd()
 
     class Handler(_Handler):
         def do_POST(self) -> None:
-            asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            if found.fails:
+            query = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+            if stand_in.fails:
                 self.reply(503, json.dumps({"error": "etcdserver: no leader", "code": 14}))
                 return
             if self.path == "/v3/kv/txn":  # puts what is not there, as this is all that is asked of it
-                put = asked["success"][0]["requestPut"]
-                found.keys.setdefault(put["key"], put["value"])
-                kvs = [{"key": put["key"], "value": found.keys[put["key"]]}]
+                put = query["success"][0]["requestPut"]
+                stand_in.keys.setdefault(put["key"], put["value"])
+                kvs = [{"key": put["key"], "value": stand_in.keys[put["key"]]}]
                 self.reply(200, json.dumps({"responses": [{"response_range": {"kvs": kvs}}]}))
                 return
-            key, answer = asked["key"], {}
+            key, answer = query["key"], {}
             if self.path == "/v3/kv/put":
-                found.keys[key] = asked["value"]
+                stand_in.keys[key] = query["value"]
             elif self.path == "/v3/kv/deleterange":
-                found.keys.pop(key, None)
+                stand_in.keys.pop(key, None)
             else:
-                wanted = [key] if "range_end" not in asked else sorted(found.keys)
-                answer = {"kvs": [{"key": k, "value": found.keys[k]} for k in wanted if k in found.keys]}
+                keys = [key] if "range_end" not in query else sorted(stand_in.keys)
+                answer = {"kvs": [{"key": k, "value": stand_in.keys[k]} for k in keys if k in stand_in.keys]}
             self.reply(200, json.dumps(answer))
 
-    with listening(Handler) as found.address:
-        yield found
+    with listening(Handler) as stand_in.address:
+        yield stand_in
 
 
 @contextmanager

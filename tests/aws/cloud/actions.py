@@ -74,7 +74,7 @@ class Current:
 
 
 current: Final = Current()
-_moto: Final = {name: value for one in reversed(EC2Response.__mro__) for name, value in vars(one).items()}
+_moto: Final = {name: value for base in reversed(EC2Response.__mro__) for name, value in vars(base).items()}
 """moto's own actions, by name."""
 
 
@@ -138,10 +138,10 @@ class Actions(EC2Response):
                 # moto's own detaching would leave an instance without an address, which it cannot describe
                 eni.instance, eni.attachment_id, eni.status = None, None, "available"
             current.machines.terminate(instance)
-            for one in state.reservations.values():
-                if instance.id in one.held:
-                    one.held.discard(instance.id)
-                    one.leaving[instance.id] = time.monotonic() + state.release_seconds
+            for reservation in state.reservations.values():
+                if instance.id in reservation.held:
+                    reservation.held.discard(instance.id)
+                    reservation.leaving[instance.id] = time.monotonic() + state.release_seconds
         return answer
 
     def stop_instances(self) -> ActionResult:
@@ -161,7 +161,7 @@ class Actions(EC2Response):
         return answer
 
     def create_network_interface(self) -> ActionResult:
-        wanted = [one["PrivateIpAddress"] for one in self._get_param("PrivateIpAddresses", [])]
+        wanted = [entry["PrivateIpAddress"] for entry in self._get_param("PrivateIpAddresses", [])]
         if self._get_param("PrivateIpAddress"):
             wanted.append(self._get_param("PrivateIpAddress"))
         subnet = self.ec2_backend.get_subnet(self._get_param("SubnetId"))
@@ -260,8 +260,12 @@ class Actions(EC2Response):
             refusals.refuse(
                 "InvalidPlacementGroup.Unknown", f"The Placement Group '{unknown[0]}' is unknown."
             )
-        found = [one for one in groups.values() if (not names or one.name in names) and _wanted(one.id, ids)]
-        return ActionResult({"PlacementGroups": [_group(one) for one in found]})
+        found = [
+            group
+            for group in groups.values()
+            if (not names or group.name in names) and _wanted(group.id, ids)
+        ]
+        return ActionResult({"PlacementGroups": [_group(entry) for entry in found]})
 
     def delete_placement_group(self) -> ActionResult:
         name = self._get_param("GroupName")
@@ -303,7 +307,7 @@ class Actions(EC2Response):
                 "InvalidCapacityReservationId.NotFound",
                 f"The capacity reservation ID '{unknown[0]}' does not exist",
             )
-        found = [_reservation(one) for one in known.values() if _wanted(one.id, ids)]
+        found = [_reservation(entry) for entry in known.values() if _wanted(entry.id, ids)]
         return ActionResult({"CapacityReservations": found})
 
     def cancel_capacity_reservation(self) -> ActionResult:
@@ -405,7 +409,7 @@ def _publish(backend: Any) -> None:
 
 def _tag_groups(action: Any) -> bool:
     """Tag placement groups; return whether the request was for those, which moto does not know."""
-    tags = {one["Key"]: one.get("Value", "") for one in action._get_param("Tags", [])}
+    tags = {entry["Key"]: entry.get("Value", "") for entry in action._get_param("Tags", [])}
     for group in _tagged(action):
         group.tags.update(tags)
     return bool(_tagged(action))

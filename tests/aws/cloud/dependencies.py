@@ -34,8 +34,14 @@ def subnet(backend: Backend, subnet_id: str) -> None:
 
 def internet_gateway(backend: Backend, vpc_id: str) -> None:
     """Refuse to detach a gateway while public addresses lead to the VPC."""
-    gateways = {one.id for one in backend.nat_gateways.values() if one.vpc_id == vpc_id and _lives(one)}
-    led = [one for one in backend.addresses if one.eni is not None and one.eni.vpc_id == vpc_id]
+    gateways = {
+        gateway.id
+        for gateway in backend.nat_gateways.values()
+        if gateway.vpc_id == vpc_id and _lives(gateway)
+    }
+    led = [
+        address for address in backend.addresses if address.eni is not None and address.eni.vpc_id == vpc_id
+    ]
     if led or gateways:
         refuse(
             "DependencyViolation",
@@ -46,30 +52,41 @@ def internet_gateway(backend: Backend, vpc_id: str) -> None:
 
 def elastic_address(backend: Backend, allocation_id: str | None) -> None:
     """Refuse to release an address that something has."""
-    for one in backend.addresses:
-        if one.allocation_id == allocation_id and (one.eni is not None or _of_gateway(backend, one)):
-            refuse("InvalidIPAddress.InUse", f"Address {one.public_ip} is in use.")
+    for address in backend.addresses:
+        if address.allocation_id == allocation_id and (
+            address.eni is not None or _of_gateway(backend, address)
+        ):
+            refuse("InvalidIPAddress.InUse", f"Address {address.public_ip} is in use.")
 
 
 def _of_gateway(backend: Backend, address: Any) -> bool:
     held = [
-        one for gateway in backend.nat_gateways.values() if _lives(gateway) for one in gateway.address_set
+        address
+        for gateway in backend.nat_gateways.values()
+        if _lives(gateway)
+        for address in gateway.address_set
     ]
-    return any(one.get("allocationId") == address.allocation_id for one in held)
+    return any(entry.get("allocationId") == address.allocation_id for entry in held)
 
 
 def vpc(backend: Backend, vpc_id: str) -> None:
     """Refuse to delete a VPC with a gateway, an endpoint or a security group of its own."""
-    attached = [one for one in backend.internet_gateways.values() if one.vpc and one.vpc.id == vpc_id]
-    groups = [one for one in backend.describe_security_groups() if one.vpc_id == vpc_id]
-    endpoints = [one for one in backend.vpc_end_points.values() if one.vpc_id == vpc_id and _lives(one)]
-    if attached or endpoints or any(one.name != "default" for one in groups):
+    attached = [
+        gateway for gateway in backend.internet_gateways.values() if gateway.vpc and gateway.vpc.id == vpc_id
+    ]
+    groups = [group for group in backend.describe_security_groups() if group.vpc_id == vpc_id]
+    endpoints = [
+        endpoint
+        for endpoint in backend.vpc_end_points.values()
+        if endpoint.vpc_id == vpc_id and _lives(endpoint)
+    ]
+    if attached or endpoints or any(group.name != "default" for group in groups):
         refuse("DependencyViolation", f"The vpc '{vpc_id}' has dependencies and cannot be deleted.")
 
 
 def placement_group(backend: Backend, name: str) -> None:
     """Refuse to delete a placement group with instances in it."""
-    if any(one.placement.group_name == name for one in backend.all_running_instances()):
+    if any(instance.placement.group_name == name for instance in backend.all_running_instances()):
         refuse(
             "InvalidPlacementGroup.InUse", f"The placement group '{name}' is in use and may not be deleted."
         )

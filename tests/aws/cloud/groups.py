@@ -28,7 +28,7 @@ def openings(backend: Backend, eni: Any) -> tuple[Opening, ...]:
             found.add(_opening("ingress", rule, backend))
         for rule in group.egress_rules:
             found.add(_opening("egress", rule, backend))
-    return tuple(sorted(one for one in found if one.peers))
+    return tuple(sorted(entry for entry in found if entry.peers))
 
 
 def _opening(direction: Literal["ingress", "egress"], rule: Any, backend: Backend) -> Opening:

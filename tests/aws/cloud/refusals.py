@@ -71,7 +71,7 @@ def _as_the_type_has_them(backend: Backend, instance_type: str, wanted: Sequence
     """Refuse more cards than the type has. The messages are EC2's; the code was not found written down."""
     described = backend.describe_instance_types([instance_type], {})
     network = described[0]["NetworkInfo"]
-    has = {one["NetworkCardIndex"]: one for one in network["NetworkCards"]}
+    has = {card["NetworkCardIndex"]: card for card in network["NetworkCards"]}
     for card in wanted:
         if card.card not in has:
             refuse(
@@ -162,7 +162,9 @@ def _placement(state: State, request: Request, backend: Backend, zone: str) -> N
             f"{wanted.id} is in the placement group {_group_name(wanted)}, and the request names {name}.",
         )
     elsewhere = {
-        one.placement.zone for one in backend.all_running_instances() if one.placement.group_name == name
+        instance.placement.zone
+        for instance in backend.all_running_instances()
+        if instance.placement.group_name == name
     } - {zone}
     if name is not None and elsewhere:
         refuse(
@@ -181,9 +183,10 @@ def _quota(backend: Backend, state: State, request: Request, instance_type: str)
     if quota is None:
         return
     running = [
-        one.instance_type
-        for one in backend.all_running_instances()
-        if (_family(one.instance_type), option(state.launched[one.id])) == (_family(instance_type), bought)
+        instance.instance_type
+        for instance in backend.all_running_instances()
+        if (_family(instance.instance_type), option(state.launched[instance.id]))
+        == (_family(instance_type), bought)
     ]
     if sum(vcpus(backend, name) for name in [*running, instance_type]) <= quota:
         return
@@ -219,7 +222,7 @@ def address(backend: Backend, subnet: Any, wanted: Iterable[str]) -> None:
 
 
 def _addresses(eni: Any) -> list[str]:
-    return [one["PrivateIpAddress"] for one in eni.private_ip_addresses]
+    return [address["PrivateIpAddress"] for address in eni.private_ip_addresses]
 
 
 def another_elastic_address(backend: Backend) -> None:

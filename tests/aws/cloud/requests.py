@@ -38,7 +38,7 @@ def cards(request: Request) -> list[Card]:
     if not given:
         alone = {"SubnetId": request.get("SubnetId"), "PrivateIpAddress": request.get("PrivateIpAddress")}
         given = [{"DeviceIndex": 0, "Groups": request.get("SecurityGroupIds", []), **alone}]
-    return [_card(one) for one in given]
+    return [_card(entry) for entry in given]
 
 
 def _card(given: Request) -> Card:
@@ -87,7 +87,7 @@ def tags(template: Request, kind: str) -> dict[str, str]:
     specifications = template.get("TagSpecifications", [])
     return {
         tag["Key"]: tag.get("Value", "")
-        for one in specifications
-        if one["ResourceType"] == kind
-        for tag in one["Tags"]
+        for specification in specifications
+        if specification["ResourceType"] == kind
+        for tag in specification["Tags"]
     }

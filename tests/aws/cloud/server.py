@@ -96,18 +96,24 @@ class Cloud:
 
     def _things(self) -> Iterator[tuple[str, Iterable[object]]]:
         ec2, access = self.ec2, iam_backends[DEFAULT_ACCOUNT_ID]["aws"]
-        yield "instances", (one.id for one in ec2.all_running_instances())
+        yield "instances", (instance.id for instance in ec2.all_running_instances())
         yield "interfaces", ec2.enis
         yield "volumes", ec2.volumes
         yield "templates", ec2.launch_templates
         yield "key pairs", ec2.key_pairs
-        yield "addresses", (one.allocation_id for one in ec2.addresses)
-        yield "NAT gateways", (one.id for one in ec2.nat_gateways.values() if one.state != "deleted")
+        yield "addresses", (address.allocation_id for address in ec2.addresses)
+        yield (
+            "NAT gateways",
+            (gateway.id for gateway in ec2.nat_gateways.values() if gateway.state != "deleted"),
+        )
         yield "internet gateways", ec2.internet_gateways
-        yield "endpoints", (one.id for one in ec2.vpc_end_points.values() if one.state != "deleted")
+        yield (
+            "endpoints",
+            (endpoint.id for endpoint in ec2.vpc_end_points.values() if endpoint.state != "deleted"),
+        )
         yield "route tables", ec2.route_tables
-        yield "security groups", (one.id for one in ec2.describe_security_groups())
-        yield "subnets", (one.id for one in ec2.describe_subnets())
+        yield "security groups", (group.id for group in ec2.describe_security_groups())
+        yield "subnets", (subnet.id for subnet in ec2.describe_subnets())
         yield "VPCs", ec2.vpcs
         yield "placement groups", current.state.groups
         yield "roles", access.roles

@@ -44,7 +44,7 @@ class CapacityReservation:
     @property
     def available(self) -> int:
         """Return how many instances it has room for now."""
-        still = [one for one, free in self.leaving.items() if free > time.monotonic()]
+        still = [instance_id for instance_id, free in self.leaving.items() if free > time.monotonic()]
         return self.total - len(self.held) - len(still)
 
 

@@ -140,7 +140,7 @@ def _attach(account: Account, inputs: Properties) -> str:
 
 def _read_attachment(account: Account, identity: str, state: Properties) -> Properties | None:
     answer = _or_none(account.iam.list_attached_role_policies, RoleName=state["role"])
-    attached = [one["PolicyArn"] for one in answer["AttachedPolicies"]] if answer else []
+    attached = [policy["PolicyArn"] for policy in answer["AttachedPolicies"]] if answer else []
     return {} if state["policyArn"] in attached else None
 
 
@@ -182,7 +182,7 @@ def _read_profile(account: Account, identity: str, state: Properties) -> Propert
     return {
         "name": identity,
         "arn": profile["Arn"],
-        "role": next((one["RoleName"] for one in profile["Roles"]), None),
+        "role": next((role["RoleName"] for role in profile["Roles"]), None),
         **tags.mapped(profile.get("Tags", [])),
     }
 

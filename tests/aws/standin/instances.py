@@ -48,7 +48,8 @@ def data(inputs: Properties) -> dict[str, Any]:
     )
     if inputs.get(_TAGS):
         content["TagSpecifications"] = [
-            {"ResourceType": one["resourceType"], "Tags": tags.listed(one["tags"])} for one in inputs[_TAGS]
+            {"ResourceType": specification["resourceType"], "Tags": tags.listed(specification["tags"])}
+            for specification in inputs[_TAGS]
         ]
     return content
 
@@ -56,12 +57,12 @@ def data(inputs: Properties) -> dict[str, Any]:
 def _content(value: Any) -> Any:
     if isinstance(value, dict):
         return {
-            _RENAMED.get(key, key[0].upper() + key[1:]): _content(one)
-            for key, one in value.items()
-            if one is not None
+            _RENAMED.get(key, key[0].upper() + key[1:]): _content(item)
+            for key, item in value.items()
+            if item is not None
         }
     if isinstance(value, list):
-        return [_content(one) for one in value]
+        return [_content(item) for item in value]
     return _WORDS.get(value, value) if isinstance(value, str) else numbers(value)
 
 
@@ -98,9 +99,12 @@ def _drifted(content: dict[str, Any], state: Properties) -> Properties:
     names = {key: _RENAMED.get(key, key[0].upper() + key[1:]) for key in _DATA}
     found = {key: now.get(name) for key, name in names.items() if asked.get(name) != now.get(name)}
     tagged = [
-        {"resourceType": one["ResourceType"], "tags": {tag["Key"]: tag["Value"] for tag in one["Tags"]}}
-        for one in content.get("TagSpecifications", [])
-        if one["ResourceType"] != "launch-template"  # moto counts in those of the template itself
+        {
+            "resourceType": specification["ResourceType"],
+            "tags": {tag["Key"]: tag["Value"] for tag in specification["Tags"]},
+        }
+        for specification in content.get("TagSpecifications", [])
+        if specification["ResourceType"] != "launch-template"  # moto counts in those of the template itself
     ]
     return found if tagged == (state.get(_TAGS) or []) else {**found, _TAGS: tagged}
 
@@ -209,11 +213,11 @@ def _read_instance(account: Account, identity: str, state: Properties) -> Proper
     instance = _described(account, identity)
     if instance is None:
         return None
-    own = {one["Key"]: one["Value"] for one in instance.get("Tags", [])}
+    own = {tag["Key"]: tag["Value"] for tag in instance.get("Tags", [])}
     primary = next(
-        one
-        for one in instance["NetworkInterfaces"]
-        if (one["Attachment"]["NetworkCardIndex"], one["Attachment"]["DeviceIndex"]) == (0, 0)
+        interface
+        for interface in instance["NetworkInterfaces"]
+        if (interface["Attachment"]["NetworkCardIndex"], interface["Attachment"]["DeviceIndex"]) == (0, 0)
     )
     return {
         "arn": account.arn("ec2", f"instance/{identity}"),
@@ -288,7 +292,7 @@ def _another_template(old: Properties, new: Properties) -> Iterable[str]:
     before, after = old.get("launchTemplate") or {}, new.get("launchTemplate") or {}
     if any(before.get(key) != after.get(key) for key in ("id", "name")):
         return ("launchTemplate",)
-    versions = [str(numbers(one.get("version"))) for one in (before, after)]
+    versions = [str(numbers(entry.get("version"))) for entry in (before, after)]
     another = versions[0] != versions[1] and versions[1] != old.get("launchedVersion")
     return ("launchTemplate",) if another else ()
 

@@ -103,9 +103,9 @@ def numbers(value: Any) -> Any:
     if isinstance(value, float) and value.is_integer():
         return int(value)
     if isinstance(value, list):
-        return [numbers(one) for one in value]
+        return [numbers(item) for item in value]
     if isinstance(value, dict):
-        return {key: numbers(one) for key, one in value.items()}
+        return {key: numbers(item) for key, item in value.items()}
     return value
 
 

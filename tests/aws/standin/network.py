@@ -74,7 +74,7 @@ INTERNET_GATEWAY: Final = Thing(
     before=_detach,
     changes=_move,
     more=lambda _account, described, _state: {
-        "vpcId": next((one["VpcId"] for one in described["Attachments"]), "")
+        "vpcId": next((attachment["VpcId"] for attachment in described["Attachments"]), "")
     },
     source=_DOCS.format("vpc_internet_gateway.go"),
 )
@@ -142,8 +142,8 @@ NAT_GATEWAY: Final = Thing(
 def _end_associations(account: Account, identity: str, state: Properties) -> None:
     """End the associations that are left, as the official provider does: those that an update made."""
     table = ROUTE_TABLE.describe(account, identity)
-    for one in table["Associations"] if table else []:
-        account.ec2.disassociate_route_table(AssociationId=one["RouteTableAssociationId"])
+    for association in table["Associations"] if table else []:
+        account.ec2.disassociate_route_table(AssociationId=association["RouteTableAssociationId"])
 
 
 ROUTE_TABLE: Final = Thing(
@@ -160,7 +160,8 @@ def _interface_asked(account: Account, inputs: Properties) -> dict[str, Any]:
     addresses = inputs.get("privateIps") or []
     return {
         "PrivateIpAddresses": [
-            {"Primary": position == 0, "PrivateIpAddress": one} for position, one in enumerate(addresses)
+            {"Primary": position == 0, "PrivateIpAddress": address}
+            for position, address in enumerate(addresses)
         ]
     }
 
@@ -191,8 +192,8 @@ NETWORK_INTERFACE: Final = Thing(
     extra=frozenset({"privateIps", "sourceDestCheck"}),
     changes=_interface_changed,
     more=lambda _account, described, _state: {
-        "privateIps": [one["PrivateIpAddress"] for one in described["PrivateIpAddresses"]],
-        "securityGroups": [one["GroupId"] for one in described["Groups"]],
+        "privateIps": [address["PrivateIpAddress"] for address in described["PrivateIpAddresses"]],
+        "securityGroups": [group["GroupId"] for group in described["Groups"]],
         "sourceDestCheck": described["SourceDestCheck"],
     },
     sets=frozenset({"securityGroups", "privateIps"}),
@@ -218,7 +219,8 @@ def _endpoint_changed(account: Account, identity: str, old: Properties, new: Pro
 
 def _endpoint_asked(account: Account, inputs: Properties) -> dict[str, Any]:
     given_addresses = [
-        {"SubnetId": one["subnetId"], "Ipv4": one["ipv4"]} for one in inputs.get("subnetConfigurations") or []
+        {"SubnetId": configuration["subnetId"], "Ipv4": configuration["ipv4"]}
+        for configuration in inputs.get("subnetConfigurations") or []
     ]
     return {"SubnetConfigurations": given_addresses} if given_addresses else {}
 
@@ -240,7 +242,7 @@ VPC_ENDPOINT: Final = Thing(
         "privateDnsEnabled": "PrivateDnsEnabled",
     },
     more=lambda _account, described, _state: {
-        "securityGroupIds": [one["GroupId"] for one in described.get("Groups", [])]
+        "securityGroupIds": [group["GroupId"] for group in described.get("Groups", [])]
     },
     asked=_endpoint_asked,
     extra=frozenset({"subnetConfigurations"}),
@@ -346,9 +348,9 @@ def _associate(account: Account, inputs: Properties) -> str:
 
 def _association(account: Account, identity: str, state: Properties) -> Properties | None:
     for table in account.ec2.describe_route_tables()["RouteTables"]:
-        for one in table["Associations"]:
-            if one["RouteTableAssociationId"] == identity:
-                return {"routeTableId": table["RouteTableId"], "subnetId": one.get("SubnetId", "")}
+        for association in table["Associations"]:
+            if association["RouteTableAssociationId"] == identity:
+                return {"routeTableId": table["RouteTableId"], "subnetId": association.get("SubnetId", "")}
     return None
 
 
@@ -388,8 +390,8 @@ def _lead(account: Account, inputs: Properties) -> str:
 
 def _led(account: Account, identity: str, state: Properties) -> Properties | None:
     found = account.ec2.describe_addresses(Filters=[{"Name": "association-id", "Values": [identity]}])
-    for one in found["Addresses"]:
-        return {"publicIp": one["PublicIp"], **{key: one.get(name, "") for key, name in _LED.items()}}
+    for address in found["Addresses"]:
+        return {"publicIp": address["PublicIp"], **{key: address.get(name, "") for key, name in _LED.items()}}
     return None
 
 

@@ -54,8 +54,8 @@ class Rule:
             if "NotFound" in error.response["Error"]["Code"]:
                 return None
             raise
-        for one in found["SecurityGroupRules"]:
-            return _described(one, identity, state)
+        for rule in found["SecurityGroupRules"]:
+            return _described(rule, identity, state)
         return None
 
     def _update(self, account: Account, identity: str, old: Properties, new: Properties) -> None:
@@ -105,7 +105,7 @@ def _described(rule: Properties, identity: str, state: Properties) -> Properties
 
 def _another_source(old: Properties, new: Properties) -> tuple[str, ...]:
     """Name the sources when their kind changes: EC2 changes one only into another of its kind."""
-    before, after = ([key for key in _SOURCES if one.get(key)] for one in (old, new))
+    before, after = ([key for key in _SOURCES if entry.get(key)] for entry in (old, new))
     return () if before == after else (*before, *after)
 
 

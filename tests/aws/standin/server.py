@@ -93,7 +93,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Diff(self, request: Any, context: Context) -> Any:
         kind = _kind(request.type, context)
-        state, old, new = (wire.read(one) for one in (request.olds, request.old_inputs, request.news))
+        state, old, new = (wire.read(entry) for entry in (request.olds, request.old_inputs, request.news))
         replaced = set(kind.replaced(state, _without(new, state, request.ignoreChanges)))
         changed = sorted({*_changed(kind, old, new), *replaced})
         replaces = sorted(set(changed) & kind.replaces | replaced)
@@ -117,7 +117,7 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def Update(self, request: Any, context: Context) -> Any:
         kind = _kind(request.type, context)
-        state, old, new = (wire.read(one) for one in (request.olds, request.old_inputs, request.news))
+        state, old, new = (wire.read(entry) for entry in (request.olds, request.old_inputs, request.news))
         kept = {key: value for key, value in state.items() if key not in old}
         if request.preview:
             renewed = dict.fromkeys(kind.renewed(_changed(kind, old, new), new), wire.UNKNOWN)
@@ -155,7 +155,9 @@ class Provider(provider_pb2_grpc.ResourceProviderServicer):
 
     def _image(self, asked: Properties, context: Context) -> Properties:
         """Return the one image that the filters let through; none or several are an error, as officially."""
-        filters = [{"Name": each["name"], "Values": each["values"]} for each in asked["filters"]]
+        filters = [
+            {"Name": condition["name"], "Values": condition["values"]} for condition in asked["filters"]
+        ]
         found = _asked(
             context, "reading", lambda: self._account.ec2.describe_images(Filters=filters)["Images"]
         )

@@ -16,7 +16,7 @@ def listed(tags: Mapping[str, str] | None) -> list[dict[str, str]]:
 
 def mapped(tags: Iterable[Mapping[str, str]]) -> Properties:
     """Return the outputs for tags as AWS gives them."""
-    found = {one["Key"]: one["Value"] for one in tags if not one["Key"].startswith(AWS)}
+    found = {tag["Key"]: tag["Value"] for tag in tags if not tag["Key"].startswith(AWS)}
     return {"tags": found, "tagsAll": found}
 
 

@@ -90,7 +90,7 @@ class Thing:
                 return None
             raise
         found: list[Mapping[str, Any]] = answer[_camel(plural)]
-        living = [one for one in found if one.get("State") not in GONE]
+        living = [entry for entry in found if entry.get("State") not in GONE]
         return living[0] if living else None
 
     def _read(self, account: Account, identity: str, state: Properties) -> Properties | None:

@@ -30,19 +30,19 @@ def test_a_wrong_stack_file_is_said_with_its_own_status(checkout: Checkout) -> N
     path = checkout.path / "stacks/Pulumi.wrong.yaml"
     text = (checkout.path / "stacks/Pulumi.local.yaml").read_text(encoding="utf-8")
     path.write_text(text.replace("pattern: agg", "pattern: ag"), encoding="utf-8")
-    done = checkout.run("scripts/ci-preview", "wrong", "local", check=False)
-    assert done.returncode == 2
-    assert "### `wrong`: the stack file is wrong" in done.stdout
-    assert "pattern" in done.stdout
-    assert "### `local`: 5 to create" in done.stdout
+    completed = checkout.run("scripts/ci-preview", "wrong", "local", check=False)
+    assert completed.returncode == 2
+    assert "### `wrong`: the stack file is wrong" in completed.stdout
+    assert "pattern" in completed.stdout
+    assert "### `local`: 5 to create" in completed.stdout
 
 
 def test_a_preview_that_fails_says_why(checkout: Checkout) -> None:
     program = checkout.path / "program/configuration.py"
     text = program.read_text(encoding="utf-8")
     program.write_text(f"{text}\nraise RuntimeError('out of order')\n", encoding="utf-8")
-    done = checkout.run("scripts/ci-preview", "local", check=False)
+    completed = checkout.run("scripts/ci-preview", "local", check=False)
     program.write_text(text, encoding="utf-8")
-    assert done.returncode == 1
-    assert "### `local`: would not be brought up" in done.stdout
-    assert "out of order" in done.stdout
+    assert completed.returncode == 1
+    assert "### `local`: would not be brought up" in completed.stdout
+    assert "out of order" in completed.stdout

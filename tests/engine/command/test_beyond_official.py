@@ -47,9 +47,9 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[PulumiProject]
 
 
 def test_commands_on_one_host_share_its_connections_and_lines_have_no_limit(project: PulumiProject) -> None:
-    done = deploy(project, "shared", "--parallel", "20")
-    assert [done.saved(f"parallel-{number}")["stdout"] for number in range(12)] == ["done"] * 12
-    assert len(done.saved("long-line")["stdout"]) == 1_000_000
+    completed = deploy(project, "shared", "--parallel", "20")
+    assert [completed.saved(f"parallel-{number}")["stdout"] for number in range(12)] == ["done"] * 12
+    assert len(completed.saved("long-line")["stdout"]) == 1_000_000
 
 
 def test_what_is_not_served_says_what_to_install(project: PulumiProject) -> None:

@@ -90,7 +90,7 @@ class Life:
     copied: set[str]
     changed: Phase
     failed: Phase
-    refused: Phase
+    refusal: Phase
     destroyed: Phase
 
 
@@ -138,8 +138,8 @@ def life(project: PulumiProject) -> Life:
     (project.folder / "source/one.txt").write_text("changed", encoding="utf-8")
     changed = deploy(project, 2)
     failed = deploy(project, 3, "--continue-on-error", check=False)
-    refused = deploy(project, 4, check=False)
-    return Life(host, created, copied, changed, failed, refused, destroy(project))
+    refusal = deploy(project, 4, check=False)
+    return Life(host, created, copied, changed, failed, refusal, destroy(project))
 
 
 def test_create_update_replace_and_delete_run_on_the_host(life: Life) -> None:
@@ -213,5 +213,5 @@ def test_changed_content_is_copied_again_and_nothing_is_ever_removed(life: Life)
 
 
 def test_an_archive_of_assets_is_refused_before_anything_runs(life: Life) -> None:
-    assert life.refused.result.returncode != 0
-    assert "archive must be a path to a file or directory" in life.refused.result.printed
+    assert life.refusal.result.returncode != 0
+    assert "archive must be a path to a file or directory" in life.refusal.result.printed

@@ -71,7 +71,7 @@ class Checkout:
         self, *command: str, check: bool = True, seconds: float = 300
     ) -> subprocess.CompletedProcess[str]:
         """Run a command in the checkout; with `check`, a failure shows everything that it printed."""
-        done = subprocess.run(
+        completed = subprocess.run(
             command,
             cwd=self.path,
             env=self.env,
@@ -81,9 +81,11 @@ class Checkout:
             check=False,
             stdin=subprocess.DEVNULL,
         )
-        if check and done.returncode:
-            raise AssertionError(f"{command} ended with {done.returncode}\n{done.stdout}\n{done.stderr}")
-        return done
+        if check and completed.returncode:
+            raise AssertionError(
+                f"{command} ended with {completed.returncode}\n{completed.stdout}\n{completed.stderr}"
+            )
+        return completed
 
     def start(self, *command: str) -> subprocess.Popen[str]:
         """Start a command in a process group of its own, to be interrupted or killed."""
@@ -166,16 +168,16 @@ def complete(outputs: Mapping[str, Any], *, seconds: float = 30) -> dict[str, An
 def listed(outputs: Mapping[str, Any]) -> list[str]:
     """Return the worker that each instance in the frontend's list is, dead or alive."""
     instances = httpx.get(f"{outputs['endpoint']}/health", timeout=10).json()["instances"]
-    return [one["transport"]["tcp"] for one in instances if one["endpoint"] == "generate"]
+    return [instance["transport"]["tcp"] for instance in instances if instance["endpoint"] == "generate"]
 
 
-def eventually(done: Callable[[], bool], *, seconds: float, what: str) -> None:
+def eventually(completed: Callable[[], bool], *, seconds: float, what: str) -> None:
     """Wait until `done` holds; errors of a service that is coming back count as not yet."""
     deadline = time.monotonic() + seconds
     last: Exception | None = None
     while time.monotonic() < deadline:
         try:
-            if done():
+            if completed():
                 return
         except (httpx.HTTPError, psutil.NoSuchProcess, KeyError, IndexError, ValueError) as error:
             last = error

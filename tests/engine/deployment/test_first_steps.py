@@ -72,12 +72,12 @@ def test_two_stacks_at_once_do_not_meet(checkout: Checkout) -> None:
 def test_an_aws_stack_without_its_token_is_refused_before_anything_is_created_and_rehearsed_here(
     checkout: Checkout, stack: str
 ) -> None:
-    refused = checkout.run("scripts/up", stack, check=False)
-    assert refused.returncode != 0
-    assert "huggingFaceToken  missing: meta-llama/Llama-3.3-70B-Instruct is gated" in refused.stderr
-    assert "1 problem, nothing was created" in refused.stderr
-    assert f"`scripts/secret {stack} huggingFaceToken`" in refused.stderr
-    assert "Traceback" not in refused.stdout + refused.stderr
+    refusal = checkout.run("scripts/up", stack, check=False)
+    assert refusal.returncode != 0
+    assert "huggingFaceToken  missing: meta-llama/Llama-3.3-70B-Instruct is gated" in refusal.stderr
+    assert "1 problem, nothing was created" in refusal.stderr
+    assert f"`scripts/secret {stack} huggingFaceToken`" in refusal.stderr
+    assert "Traceback" not in refusal.stdout + refusal.stderr
     checkout.run("scripts/rehearse", stack)
     outputs = checkout.outputs(f"rehearse-{stack}")
     assert outputs["proof"]["ok"]

@@ -41,7 +41,7 @@ def endpoint(checkout: Checkout) -> str:
 
 
 def readiness(checkout: Checkout, node: str) -> str:
-    addresses = {one["name"]: one["address"] for one in checkout.outputs(STACK)["topology"]["nodes"]}
+    addresses = {node["name"]: node["address"] for node in checkout.outputs(STACK)["topology"]["nodes"]}
     return f"http://{addresses[node]}:{PortSettings().gate}/ready"
 
 
@@ -110,7 +110,7 @@ def test_a_changed_flag_of_the_frontends_loses_no_request(checkout: Checkout, en
 def workers(checkout: Checkout) -> list[str]:
     """Return where the metrics of each worker are."""
     topology = checkout.outputs(STACK)["topology"]
-    addresses = {one["name"]: one["address"] for one in topology["nodes"]}
+    addresses = {node["name"]: node["address"] for node in topology["nodes"]}
     nodes = [engine["ranks"][0]["node"] for engine in topology["engines"]]
     return [f"http://{addresses[node]}:{PortSettings().system}/metrics" for node in nodes]
 

@@ -38,5 +38,5 @@ def test_what_plan_accepts_comes_up(taken_down: Checkout, number: int, config: d
     text = yaml.safe_dump(document, sort_keys=False, allow_unicode=True)
     (taken_down.path / f"stacks/Pulumi.{stack}.yaml").write_text(text, encoding="utf-8")
     taken_down.run("pulumi", "stack", "init", stack, "--no-select")
-    done = taken_down.up(stack, check=False)
-    assert done.returncode == 0, f"{text}\n{done.stdout[-4000:]}\n{done.stderr[-2000:]}"
+    completed = taken_down.up(stack, check=False)
+    assert completed.returncode == 0, f"{text}\n{completed.stdout[-4000:]}\n{completed.stderr[-2000:]}"

@@ -48,14 +48,14 @@ def set_token(checkout: Checkout, stack: str, token: str) -> None:
 
 def refusal(checkout: Checkout, stack: str) -> str:
     """Return the line about the model that an `up` fails with: one, each time that it is said."""
-    done = checkout.up(stack, check=False)
-    printed = done.stdout + done.stderr
-    assert done.returncode != 0
+    completed = checkout.up(stack, check=False)
+    printed = completed.stdout + completed.stderr
+    assert completed.returncode != 0
     assert "Traceback" not in printed
     marked = (line.partition("nodectl install: ")[2] for line in printed.splitlines())
-    said = {line for line in marked if line}
-    assert len(said) == 1, printed
-    return said.pop()
+    message = {line for line in marked if line}
+    assert len(message) == 1, printed
+    return message.pop()
 
 
 def test_a_gated_model_without_access_ends_in_one_clear_line(
@@ -65,9 +65,9 @@ def test_a_gated_model_without_access_ends_in_one_clear_line(
         checkout, stack
     )
     set_token(checkout, stack, "hf_of0somebody0who0has0no0access0")
-    said = refusal(checkout, stack)
-    assert f"{MODEL}: the hub refuses this token (403); ask for access at {hub.address}/{MODEL}" in said
-    assert "`scripts/secret STACK huggingFaceToken`" in said
+    message = refusal(checkout, stack)
+    assert f"{MODEL}: the hub refuses this token (403); ask for access at {hub.address}/{MODEL}" in message
+    assert "`scripts/secret STACK huggingFaceToken`" in message
 
 
 def environments(processes: list[psutil.Process]) -> list[dict[str, str]]:
@@ -102,7 +102,7 @@ def test_a_hub_model_is_proved_and_the_shell_has_no_say_in_it(
 def test_a_no_op_up_from_another_shell_changes_nothing(checkout: Checkout, stack: str) -> None:
     before = checkout.pids(stack)
     with checkout.shell(http_proxy="http://127.0.0.1:9", PYTHONPATH="/nowhere", LANG="de_DE"):
-        done: Any = checkout.up(stack)
+        completed: Any = checkout.up(stack)
     assert json.dumps(checkout.pids(stack)) == json.dumps(before)
-    assert "unchanged" in done.stdout
-    assert "NO_PROXY" in done.stdout + done.stderr
+    assert "unchanged" in completed.stdout
+    assert "NO_PROXY" in completed.stdout + completed.stderr

@@ -40,9 +40,9 @@ def test_a_wrong_stack_file_is_refused_by_the_engine_too_and_creates_nothing(che
     checkout.edit("wrong", lambda config: config.update({"dynamo:patern": "agg"}))
     for command in (["scripts/up", "wrong"], ["pulumi", "up", "--yes", "--skip-preview", "--stack", "wrong"]):
         checkout.run("pulumi", "stack", "select", "--create", "--stack", "wrong")
-        refused = checkout.run(*command, check=False)
-        printed = refused.stdout + refused.stderr
-        assert refused.returncode != 0
+        refusal = checkout.run(*command, check=False)
+        printed = refusal.stdout + refusal.stderr
+        assert refusal.returncode != 0
         assert "patern" in printed
         assert "pattern" in printed
         assert "Traceback" not in printed
@@ -60,11 +60,11 @@ def test_a_token_that_pulumi_cannot_decrypt_is_refused_and_the_remedy_is_followe
     stack = "remedied"
     checkout.copy_stack("local", stack)
     checkout.edit(stack, lambda config: config.update({"dynamo:huggingFaceToken": {"secure": bad}}))
-    refused = typed(checkout, f"scripts/up {stack}")
-    assert refused.returncode == 2
-    assert TOKEN not in refused.stdout + refused.stderr
+    refusal = typed(checkout, f"scripts/up {stack}")
+    assert refusal.returncode == 2
+    assert TOKEN not in refusal.stdout + refusal.stderr
     assert stack not in typed(checkout, f"bash -c 'eval \"$(scripts/env {stack})\"; pulumi stack ls'").stdout
-    [command] = remedies(refused.stderr)
+    [command] = remedies(refusal.stderr)
     followed = typed(checkout, command)
     assert (followed.returncode, TOKEN in followed.stdout + followed.stderr) == (0, False), followed.stderr
     assert typed(checkout, f"scripts/plan {stack}").returncode == 0
@@ -94,10 +94,10 @@ def test_a_secret_of_other_machines_gets_a_key_that_not_everybody_has(checkout: 
         assert "set PULUMI_CONFIG_PASSPHRASE to one of your own" in documented.stderr
         assert set_it in remedies(documented.stderr)
         assert "encryptionsalt" not in path.read_text()
-    done = typed(checkout, set_it, **OWN)
-    assert done.returncode == 0, done.stderr
+    completed = typed(checkout, set_it, **OWN)
+    assert completed.returncode == 0, completed.stderr
     assert "secure" in yaml.safe_load(path.read_text())["config"]["dynamo:huggingFaceToken"]
-    assert TOKEN not in path.read_text() + done.stdout + done.stderr
+    assert TOKEN not in path.read_text() + completed.stdout + completed.stderr
     assert typed(checkout, f"scripts/plan {stack}").returncode == 0
     assert typed(checkout, f"scripts/down {stack}", **OWN).returncode == 0
 
@@ -137,9 +137,9 @@ SCRIPTS = {
 
 def every_script_does_with_a_secret_what_it_does_without(checkout: Checkout, stack: str) -> None:
     for line, code in SCRIPTS.items():
-        done = typed(checkout, line.format(stack=stack))
-        printed = done.stdout + done.stderr
-        assert done.returncode == code, f"{line}: {printed}"
+        completed = typed(checkout, line.format(stack=stack))
+        printed = completed.stdout + completed.stderr
+        assert completed.returncode == code, f"{line}: {printed}"
         assert TOKEN not in printed, line
         assert "Traceback" not in printed, line
 

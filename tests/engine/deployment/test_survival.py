@@ -164,9 +164,9 @@ def test_a_lock_of_another_machine_is_named_with_the_command_that_clears_it(chec
     lock.parent.mkdir(parents=True, exist_ok=True)
     held = {"pid": 1, "username": "colleague", "hostname": "elsewhere", "timestamp": "2026-01-01T00:00:00Z"}
     lock.write_text(json.dumps(held))
-    refused = checkout.run("scripts/up", "locked", check=False)
-    assert refused.returncode != 0
-    printed = refused.stdout + refused.stderr
+    refusal = checkout.run("scripts/up", "locked", check=False)
+    assert refusal.returncode != 0
+    printed = refusal.stdout + refusal.stderr
     assert "pulumi cancel" in printed
     assert "elsewhere" in printed
     lock.unlink()

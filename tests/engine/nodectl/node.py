@@ -120,8 +120,8 @@ class Node:
         def current() -> dict[str, Any] | None:
             if not self.report_file(service).exists():
                 return None
-            said: dict[str, Any] = json.loads(self.report_file(service).read_text())
-            return said if said["pid"] == self.status()[service].pid else None
+            report: dict[str, Any] = json.loads(self.report_file(service).read_text())
+            return report if report["pid"] == self.status()[service].pid else None
 
         return eventually(current, what=f"{service} says how it was started")
 

@@ -63,18 +63,18 @@ def test_each_port_of_a_deployment_that_others_hold_is_told_and_nothing_starts(
     manifest = codec.encode(wanted["node-1"])
     manifest["runtime"] = RUNTIME
     listeners = [
-        (name, one.key, *one.endpoint)
+        (name, listener.key, *listener.endpoint)
         for name, service in wanted["node-1"].services.items()
-        for one in service.listens
+        for listener in service.listens
     ]
     with ExitStack() as held:
         for _, _, host, port in listeners:
             held.enter_context(socket.create_server((host, port)))
-        refused = node.run("apply", stdin=manifest)
-    assert refused.returncode == 1
+        refusal = node.run("apply", stdin=manifest)
+    assert refusal.returncode == 1
     for name, key, host, port in listeners:
         told = f"{name}: port {port} of {host} is taken by process {os.getpid()} ("
-        [line] = [line for line in refused.stderr.splitlines() if told in line]
+        [line] = [line for line in refusal.stderr.splitlines() if told in line]
         assert f"`ports.{key}`" in line
     assert not node.processes()
 
@@ -87,8 +87,8 @@ def test_a_service_goes_on_where_its_next_port_is_taken_by_others(node: Node, ad
     node.apply(one=one(8000))
     before = node.report("one")["pid"]
     with socket.create_server((address, 8001)):
-        refused = node.run("apply", stdin=node.manifest(one=one(8001)))
-    assert f"one: port 8001 of {address} is taken by" in refused.stderr
+        refusal = node.run("apply", stdin=node.manifest(one=one(8001)))
+    assert f"one: port 8001 of {address} is taken by" in refusal.stderr
     assert node.report("one")["pid"] == before
     assert node.apply(one=one(8000) | {"stop": {"seconds": 6}})["restarted"] == ["one"], "its own port"
     assert node.apply(one=one(8001))["restarted"] == ["one"]
@@ -133,11 +133,11 @@ def test_hostile_values_reach_the_service_as_they_are(node: Node) -> None:
     env = {"HOSTILE": HOSTILE, "EMPTY": ""}
     service = node.fake("one", flags={"text": [HOSTILE, ""], "word": "--crash"}, env=env)
     node.apply(one=service)
-    said = node.report("one")
-    assert said["argv"][-4:] == ["--text", HOSTILE, "", "--word=--crash"]
-    assert said["env"]["HOSTILE"] == HOSTILE
-    assert said["env"]["EMPTY"] == ""
-    assert said["cwd"] == str(node.layout.data)
+    report = node.report("one")
+    assert report["argv"][-4:] == ["--text", HOSTILE, "", "--word=--crash"]
+    assert report["env"]["HOSTILE"] == HOSTILE
+    assert report["env"]["EMPTY"] == ""
+    assert report["cwd"] == str(node.layout.data)
     assert node.apply(one=service)["unchanged"] == ["one"]
 
 
@@ -186,8 +186,8 @@ def test_what_others_need_is_stopped_last(node: Node, address: str) -> None:
         store=node.fake("store", flags={"listen": endpoint}),
     )
     node.report("worker")
-    said = node.run("apply", stdin=node.manifest()).stderr.splitlines()
-    assert said == ["stopping worker", "stopping store"]
+    lines = node.run("apply", stdin=node.manifest()).stderr.splitlines()
+    assert lines == ["stopping worker", "stopping store"]
 
 
 def test_a_service_that_crashes_is_started_again_and_again_until_a_change_helps(node: Node) -> None:
@@ -202,27 +202,27 @@ def test_a_service_that_crashes_is_started_again_and_again_until_a_change_helps(
 
 def test_only_the_main_process_is_told_to_stop_and_its_children_go_with_it(node: Node) -> None:
     node.apply(one=node.fake("one", flags={"child": True}))
-    said = node.report("one")
+    report = node.report("one")
     node.apply()
     assert node.stopped_gracefully("one")
-    assert not alive(said["child"])
+    assert not alive(report["child"])
 
 
 def test_what_a_killed_service_left_is_ended_before_it_starts_again(node: Node) -> None:
     node.apply(one=node.fake("one", flags={"child": True}), two=node.fake("two", flags={"child": True}))
-    said, other = node.report("one"), node.report("two")
-    os.kill(said["pid"], signal.SIGKILL)
-    eventually(lambda: node.report("one")["pid"] != said["pid"], what="the service is new")
-    assert not alive(said["child"])
+    report, other = node.report("one"), node.report("two")
+    os.kill(report["pid"], signal.SIGKILL)
+    eventually(lambda: node.report("one")["pid"] != report["pid"], what="the service is new")
+    assert not alive(report["child"])
     assert alive(other["child"])
 
 
 def test_a_service_that_does_not_stop_is_killed_with_its_children_after_its_stop_time(node: Node) -> None:
     node.apply(one=node.fake("one", flags={"linger": 100, "child": True}, stop={"seconds": 1}))
-    said = node.report("one")
+    report = node.report("one")
     assert node.apply()["removed"] == ["one"]
-    assert not alive(said["pid"])
-    assert not alive(said["child"])
+    assert not alive(report["pid"])
+    assert not alive(report["child"])
 
 
 def test_two_applies_at_once_both_converge(node: Node) -> None:
@@ -252,30 +252,30 @@ def test_two_applies_at_once_both_converge(node: Node) -> None:
 def test_a_wrong_manifest_is_refused_by_key_and_not_repeated(
     node: Node, change: dict[str, Any], named: str
 ) -> None:
-    refused = node.run("apply", stdin=node.manifest() | change)
-    assert refused.returncode == 2
-    assert named in refused.stderr
-    assert "planted-value" not in refused.stderr
-    assert "Traceback" not in refused.stderr
+    refusal = node.run("apply", stdin=node.manifest() | change)
+    assert refusal.returncode == 2
+    assert named in refusal.stderr
+    assert "planted-value" not in refusal.stderr
+    assert "Traceback" not in refusal.stderr
     assert not node.root.exists()
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", '"text"', "null", "[" * 100_000])
 def test_what_is_no_manifest_at_all_is_refused(node: Node, text: str) -> None:
-    refused = node.run("apply", stdin=text)
-    assert refused.returncode == 2
-    assert "standard input" in refused.stderr
-    assert "Traceback" not in refused.stderr
+    refusal = node.run("apply", stdin=text)
+    assert refusal.returncode == 2
+    assert "standard input" in refusal.stderr
+    assert "Traceback" not in refusal.stderr
 
 
 def test_a_null_character_is_refused_before_anything_changes(node: Node) -> None:
-    refused = node.run("apply", stdin=node.manifest(one=node.fake("one", env={"A": "x\0y"})))
-    assert refused.returncode == 2
-    assert "services.one" in refused.stderr
+    refusal = node.run("apply", stdin=node.manifest(one=node.fake("one", env={"A": "x\0y"})))
+    assert refusal.returncode == 2
+    assert "services.one" in refusal.stderr
 
 
 def test_a_runtime_that_is_not_installed_is_named_with_the_command_that_installs_it(node: Node) -> None:
     manifest = node.manifest() | {"runtime": RUNTIME | {"variant": "gpu"}}
-    refused = node.run("apply", stdin=manifest)
-    assert refused.returncode == 2
-    assert "nodectl install" in refused.stderr
+    refusal = node.run("apply", stdin=manifest)
+    assert refusal.returncode == 2
+    assert "nodectl install" in refusal.stderr

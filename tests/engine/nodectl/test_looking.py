@@ -43,6 +43,6 @@ def test_logs_prints_the_last_lines_and_names_the_services_that_there_are(node: 
     node.report("one")
     eventually(lambda: node.log("one"), what="one printed something")
     assert node.run("logs", "one", "-n", "1").stdout == "fake service starts\n"
-    refused = node.run("logs", "three")
-    assert refused.returncode == 2
-    assert "one, two" in refused.stderr
+    refusal = node.run("logs", "three")
+    assert refusal.returncode == 2
+    assert "one, two" in refusal.stderr

@@ -74,7 +74,7 @@ def test_a_folder_that_holds_something_else_is_left_as_it_is(tmp_path: Path, cac
     letters.parent.mkdir()
     letters.touch()
     node = Node(letters.parent, cache)
-    refused = node.run(verb, stdin=node.manifest() if verb == "apply" else {})
-    assert refused.returncode == 2
-    assert f"--root: {letters.parent} holds something else" in refused.stderr
+    refusal = node.run(verb, stdin=node.manifest() if verb == "apply" else {})
+    assert refusal.returncode == 2
+    assert f"--root: {letters.parent} holds something else" in refusal.stderr
     assert list(letters.parent.iterdir()) == [letters]

@@ -44,14 +44,14 @@ def test_a_killed_supervisor_leaves_no_second_copy_of_its_services(node: Node, a
 @pytest.mark.parametrize("main", ["alive", "killed"])
 def test_remove_ends_what_a_killed_supervisor_left(node: Node, main: str) -> None:
     node.apply(one=node.fake("one", flags={"child": True}))
-    said = node.report("one")
+    report = node.report("one")
     kill_supervisor(node)
     if main == "killed":
-        psutil.Process(said["pid"]).kill()
-    assert alive(said["child"])
+        psutil.Process(report["pid"]).kill()
+    assert alive(report["child"])
     node.done("remove")
     assert not node.processes()
-    assert not alive(said["child"])
+    assert not alive(report["child"])
 
 
 @pytest.mark.parametrize("left", ["one", "two"])

@@ -75,18 +75,18 @@ def test_a_second_proof_meets_cold_prompts_again(agg: Deployment) -> None:
 
 def test_a_proof_waits_for_a_worker_that_starts_late_and_says_so(disagg: Deployment) -> None:
     late = disagg.planned("decode", 2, node=4)
-    said: list[str] = []
+    messages: list[str] = []
 
     def start(line: str) -> None:
-        said.append(line)
-        if len(said) == 1:
+        messages.append(line)
+        if len(messages) == 1:
             disagg.start_worker(late)
 
     try:
         lines = seen(proved(disagg.spec(instances=[*disagg.workers, late]), start))
     finally:
         disagg.end("decode-2", signal.SIGTERM)
-    assert said[0].startswith(
+    assert messages[0].startswith(
         "registry  1 of 1 prefill, 2 of 3 decode workers; waiting for decode-2 on node-4 ("
     )
     assert lines["registry"] == "1 of 1 prefill, 3 of 3 decode workers"
@@ -189,7 +189,7 @@ def test_the_result_is_json_on_standard_output_whatever_it_is(
 ) -> None:
     spec = codec.written(agg.spec(seconds=SHORT, **changes))
     command = [sys.executable, "-m", "nodectl", "proof"]
-    done = subprocess.run(command, cwd=PROJECT, input=spec.encode(), capture_output=True, check=False)
-    result = codec.read(ProofResult, done.stdout.decode(), "a result")
-    assert (result.ok, result.digest, done.returncode) == (ok, "0123456789abcdef", code)
-    assert (b"proof failed at model" in done.stderr) is not ok
+    completed = subprocess.run(command, cwd=PROJECT, input=spec.encode(), capture_output=True, check=False)
+    result = codec.read(ProofResult, completed.stdout.decode(), "a result")
+    assert (result.ok, result.digest, completed.returncode) == (ok, "0123456789abcdef", code)
+    assert (b"proof failed at model" in completed.stderr) is not ok

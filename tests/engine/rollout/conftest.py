@@ -26,5 +26,5 @@ def make(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[[str], F
         return made[-1]
 
     yield fleet
-    for one in made:
-        one.remove()
+    for created in made:
+        created.remove()

@@ -34,7 +34,7 @@ class Outcome:
     """Exit status and output of an apply."""
 
     code: int
-    said: str
+    output: str
 
 
 @dataclass
@@ -159,7 +159,7 @@ def _outcome(process: subprocess.Popen[str]) -> Outcome:
     return Outcome(process.returncode, stderr)
 
 
-def said(process: subprocess.Popen[str], text: str) -> str:
+def line_with(process: subprocess.Popen[str], text: str) -> str:
     """Return the line in which a running apply says `text`, as soon as it does."""
     deadline = time.monotonic() + SECONDS
     assert process.stderr

@@ -57,7 +57,7 @@ def test_a_flag_change_of_three_decode_workers_loses_nothing(two_and_three: Flee
     with no_loss(two_and_three, "flag change, 3 decode workers"):
         outcomes = two_and_three.up(disagg(flags={"decode": {"max-num-seqs": 128}}))
     assert went_well(outcomes)
-    assert sum("waits for" in outcome.said for outcome in outcomes.values()) == 2
+    assert sum("waits for" in outcome.output for outcome in outcomes.values()) == 2
     assert two_and_three.flag("node-5", "decode-2", "max-num-seqs") == "128"
 
 
@@ -89,7 +89,7 @@ def test_engines_over_several_nodes_change_as_a_whole_one_after_another(make: Ma
     with no_loss(fleet, "flag change, 2 engines over 2 nodes each"):
         outcomes = fleet.up(agg(2, tensor=2, flags={"max-num-seqs": 64}))
     assert went_well(outcomes)
-    assert sum("serves again" in outcome.said for outcome in outcomes.values()) == 2
+    assert sum("serves again" in outcome.output for outcome in outcomes.values()) == 2
     logs = [fleet.root(f"node-{n}") / "logs" / f"{name}.log" for n, name in enumerate(RANKS, 1)]
     wait_for(
         lambda: [log.read_text().count("starts rank") for log in logs] == [2, 2, 2, 2],
@@ -104,7 +104,7 @@ def test_changes_one_node_after_another_wait_for_nobody(make: Make) -> None:
     with no_loss(fleet, "flag change, 2 aggregated workers, in turn"):
         outcomes = fleet.up(agg(flags={"max-num-seqs": 64}), order=["node-2", "node-1"])
     assert went_well(outcomes)
-    assert not any("waits for" in outcome.said for outcome in outcomes.values())
+    assert not any("waits for" in outcome.output for outcome in outcomes.values())
 
 
 @pytest.mark.slow

@@ -13,7 +13,7 @@ from nodectl.contract.manifest import Manifest
 from nodectl.etcd import client
 from nodectl.services import supervision
 from planning import proof_spec
-from tests.engine.rollout.fleet import SECONDS, Fleet, Outcome, said
+from tests.engine.rollout.fleet import SECONDS, Fleet, Outcome, line_with
 from tests.engine.rollout.stacks import agg
 
 Make = Callable[[str], Fleet]
@@ -34,7 +34,7 @@ def flags(fleet: Fleet) -> list[str | None]:
 
 
 def failed(outcomes: Mapping[str, Outcome]) -> dict[str, str]:
-    return {node: outcome.said for node, outcome in outcomes.items() if outcome.code}
+    return {node: outcome.output for node, outcome in outcomes.items() if outcome.code}
 
 
 def broken(_: str, manifest: Manifest) -> Manifest:
@@ -55,11 +55,11 @@ def test_a_bad_flag_stops_at_the_first_worker_and_the_rest_serve(fleet: Fleet) -
     assert not load.report.failures
     errors = failed(outcomes)
     assert len(errors) == 3
-    (stopped,) = (said for said in errors.values() if "was changed and does not serve" in said)
+    (stopped,) = (output for output in errors.values() if "was changed and does not serve" in output)
     assert "ended 3 times within" in stopped
     assert "invalid int value: 'many'" in stopped
     assert "more: " in stopped
-    assert sum("got the same change and does not serve" in said for said in errors.values()) == 2
+    assert sum("got the same change and does not serve" in output for output in errors.values()) == 2
     assert sorted(map(str, flags(fleet))) == ["None", "None", "many"]
 
 
@@ -77,7 +77,7 @@ def test_an_up_after_the_lock_holder_was_killed_converges(fleet: Fleet, moment: 
     wanted = agg(3, flags={"max-num-seqs": value})
     planned, _ = fleet.plan(wanted)
     holder = fleet.apply("node-2", fleet.manifests(planned)["node-2"])
-    said(holder, moment)
+    line_with(holder, moment)
     holder.send_signal(signal.SIGKILL)
     holder.communicate()
     outcomes = fleet.up(wanted)
@@ -93,7 +93,7 @@ def test_a_held_lock_is_waited_for_with_its_holder_and_time_named(fleet: Fleet) 
     store.put("/dynamo-multinode/trouble/rollout/aggregated/0", json.dumps(holder), lease)
     planned, _ = fleet.plan(agg(3, flags={"max-num-seqs": 32}))
     waiting = fleet.apply("node-3", fleet.manifests(planned)["node-3"])
-    line = said(waiting, "waits for")
+    line = line_with(waiting, "waits for")
     assert line.startswith("aggregated-2 waits for aggregated-9 on node-9 (process 4711) to change (0 s of ")
     assert flags(fleet)[2] != "32"
     lease.revoke()
@@ -128,8 +128,8 @@ def test_no_worker_stops_while_etcd_refuses_to_write(fleet: Fleet, full: None) -
     assert fleet.answers()
     planned, found = fleet.plan(changed)
     proof = fleet.run("proof", codec.written(proof_spec(planned, found, fleet.manifests(planned))))
-    assert "etcd refuses to write: alarm NOSPACE" in proof.said
-    assert "ALARM NOSPACE" in fleet.run("status", "", "--human", "--root", str(fleet.root("node-1"))).said
+    assert "etcd refuses to write: alarm NOSPACE" in proof.output
+    assert "ALARM NOSPACE" in fleet.run("status", "", "--human", "--root", str(fleet.root("node-1"))).output
     for _ in range(2):  # a second time nothing is left to do
         compacted = json.loads(fleet.check("compact", "", "--root", str(fleet.root("node-3"))))
         assert compacted["bytes"]["after"] <= compacted["bytes"]["before"]
@@ -147,7 +147,7 @@ def test_no_worker_stops_while_etcd_is_away_and_all_change_in_turn_once_it_is_ba
         head.stop({"etcd"})
         applies = [fleet.apply(node, wanted[node]) for node in ("node-2", "node-3")]
         for apply in applies:
-            assert "while it is away no frontend can say who serves" in said(apply, "waiting for etcd")
+            assert "while it is away no frontend can say who serves" in line_with(apply, "waiting for etcd")
         assert flags(fleet) == before
         head.start({"etcd"})
         printed = [apply.communicate(timeout=SECONDS)[1] for apply in applies]

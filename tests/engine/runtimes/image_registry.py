@@ -54,8 +54,8 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(401, _error("UNAUTHORIZED"), "application/json")
         elif self.path == "/v2/":
             self._send(200, b"{}", "application/json")
-        elif found := re.fullmatch(rf"/v2/{registry.name}/(manifests|blobs)/(.+)", self.path):
-            self._content(*found.groups())
+        elif match := re.fullmatch(rf"/v2/{registry.name}/(manifests|blobs)/(.+)", self.path):
+            self._content(*match.groups())
         else:
             self._send(404, _error("NAME_UNKNOWN"), "application/json")
 

@@ -79,10 +79,10 @@ def test_an_image_is_pulled_from_its_registry_once_or_said_not_to_be_there(
     assert f"{registry.address}/team/dynamo:2" in absent.stderr
     assert "manifest unknown" in absent.stderr
     with serving(Registry(layout, "team/dynamo", "1", login="me:planted-password")) as closed:
-        refused = install(deployment, closed.image)
-    assert refused.returncode == 1
-    assert "unauthorized" in refused.stderr.lower() or "authentication required" in refused.stderr.lower()
-    assert "Traceback" not in refused.stderr + absent.stderr
+        refusal = install(deployment, closed.image)
+    assert refusal.returncode == 1
+    assert "unauthorized" in refusal.stderr.lower() or "authentication required" in refusal.stderr.lower()
+    assert "Traceback" not in refusal.stderr + absent.stderr
 
 
 def test_an_image_comes_through_the_stack_files_proxy(layout: Path, deployment: Deployment) -> None:

@@ -69,9 +69,9 @@ def shell(folder: Path, script: str, **env: str) -> subprocess.CompletedProcess[
 
 
 def initialise(folder: Path, where: str, what: str, stack: str = "disagg", **env: str) -> str:
-    done = shell(folder, f'scripts/init {stack} --backend "{where}" --secrets-provider "{what}"', **env)
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
+    completed = shell(folder, f'scripts/init {stack} --backend "{where}" --secrets-provider "{what}"', **env)
+    assert completed.returncode == 0, completed.stdout + completed.stderr
+    return completed.stdout
 
 
 def test_a_stack_in_s3_and_kms_is_found_by_every_clone(clone: Path, moto: int) -> None:
@@ -111,9 +111,9 @@ def test_a_bucket_that_is_not_there_leaves_nothing_behind(clone: Path, moto: int
     files = ("Pulumi.yaml", "stacks/Pulumi.disagg.yaml")
     before = [(clone / name).read_text() for name in files]
     where = backend(moto, "nobodys")
-    done = shell(clone, f'scripts/init disagg --backend "{where}" --secrets-provider "{provider(moto)}"')
-    assert done.returncode == 1
-    assert "nothing was recorded" in done.stderr
+    completed = shell(clone, f'scripts/init disagg --backend "{where}" --secrets-provider "{provider(moto)}"')
+    assert completed.returncode == 1
+    assert "nothing was recorded" in completed.stderr
     assert [(clone / name).read_text() for name in files] == before
 
 
@@ -129,7 +129,7 @@ def test_a_folder_elsewhere_and_a_passphrase_serve_existing_machines(clone: Path
 
 
 def test_what_cannot_be_meant_is_refused_before_anything_is_asked(clone: Path) -> None:
-    done = shell(clone, "scripts/init disagg --backend s3:// --secrets-provider default")
-    assert done.returncode == 2
-    assert "expected s3://BUCKET" in done.stderr
-    assert "only Pulumi Cloud has one" in done.stderr
+    completed = shell(clone, "scripts/init disagg --backend s3:// --secrets-provider default")
+    assert completed.returncode == 2
+    assert "expected s3://BUCKET" in completed.stderr
+    assert "only Pulumi Cloud has one" in completed.stderr

@@ -84,8 +84,8 @@ def associated(kind: str, **machine: str) -> Resource:
 
 def found(resource: Resource) -> dict[str, list[str]]:
     """Return what each rule says of a resource, without the rules that have nothing to say."""
-    said = {rule.name: rule.violations(resource) for rule in RULES}
-    return {name: texts for name, texts in said.items() if texts}
+    violations = {rule.name: rule.violations(resource) for rule in RULES}
+    return {name: texts for name, texts in violations.items() if texts}
 
 
 WORLD = "0.0.0.0/0"
@@ -256,9 +256,9 @@ VIOLATIONS: Mapping[str, tuple[str, Resource, str]] = {
 @pytest.mark.parametrize("planted", VIOLATIONS)
 def test_a_planted_violation_is_refused_by_its_rule_alone(planted: str) -> None:
     rule, resource, remedy = VIOLATIONS[planted]
-    said = found(resource)
-    assert list(said) == [rule]
-    (text,) = said[rule]
+    violations = found(resource)
+    assert list(violations) == [rule]
+    (text,) = violations[rule]
     assert text.startswith("thing: ")
     assert remedy in text
 
@@ -341,7 +341,7 @@ def test_values_lose_pulumis_wrappers_and_keep_what_is_unknown() -> None:
 
 def test_the_pack_has_every_rule_once() -> None:
     policies = [policy(rule) for rule in RULES]
-    assert len({one.name for one in policies}) == len(RULES)
+    assert len({policy.name for policy in policies}) == len(RULES)
     assert all(rule.description.endswith(".") for rule in RULES)
 
 

@@ -71,7 +71,7 @@ def run(clone: Path, script: str, *arguments: str) -> tuple[subprocess.Completed
     """Run a script from another folder; return what it did, and whether it called any program."""
     called = clone / "called"
     called.unlink(missing_ok=True)
-    done = subprocess.run(
+    completed = subprocess.run(
         [clone / "scripts" / script, *arguments],
         cwd=clone.parent,
         env={"PATH": "/usr/bin:/bin", "HOME": str(clone)},
@@ -81,15 +81,15 @@ def run(clone: Path, script: str, *arguments: str) -> tuple[subprocess.Completed
         timeout=30,
         check=False,
     )
-    return done, called.exists()
+    return completed, called.exists()
 
 
 def refused(clone: Path, script: str, *arguments: str) -> str:
     """Run a script with what it does not take; return the one line that it says."""
-    done, called = run(clone, script, *arguments)
-    assert (done.returncode, called) == (2, False), done.stdout + done.stderr
-    assert done.stdout == ("false\n" if script == "env" else ""), "an eval of nothing would go on"
-    [line] = done.stderr.splitlines()
+    completed, called = run(clone, script, *arguments)
+    assert (completed.returncode, called) == (2, False), completed.stdout + completed.stderr
+    assert completed.stdout == ("false\n" if script == "env" else ""), "an eval of nothing would go on"
+    [line] = completed.stderr.splitlines()
     assert line.startswith(f"scripts/{script}")
     return line
 
@@ -103,10 +103,10 @@ def test_every_script_is_in_the_table() -> None:
 def test_a_script_says_what_it_takes(clone: Path, script: str) -> None:
     shortest, _ = SCRIPTS[script]
     for words in (["--help"], ["-h"], [*shortest[:2], "--help"]):
-        done, called = run(clone, script, *words)
-        assert (done.returncode, done.stderr, called) == (0, "", False)
-        assert done.stdout.startswith(("usage: scripts/", 'usage: eval "$(scripts/'))
-        assert len(done.stdout.splitlines()) > 1
+        completed, called = run(clone, script, *words)
+        assert (completed.returncode, completed.stderr, called) == (0, "", False)
+        assert completed.stdout.startswith(("usage: scripts/", 'usage: eval "$(scripts/'))
+        assert len(completed.stdout.splitlines()) > 1
 
 
 @pytest.mark.parametrize("script", SHELL)
@@ -144,9 +144,9 @@ def test_what_has_not_begun_when_the_time_is_over_is_left_out_and_said(clone: Pa
     for minutes, left_out in (("0", True), ("5", False)):
         environ = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(clone), "TEST_MINUTES": minutes}
         command = [str(clone / "scripts/test"), "slow"]
-        done = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
-        assert (f"left out   slow: what had not begun when TEST_MINUTES={minutes}" in done.stdout) is left_out
-        assert done.stdout.count("── slow: pytest") == 4, done.stdout + done.stderr
+        completed = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
+        assert (f"left out   slow: what had not begun when TEST_MINUTES={minutes}" in completed.stdout) is left_out
+        assert completed.stdout.count("── slow: pytest") == 4, completed.stdout + completed.stderr
 
 
 def test_a_slow_test_that_would_begin_too_late_is_skipped_by_name(tmp_path: Path) -> None:
@@ -154,7 +154,7 @@ def test_a_slow_test_that_would_begin_too_late_is_skipped_by_name(tmp_path: Path
         "import pytest\n\ndef test_quick(): pass\n\n@pytest.mark.slow\ndef test_slow(): pass\n"
     )
     for until, outcome in ((time.time() - 1, "1 passed, 1 skipped"), (time.time() + 600, "2 passed")):
-        done = subprocess.run(
+        completed = subprocess.run(
             [
                 sys.executable,
                 "-m",
@@ -173,7 +173,7 @@ def test_a_slow_test_that_would_begin_too_late_is_skipped_by_name(tmp_path: Path
             text=True,
             check=False,
         )
-        assert outcome in done.stdout, done.stdout + done.stderr
+        assert outcome in completed.stdout, completed.stdout + completed.stderr
 
 
 @pytest.mark.parametrize("script", OPERATIONS)
@@ -286,7 +286,7 @@ def test_the_tool_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 @pytest.mark.parametrize(
-    ("typed", "completed"),
+    ("typed", "expected"),
     [
         (["scripts/up", "local-v"], ["local-vllm-disagg", "local-vllm-large", "local-vllm"]),
         (["scripts/plan", "--a"], ["--account"]),
@@ -295,18 +295,18 @@ def test_the_tool_names_every_verb(capsys: pytest.CaptureFixture[str]) -> None:
         (["scripts/node", "lab-ag"], ["lab-agg"]),
     ],
 )
-def test_a_shell_completes_stacks_and_options(typed: Sequence[str], completed: Sequence[str]) -> None:
+def test_a_shell_completes_stacks_and_options(typed: Sequence[str], expected: Sequence[str]) -> None:
     script = (
         'eval "$(scripts/completion)"; COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _dynamo_multinode "$1";'
     )
-    done = subprocess.run(
+    completed = subprocess.run(
         ["bash", "-c", f"{script} printf '%s\\n' \"${{COMPREPLY[@]}}\"", "bash", *typed],
         cwd=PROJECT,
         capture_output=True,
         text=True,
         check=True,
     )
-    assert done.stdout.splitlines() == completed
+    assert completed.stdout.splitlines() == expected
 
 
 @pytest.fixture

@@ -100,7 +100,7 @@ def test_a_document_fits_and_passes_the_policy_pack(name: str) -> None:
 @pytest.mark.parametrize("name", ["preview", "up"])
 def test_what_changes_something_is_bounded(name: str) -> None:
     for statement in statements(name):
-        changing = [one for one in statement["Action"] if not re.search(r":(Get|List|Describe)", one)]
+        changing = [entry for entry in statement["Action"] if not re.search(r":(Get|List|Describe)", entry)]
         if changing and statement["Resource"] == "*":
             assert statement["Condition"]["StringEquals"]["aws:RequestedRegion"] == "REGION", changing
 
@@ -108,52 +108,58 @@ def test_what_changes_something_is_bounded(name: str) -> None:
 def test_what_exists_is_changed_only_where_it_is_tagged_as_ours_or_as_what_blocks_us() -> None:
     ending = re.compile(r"ec2:(Delete|Terminate|Stop|Release|Modify|Revoke|Cancel)")
     found = {
-        one["Sid"]: one["Condition"]
-        for one in statements("up")
-        if any(ending.match(action) for action in one["Action"])
+        statement["Sid"]: statement["Condition"]
+        for statement in statements("up")
+        if any(ending.match(action) for action in statement["Action"])
     }
     assert set(found) == {"ChangeAndDeleteItsOwn", "DeleteWhatGuardDutyPutThere", "EndSpotRequests"}
     own = found["ChangeAndDeleteItsOwn"]["StringLike"]
     assert own == {"aws:ResourceTag/dynamo-multinode:project": "*"}
     theirs = found["DeleteWhatGuardDutyPutThere"]["StringEquals"]
     assert theirs["aws:ResourceTag/GuardDutyManaged"] == "true"
-    (spot,) = (one for one in statements("up") if one["Sid"] == "EndSpotRequests")
+    (spot,) = (statement for statement in statements("up") if statement["Sid"] == "EndSpotRequests")
     assert spot["Action"] == ["ec2:CancelSpotInstanceRequests"], "a request for a spot instance has no tag"
 
 
 def test_the_role_for_spot_instances_is_the_only_one_that_aws_makes_for_itself() -> None:
-    (first,) = (one for one in statements("up") if "iam:CreateServiceLinkedRole" in one["Action"])
+    (first,) = (
+        statement for statement in statements("up") if "iam:CreateServiceLinkedRole" in statement["Action"]
+    )
     assert first["Condition"] == {"StringEquals": {"iam:AWSServiceName": "spot.amazonaws.com"}}
     assert first["Resource"].endswith("spot.amazonaws.com/AWSServiceRoleForEC2Spot")
 
 
 @pytest.mark.parametrize("name", ["preview", "up"])
 def test_keys_decrypt_the_stacks_secrets_and_what_s3_holds_of_its_state(name: str) -> None:
-    keys = [one for one in statements(name) if any(action.startswith("kms:") for action in one["Action"])]
-    for one in keys:
-        if one["Resource"].endswith("/KEY"):
+    keys = [
+        statement
+        for statement in statements(name)
+        if any(action.startswith("kms:") for action in statement["Action"])
+    ]
+    for statement in keys:
+        if statement["Resource"].endswith("/KEY"):
             continue
-        assert one["Condition"]["StringEquals"] == {"kms:ViaService": "s3.REGION.amazonaws.com"}
-        contexts = one["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
+        assert statement["Condition"]["StringEquals"] == {"kms:ViaService": "s3.REGION.amazonaws.com"}
+        contexts = statement["Condition"]["StringLike"]["kms:EncryptionContext:aws:s3:arn"]
         assert all(context.startswith("arn:aws:s3:::BUCKET") for context in contexts)
     assert len(keys) == 2
 
 
 def test_a_preview_reads_of_the_state_what_pulumi_reads_for_it_and_no_history() -> None:
     """As `pulumi preview` and `pulumi refresh --preview-only` ask S3, seen at a bucket."""
-    (state,) = (one for one in statements("preview") if "s3:GetObject" in one["Action"])
+    (state,) = (statement for statement in statements("preview") if "s3:GetObject" in statement["Action"])
     read = [re.compile(re.escape(arn).replace(r"\*", ".*")) for arn in state["Resource"]]
     for prefix in ("", "dynamo/"):
         bucket = f"arn:aws:s3:::BUCKET/{prefix}.pulumi"
         for name in ("meta.yaml", "stacks/dynamo/STACK.json", "stacks/dynamo/STACK.pulumi-tags"):
-            assert any(one.fullmatch(f"{bucket}/{name}") for one in read), name
+            assert any(pattern.fullmatch(f"{bucket}/{name}") for pattern in read), name
         for name in (
             "history/dynamo/STACK/STACK-1.checkpoint.json",
             "backups/dynamo/STACK/STACK.1.json",
             "stacks/dynamo/OTHER.json",
             "stacks/dynamo/STACK.json.bak",
         ):
-            assert not any(one.fullmatch(f"{bucket}/{name}") for one in read), name
+            assert not any(pattern.fullmatch(f"{bucket}/{name}") for pattern in read), name
 
 
 SUBJECTS = {
@@ -195,12 +201,19 @@ def test_the_page_names_every_document() -> None:
 
 
 def test_a_preview_changes_nothing() -> None:
-    assert not [one for one in actions("preview") if not re.search(r":(Get|List|Describe|Decrypt)", one)]
+    assert not [
+        action for action in actions("preview") if not re.search(r":(Get|List|Describe|Decrypt)", action)
+    ]
     assert "kms:GenerateDataKey" not in actions("preview")
 
 
 def test_nothing_of_others_can_be_tagged_as_ours() -> None:
     """The tag is what decides what may be changed."""
-    conditions = [one["Condition"] for one in statements("up") if "ec2:CreateTags" in one["Action"]]
+    conditions = [
+        statement["Condition"] for statement in statements("up") if "ec2:CreateTags" in statement["Action"]
+    ]
     assert len(conditions) == 2
-    assert all("StringLike" in one or "ec2:CreateAction" in one["StringEquals"] for one in conditions)
+    assert all(
+        "StringLike" in condition or "ec2:CreateAction" in condition["StringEquals"]
+        for condition in conditions
+    )

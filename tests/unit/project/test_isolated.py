@@ -43,7 +43,7 @@ def commands(path: Path) -> Iterator[list[str]]:
             first = node.elts[0] if node.elts else None
             if isinstance(first, ast.Constant):  # a program by its name: none of them is a Python
                 continue
-            values = [one.value for one in node.elts if isinstance(one, ast.Constant)]
+            values = [element.value for element in node.elts if isinstance(element, ast.Constant)]
             constants = [value for value in values if isinstance(value, str)]
             if "-m" in constants or "-c" in constants:
                 yield constants
@@ -80,9 +80,9 @@ def traps(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     ],
 )
 def test_a_file_in_the_current_folder_hides_no_module(command: list[str], traps: Path) -> None:
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert "the wrong module" not in done.stderr
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert "the wrong module" not in completed.stderr
+    assert completed.returncode == 0, completed.stderr
 
 
 def started(inside: Container | None = None) -> launch.Launch:
@@ -92,8 +92,8 @@ def started(inside: Container | None = None) -> launch.Launch:
 def test_a_file_in_a_nodes_data_hides_no_module_from_its_services(traps: Path) -> None:
     one = started()
     env = launch.environment(one, Layout.at(traps), {"PATH": os.defpath})
-    done = subprocess.run(launch.command(one), env=env, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    completed = subprocess.run(launch.command(one), env=env, capture_output=True, text=True, check=False)
+    assert completed.returncode == 0, completed.stderr
 
 
 def test_a_file_in_an_images_folder_hides_no_module_from_its_services() -> None:

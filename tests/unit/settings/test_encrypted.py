@@ -107,10 +107,10 @@ def test_what_pulumi_did_not_encrypt_is_refused_and_not_shown(tmp_path: Path, ke
         read_stack_file(path)
     [problem] = refused.value.problems
     assert problem.key == "huggingFaceToken"
-    said = refused.value.of("secretive")
-    assert "run `scripts/secret secretive huggingFaceToken`" in said
-    assert "lanted" not in said
-    assert "horse" not in said
+    message = refused.value.of("secretive")
+    assert "run `scripts/secret secretive huggingFaceToken`" in message
+    assert "lanted" not in message
+    assert "horse" not in message
 
 
 @pytest.mark.parametrize("target", ["local", "hosts", "aws"])
@@ -209,12 +209,12 @@ def test_the_documented_passphrase_protects_nothing_of_other_machines(
     write(tmp_path, target, secure, WITH_KEY["documented passphrase"])
     monkeypatch.chdir(tmp_path)
     assert run("plan", "secretive") == (2 if open_to_all else 0)
-    said = capsys.readouterr().err
+    message = capsys.readouterr().err
     if open_to_all:
-        assert f"encryptionsalt  is of the documented passphrase `{PASSPHRASE}`" in said
-        assert "`scripts/init secretive --backend" in said
-        assert ("revoke that token" in said) == token
-        assert ("`scripts/secret secretive huggingFaceToken`" in said) == token
+        assert f"encryptionsalt  is of the documented passphrase `{PASSPHRASE}`" in message
+        assert "`scripts/init secretive --backend" in message
+        assert ("revoke that token" in message) == token
+        assert ("`scripts/secret secretive huggingFaceToken`" in message) == token
 
 
 @pytest.mark.parametrize("text", ["v1:abc", "v1:abc:def", ciphertext()])

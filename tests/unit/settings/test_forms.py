@@ -633,7 +633,7 @@ def _with_kinds(path: list[Any]) -> list[Any]:
 def _out_of_bounds(schema: dict[str, Any]) -> Iterator[Any]:
     """Yield values that a number, a truth value or a word of a list cannot have."""
     branches: list[dict[str, Any]] = [schema, *schema.get("anyOf", ())]
-    branch = next((one for one in branches if one.get("type") not in (None, "null")), {})
+    branch = next((candidate for candidate in branches if candidate.get("type") not in (None, "null")), {})
     if branch.get("type") == "integer":
         least, most = branch["minimum"], branch["maximum"]
         yield from (least - 1, most + 1, str(least), 1.5, True, "many", [])

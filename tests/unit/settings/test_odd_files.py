@@ -52,7 +52,7 @@ ODD: Mapping[str, tuple[Callable[[Path], object], str]] = {
 
 
 @pytest.fixture(params=ODD)
-def said(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+def message(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     """Put something odd where the file of the stack `odd` should be; return what is to be said of it."""
     (tmp_path / "stacks").mkdir()
     monkeypatch.chdir(tmp_path / "stacks")
@@ -63,18 +63,18 @@ def said(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.Mon
 
 
 @pytest.mark.timeout(20)
-def test_what_is_no_stack_file_is_one_problem(said: str) -> None:
-    with pytest.raises(StackFileError, match=said) as refused:
+def test_what_is_no_stack_file_is_one_problem(message: str) -> None:
+    with pytest.raises(StackFileError, match=message) as refused:
         read_stack_file(Path("stacks", NAME))
     assert len(refused.value.problems) == 1
 
 
 @pytest.mark.timeout(20)
 def test_a_shell_is_set_up_whatever_lies_in_the_place_of_the_stack_file(
-    said: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     for name, folder in (("PROJECT", ""), ("STATE", ".state"), ("TOOLCHAIN", ".toolchain"), ("POLICY", "p")):
         monkeypatch.setattr(f"tools.toolchain.shell.{name}", tmp_path / folder)
     lines = script({"HOME": str(tmp_path), "PATH": "/bin"}, "odd")
     assert "export PULUMI_BACKEND_URL=file://" in lines
-    assert said
+    assert message
