@@ -119,7 +119,3 @@ def _batches(plan: Plan, target: AwsTarget) -> tuple[Batch, ...]:
     if heads:
         batches.append(Batch("target.headInstanceType", target.head_instance_type, heads, "on-demand"))
     return tuple(batches)
-
-
-wanted = requirements_of
-"""Former name of `requirements_of`, for callers that have not been renamed."""

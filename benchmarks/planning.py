@@ -26,7 +26,7 @@ _WHOLE_NODE: Final = {"parallelism": {"tensor": 8}}
 
 
 class Cost(NamedTuple):
-    """What planning one stack takes."""
+    """Cost of planning one stack."""
 
     seconds: float
     """Of the processor."""

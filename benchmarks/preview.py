@@ -42,7 +42,7 @@ for kind, name, parent, inputs in json.load(open("resources.json")):
 
 
 class Round(NamedTuple):
-    """What one round took."""
+    """Costs of one round."""
 
     ours: Cost
     loop: Cost

@@ -14,7 +14,7 @@ _PR_SET_CHILD_SUBREAPER: Final = 36
 
 
 class Cost(NamedTuple):
-    """What a command takes."""
+    """Cost of a command."""
 
     seconds: float
     processor: float

@@ -9,7 +9,7 @@ from typing import Any, Final
 from account.capacity import explain, failures, zones_of
 from account.instance_power import Power
 from account.login import Login, login
-from account.requirements import wanted
+from account.requirements import requirements_of
 from operations import engine
 from operations.errors import StackError
 from operations.state import INSTANCE, living
@@ -104,8 +104,8 @@ def explained(path: Path, events: Collection[str]) -> list[str]:
     failed, where = failures(events), login_of(path, {})
     if not failed or where is None:
         return []
-    want = wanted(plan(read_stack_file(path)))
-    return explain(want, failed, zones_of(want, where))
+    requirements = requirements_of(plan(read_stack_file(path)))
+    return explain(requirements, failed, zones_of(requirements, where))
 
 
 def _silently(line: str) -> None:

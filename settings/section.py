@@ -59,7 +59,7 @@ AS_WRITTEN: Final = WrapValidator(_validated)
 """Keeps a valid value unchanged, since its numbers keep their text (`settings.numbers`)."""
 
 MAX_NODES: Final = 2048
-"""What one NATS and one etcd are planned for."""
+"""Nodes that one NATS and one etcd are planned for."""
 
 _GPUS_A_NODE: Final = 8
 """Of the largest machines: each GPU may have an engine of its own."""

@@ -68,7 +68,7 @@ def owner(stacks: AwsStacks, stack: str) -> str:
 
 
 def use_passphrase(stacks: AwsStacks, file: str) -> None:
-    """Have Pulumi use the passphrase that a stack file was made with: the documented one, or the tests'."""
+    """Make Pulumi use the passphrase that a stack file was made with: the documented one, or the tests'."""
     everybodys = is_everybodys(yaml.safe_load(file))
     stacks.checkout.env["PULUMI_CONFIG_PASSPHRASE"] = EVERYBODYS if everybodys else OWN
 

@@ -1,4 +1,4 @@
-"""What is registered for a node: few resources, grouped by node, found again in stacks that exist."""
+"""Resources of a node: few, grouped by node, and found again in stacks that exist."""
 
 import json
 from collections import defaultdict

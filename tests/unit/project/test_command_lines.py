@@ -144,8 +144,12 @@ def test_what_has_not_begun_when_the_time_is_over_is_left_out_and_said(clone: Pa
     for minutes, left_out in (("0", True), ("5", False)):
         environ = {"PATH": f"{programs}:/usr/bin:/bin", "HOME": str(clone), "TEST_MINUTES": minutes}
         command = [str(clone / "scripts/test"), "slow"]
-        completed = subprocess.run(command, env=environ, capture_output=True, text=True, timeout=60, check=False)
-        assert (f"left out   slow: what had not begun when TEST_MINUTES={minutes}" in completed.stdout) is left_out
+        completed = subprocess.run(
+            command, env=environ, capture_output=True, text=True, timeout=60, check=False
+        )
+        assert (
+            f"left out   slow: what had not begun when TEST_MINUTES={minutes}" in completed.stdout
+        ) is left_out
         assert completed.stdout.count("── slow: pytest") == 4, completed.stdout + completed.stderr
 
 

@@ -79,7 +79,7 @@ class BarePython:
         self._process = process
 
     def check(self, value: Any) -> None:
-        """Have it read what is written of a value, and see that it reads the same, and would write it."""
+        """Fail unless it reads the JSON of a value as the same value, and writes the same JSON."""
         module, text = type(value).__module__.rpartition(".")[2], codec.written(value)
         assert self._process.stdin is not None
         assert self._process.stdout is not None
