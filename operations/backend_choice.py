@@ -13,9 +13,9 @@ from urllib.parse import parse_qs, urlsplit
 
 from nodectl.common.redaction import holds_secret, names_secret, redacted
 from planning.aws.state import kept_on_this_machine, local_state
+from planning.aws.target import aws_target
 from program.backend import recorded
 from settings import Settings
-from settings.aws.target import AwsTarget
 from settings.encrypted import PASSPHRASE
 from settings.loader import stack_file
 from tools.toolchain.shell import SALT
@@ -84,8 +84,8 @@ def _of_backend(wanted: Wanted, settings: Settings, environ: Mapping[str, str]) 
 
 def _needs_sharing(backend: str, settings: Settings) -> bool:
     """Whether the backend is of this machine alone, and what it would hold costs money."""
-    target = settings.target
-    return isinstance(target, AwsTarget) and not target.allow_local_state and kept_on_this_machine(backend)
+    target = aws_target(settings)
+    return target is not None and not target.allow_local_state and kept_on_this_machine(backend)
 
 
 def _of_provider(wanted: Wanted, environ: Mapping[str, str]) -> list[str]:

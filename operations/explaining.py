@@ -8,7 +8,7 @@ from operations import engine, fleet, instances, nodes
 from operations.errors import StackError
 from operations.running import running
 from operations.state import EncryptedError
-from settings.aws.target import AwsTarget
+from planning.aws.target import aws_target
 from settings.loader import read_stack_file, stack_file
 
 
@@ -30,6 +30,6 @@ def explain(stack: str, events: Path) -> None:
 
 def costs(stack: str) -> None:
     """Say what the stack runs on AWS at the moment, what that costs an hour, and how it ends."""
-    if isinstance(read_stack_file(stack_file(stack)).target, AwsTarget):
+    if aws_target(read_stack_file(stack_file(stack))):
         for line in running(stack, stack_file(stack), engine.exported(stack)):
             print(line, file=sys.stderr)

@@ -14,8 +14,8 @@ from operations import engine
 from operations.errors import StackError
 from operations.state import INSTANCE, living
 from planning import plan
+from planning.aws.target import aws_target
 from planning.text import counted
-from settings.aws.target import AwsTarget
 from settings.loader import read_stack_file, stack_file
 
 _PAUSED: Final = "disks, Elastic IPs and a NAT gateway go on costing; a reservation does as well"
@@ -47,8 +47,8 @@ def login_of(path: Path, found: Mapping[str, ExistingInstance]) -> Login | None:
 
     A region that was written into the stack file since does not move what runs.
     """
-    target = read_stack_file(path).target
-    if not isinstance(target, AwsTarget):
+    target = aws_target(read_stack_file(path))
+    if target is None:
         return None
     where = login(target, path)
     return replace(where, region=next((each.region for each in found.values()), where.region))

@@ -8,6 +8,7 @@ from operations import engine
 from operations.errors import StackError
 from operations.state import COMMAND, ELASTIC_IP, INSTANCE, PROVIDER, living, plain
 from planning.aws.state import ROLE_TAG
+from planning.aws.target import aws_target
 from remote import aws_access
 from settings.aws.target import AwsTarget
 from settings.loader import read_stack_file, stack_file
@@ -27,9 +28,11 @@ def open_access(stack: str, exported: Mapping[str, Any] | None) -> bool:
     """
     if not runs_any(exported):
         return False
-    target = read_stack_file(stack_file(stack)).target
-    if not isinstance(target, AwsTarget):
-        raise StackError(f"stack {stack} runs instances on AWS and {stack_file(stack)} says {target.kind}")
+    settings = read_stack_file(stack_file(stack))
+    target = aws_target(settings)
+    if target is None:
+        kind = settings.target.kind
+        raise StackError(f"stack {stack} runs instances on AWS and {stack_file(stack)} says {kind}")
     keep_access(stack, target, engine.exported(stack, secrets=True))
     return True
 

@@ -4,8 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from operations import engine, fleet, instances, nodes
+from planning.aws.target import aws_target
 from remote import aws_access
-from settings.aws.target import AwsTarget
 from settings.loader import read_stack_file, stack_file
 
 
@@ -26,7 +26,7 @@ def _resume(stack: str) -> list[str]:
 
     Return the nodes that were started.
     """
-    if not isinstance(read_stack_file(stack_file(stack)).target, AwsTarget):
+    if aws_target(read_stack_file(stack_file(stack))) is None:
         return []
     existing = fleet.existing_instances(engine.exported(stack))
     where = fleet.login_of(stack_file(stack), existing)

@@ -12,6 +12,7 @@ from account.responses import Instance
 from operations.fleet import existing_instances, login_of
 from operations.state import INSTANCE, living
 from planning.aws.state import STATE_TAG
+from planning.aws.target import aws_target
 from planning.sizing.cost import ENDPOINT, NAT_GATEWAY, PUBLIC_ADDRESS, Cost, cost_of
 from settings.aws.target import AwsTarget
 from settings.loader import read_stack_file
@@ -33,8 +34,8 @@ def running(stack: str, file: Path, exported: Mapping[str, Any] | None) -> list[
     EC2 is asked: it may run instances that an interrupted `up` never wrote down. Where it does not answer,
     the state counts.
     """
-    target = read_stack_file(file).target
-    if not isinstance(target, AwsTarget) or exported is None:
+    target = aws_target(read_stack_file(file))
+    if target is None or exported is None:
         return []
     found, source = _instances(stack, file, exported)
     others = _others(exported)

@@ -8,9 +8,9 @@ from pulumi.runtime.config import get_config_env
 import account
 from account.responses import Answers, live
 from planning import unmet_preconditions
+from planning.aws.target import required_aws_target
 from planning.sizing.cost import cost
 from planning.values import Plan
-from program.preflight import aws_target
 from settings.problems import StackFileError
 
 
@@ -20,7 +20,7 @@ def ask_account(plan: Plan, owner: str) -> str | None:
     Return when the capacity block ends that the plan's instances are in; None where nobody says. Raises
     StackFileError with what live answers refuse, and with what else the plan still needs.
     """
-    login = account.Login(aws_target(plan).region or "", account.identity(get_config_env()))
+    login = account.Login(required_aws_target(plan.settings).region or "", account.identity(get_config_env()))
     fleet = account.Fleet(pulumi.get_project(), pulumi.get_stack(), owner)
     report = account.check(plan, fleet, login)
     if pulumi.runtime.is_dry_run():

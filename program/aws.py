@@ -7,14 +7,15 @@ import pulumi
 from components.node import Node
 from planning.aws.network import addresses
 from planning.aws.state import state_digest
+from planning.aws.target import required_aws_target
 from planning.values import Plan
 from program.backend import backend
-from program.preflight import aws_target, check
+from program.preflight import check
 
 
 def aws_addresses(plan: Plan) -> Mapping[str, str]:
     """Return the addresses that planning chose for the plan's nodes."""
-    return addresses(aws_target(plan), plan.nodes)
+    return addresses(required_aws_target(plan.settings), plan.nodes)
 
 
 def aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
@@ -23,7 +24,7 @@ def aws_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:
     Raises NotReadyError where state, region, login or plugin are missing, and StackFileError with what the
     account refuses.
     """
-    check(aws_target(plan))
+    check(required_aws_target(plan.settings))
     # what follows takes long to load, and Pulumi's AWS SDK seconds
     from program.account import ask_account  # noqa: PLC0415
 

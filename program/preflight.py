@@ -12,7 +12,6 @@ from pulumi.runtime.config import get_config_env
 
 import account
 from planning.aws.state import kept_on_this_machine, local_state
-from planning.values import Plan
 from program.backend import UnknownBackendError, backend
 from settings.aws.target import AwsTarget
 from settings.configuration import REGION_KEY
@@ -22,13 +21,6 @@ PROVIDER: Final = "pulumi-resource-aws"
 
 class NotReadyError(RuntimeError):
     """Something is missing; the text is one line that says what, and what to do."""
-
-
-def aws_target(plan: Plan) -> AwsTarget:
-    """Return the target of a plan for AWS."""
-    if not isinstance(plan.settings.target, AwsTarget):
-        raise TypeError(f"not aws: {plan.settings.target.kind}")
-    return plan.settings.target
 
 
 def check(target: AwsTarget) -> None:

@@ -11,6 +11,7 @@ from components.aws.fleet import Fleet, FleetArgs
 from components.aws.labels import Labels
 from components.node import HOST_ROOT, Node
 from components.nodectl import PYTHON
+from planning.aws.target import required_aws_target
 from planning.nodes.idle_stop import in_a_block
 from planning.values import Plan
 from remote import aws_access, bundle
@@ -23,9 +24,7 @@ def aws_nodes(plan: Plan, addresses: Mapping[str, str], owner: str, ends: str | 
     `owner` is the digest of the state that they belong to (`planning.aws.state`). `ends` is when their
     capacity block ends; None where they are in none, or the account did not say.
     """
-    target = plan.settings.target
-    if not isinstance(target, AwsTarget):
-        raise TypeError(f"not aws: {target.kind}")
+    target = required_aws_target(plan.settings)
     labels = Labels(pulumi.get_project(), pulumi.get_stack(), owner, target.tags)
     fleet = Fleet(pulumi.get_stack(), FleetArgs(plan, target, addresses, labels))
     access = _AccessWriter(fleet, plan, target)

@@ -11,8 +11,8 @@ from account.fleet import PROJECT, Fleet
 from account.login import login
 from operations.verbs.arguments import Stack
 from planning import describe, unmet_preconditions
+from planning.aws.target import aws_target
 from planning.sizing.cost import cost
-from settings.aws.target import AwsTarget
 from settings.loader import exposed_secrets, read_stack_file, stack_file
 from settings.problems import StackFileError
 
@@ -48,9 +48,10 @@ def show_with_account(stack: str) -> None:
     """Print the plan of a stack and the account's answers. Raises StackFileError as `show` does."""
     path = stack_file(stack)
     planned = planning.plan(read_stack_file(path))
-    target = planned.settings.target
-    if not isinstance(target, AwsTarget):
-        print(f"{describe(planned)}\naccount    nothing to ask: the target is {target.kind}")
+    target = aws_target(planned.settings)
+    if target is None:
+        kind = planned.settings.target.kind
+        print(f"{describe(planned)}\naccount    nothing to ask: the target is {kind}")
         return
     report = check(planned, Fleet(PROJECT, stack), login(target, path))
     print("\n".join([describe(planned), *report.lines]), flush=True)

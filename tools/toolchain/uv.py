@@ -18,11 +18,11 @@ VENV = PROJECT / ".venv"
 LOADED = (
     "boto3",
     "components.aws.nodes",
-    "components.program",
     "nodectl.verbs.apply",
     "nodectl.verbs.proof",
     "pip._internal.commands.list",
     "policy.pack",
+    "program.nodes",
     "pulumi.run.plugin",
     "pulumi_aws.iam.role",
     "pulumi_aws.ssm.get_parameter",
