@@ -3,10 +3,12 @@
 import asyncio
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import pulumi
 
 import planning
+from components.inputs import gathered, mapped
 from components.node import Node
 from components.node_deployment import NodeDeployment, NodeDeploymentArgs
 from components.proof import Proof, ProofArgs
@@ -35,8 +37,9 @@ class Deployment(pulumi.ComponentResource):
         addresses = {node.name: node.address for node in args.nodes}
         manifests = _identified(planning.manifests(args.plan, addresses), args.nodes)
         deployed = self._nodes(args, manifests)
-        spec = pulumi.Output.all(**manifests).apply(
-            lambda m: _with_logs(planning.proof_spec(args.plan, addresses, m), args.nodes)
+        spec = mapped(
+            gathered(manifests),
+            lambda known: _with_logs(planning.proof_spec(args.plan, addresses, known), args.nodes),
         )
         head = next(node for node in args.nodes if node.name == args.plan.head)
         applied = [node.applied for node in deployed.values()]
@@ -50,7 +53,7 @@ class Deployment(pulumi.ComponentResource):
         self.register_outputs({"endpoint": self.endpoint, "proof": self.proof})
 
     def _nodes(
-        self, args: DeploymentArgs, manifests: Mapping[str, pulumi.Output[Manifest]]
+        self, args: DeploymentArgs, manifests: Mapping[str, Manifest | pulumi.Output[Manifest]]
     ) -> dict[str, NodeDeployment]:
         """Bring each node to its manifest. Only the first node of an engine waits for the engine's others."""
         deployed: dict[str, NodeDeployment] = {}
@@ -96,7 +99,7 @@ def _endpoint(plan: Plan, addresses: Mapping[str, str], head: Node) -> pulumi.Ou
 
 def _identified(
     manifests: Mapping[str, Manifest], nodes: Sequence[Node]
-) -> dict[str, pulumi.Output[Manifest]]:
+) -> dict[str, Manifest | pulumi.Output[Manifest]]:
     """Write into each manifest the identity of the machine that it is for, and the stack's name.
 
     Each by itself: the manifest of one node is known in previews though another's machine is replaced.
@@ -104,14 +107,16 @@ def _identified(
     return {node.name: _of(node, manifests[node.name]) for node in nodes}
 
 
-def _of(node: Node, manifest: Manifest) -> pulumi.Output[Manifest]:
-    return pulumi.Output.all(identity=node.identity, ends=node.ends).apply(
+def _of(node: Node, manifest: Manifest) -> Manifest | pulumi.Output[Manifest]:
+    of_machine: Mapping[str, Any] = {"identity": node.identity, "ends": node.ends}
+    return mapped(
+        gathered(of_machine),
         lambda known: replace(
             manifest,
             identity=known["identity"],
             rollout=_of_this_stack(manifest.rollout),
             watch=_until(manifest.watch, known["ends"]),
-        )
+        ),
     )
 
 

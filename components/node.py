@@ -21,7 +21,7 @@ class Node(NamedTuple):
 
     None where the machine itself goes, and everything on it.
     """
-    identity: pulumi.Input[str]
+    identity: str | pulumi.Output[str]
     """Tells this machine from a successor at the same address; a new one sets the node up anew."""
     root: str
     """Folder on the node that nodectl keeps everything in."""
@@ -29,5 +29,5 @@ class Node(NamedTuple):
     """Whether the node is this machine."""
     public: pulumi.Input[str] | None = None
     """Address that clients ask it at, where that is another."""
-    ends: pulumi.Input[str] | None = None
+    ends: str | pulumi.Output[str] | None = None
     """When the machine's capacity block ends (`nodectl.contract.manifest.Watch`); empty where not known."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import pulumi
 import pulumi_command as command
 
+from components.inputs import mapped
 from components.node import Node
 from components.nodectl import nodectl
 from components.tokens import NODE
@@ -25,7 +26,7 @@ class NodeDeploymentArgs:
     """What is installed before services start: nodectl's environment and, for engines, the model."""
     secrets: Mapping[str, str]
     """By environment name; a changed one restarts the services that use it."""
-    manifest: pulumi.Output[Manifest]
+    manifest: Manifest | pulumi.Output[Manifest]
 
 
 class NodeDeployment(pulumi.ComponentResource):
@@ -83,7 +84,7 @@ class NodeDeployment(pulumi.ComponentResource):
         return self._run("secrets", values, "dynamo:node:Secrets", delete="forget")
 
     def _apply(self, args: NodeDeploymentArgs, before: Sequence[pulumi.Resource]) -> command.local.Command:
-        manifest = args.manifest.apply(codec.written)
+        manifest = mapped(args.manifest, codec.written)
         return self._run("apply", manifest, "dynamo:node:Services", delete="remove", depends_on=before)
 
     def _run(

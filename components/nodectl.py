@@ -6,6 +6,7 @@ from collections.abc import Sequence
 import pulumi
 import pulumi_command as command
 
+from components.inputs import mapped
 from components.node import Node
 
 PYTHON = ".venv/bin/python"
@@ -31,23 +32,22 @@ def nodectl(
     itself goes; it gets the identity that it was created for, since Pulumi runs it after a successor's
     create.
     """
-    identity = pulumi.Output.from_input(node.identity)
     return command.local.Command(
         name,
         create=shlex.join([*node.nodectl, verb, *options, *_root(verb, node)]),
-        delete=_undo(node, delete, identity),
+        delete=_undo(node, delete),
         stdin=stdin,
-        triggers=[identity],
+        triggers=[node.identity],
         logging=command.local.Logging.STDERR,
         opts=opts,
     )
 
 
-def _undo(node: Node, verb: str | None, identity: pulumi.Output[str]) -> pulumi.Output[str] | None:
+def _undo(node: Node, verb: str | None) -> str | pulumi.Output[str] | None:
     if verb is None or node.undo is None:
         return None
     command = [*node.undo, verb, *_root(verb, node), "--identity"]
-    return identity.apply(lambda i: shlex.join([*command, i]))
+    return mapped(node.identity, lambda identity: shlex.join([*command, identity]))
 
 
 def _root(verb: str, node: Node) -> list[str]:

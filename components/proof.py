@@ -5,6 +5,7 @@ from dataclasses import dataclass
 
 import pulumi
 
+from components.inputs import mapped
 from components.node import Node
 from components.nodectl import nodectl
 from nodectl.contract import codec
@@ -16,7 +17,7 @@ class ProofArgs:
     """Arguments of `Proof`. It runs on `node` and again whenever `spec` changes."""
 
     node: Node
-    spec: pulumi.Input[ProofSpec]
+    spec: ProofSpec | pulumi.Output[ProofSpec]
 
 
 class Proof(pulumi.ComponentResource):
@@ -27,7 +28,7 @@ class Proof(pulumi.ComponentResource):
     def __init__(self, name: str, args: ProofArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:index:Proof", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
-        spec = pulumi.Output.from_input(args.spec).apply(codec.written)
+        spec = mapped(args.spec, codec.written)
         run = nodectl(name, args.node, "proof", spec, child, options=["--retire"])
         self.result = run.stdout.apply(json.loads)
         self.register_outputs({"result": self.result})

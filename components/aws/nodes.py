@@ -34,7 +34,7 @@ def aws_nodes(plan: Plan, addresses: Mapping[str, str], owner: str, ends: str | 
     return [node._replace(ends=end) if node.name in leaving else node for node in nodes]
 
 
-def _end(target: AwsTarget, ends: str | None, fleet: Fleet) -> pulumi.Input[str]:
+def _end(target: AwsTarget, ends: str | None, fleet: Fleet) -> str | pulumi.Output[str]:
     """Return when the capacity block ends: as the account says, or said last, which state remembers."""
     opts = pulumi.ResourceOptions(parent=fleet, ignore_changes=[] if ends else ["stdin"])
     kept = command.local.Command(
