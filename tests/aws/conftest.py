@@ -7,8 +7,8 @@ import pulumi  # noqa: F401 -- first: the plugins' modules would make do with a 
 import pytest
 
 from tests.aws.cloud.server import Cloud
-from tests.aws.machines import LabMachines
-from tests.aws.stacks import AwsStacks
+from tests.aws.support.machines import LabMachines
+from tests.aws.support.stacks import AwsStacks
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

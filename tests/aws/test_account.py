@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from tests.aws.cloud.server import Cloud
-from tests.aws.stacks import AwsStacks
+from tests.aws.support.stacks import AwsStacks
 
 STACK = "asked"
 UP = ("up", "--yes", "--skip-preview")

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.aws.stacks import AwsStacks
+from tests.aws.support.stacks import AwsStacks
 
 NODES = 2
 STACK = "sold-out"

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.aws import changes
-from tests.aws.stacks import AwsStacks, Change, Preview
+from tests.aws.support import changes
+from tests.aws.support.stacks import AwsStacks, Change, Preview
 
 STACK = "base"
 TABLE = Path(__file__).parents[2] / "docs/aws-changes.md"

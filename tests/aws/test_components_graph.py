@@ -16,7 +16,7 @@ from planning import plan
 from planning.aws.catalogue import INSTANCE_TYPES
 from planning.values import Plan
 from remote.aws_access import private_part, public_part, read_access
-from tests.aws.recorded import MADE, SIGNATURE, Program, record
+from tests.aws.support.recorded import MADE, SIGNATURE, Program, record
 from tests.unit.plan_examples import LLAMA, real
 
 TAGS = ("Name", "dynamo-multinode:project", "dynamo-multinode:stack", "dynamo-multinode:state")

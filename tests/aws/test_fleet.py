@@ -7,8 +7,8 @@ from typing import Any, Final
 
 import pytest
 
-from tests.aws.machines import LabMachines
-from tests.aws.stacks import AwsStacks
+from tests.aws.support.machines import LabMachines
+from tests.aws.support.stacks import AwsStacks
 from tests.engine.deployment.checkout import answers, eventually
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]

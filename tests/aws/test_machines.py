@@ -6,7 +6,7 @@ import yaml
 from planning.aws.userdata import user_data
 from tests.aws.cloud.groups import Opening, openings
 from tests.aws.cloud.server import Cloud
-from tests.aws.machines import UNDERSTOOD, cloud_config
+from tests.aws.support.machines import UNDERSTOOD, cloud_config
 
 
 def test_the_user_data_of_this_project_is_understood_whole() -> None:

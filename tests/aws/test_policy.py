@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from tests.aws.cloud.server import Cloud
-from tests.aws.stacks import AwsStacks
+from tests.aws.support.stacks import AwsStacks
 
 PLANTED = {
     "components/aws/template.py": [

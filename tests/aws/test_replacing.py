@@ -14,7 +14,7 @@ from account.capacity import Failure, failures
 from account.login import Login
 from operations.fleet import ExistingInstance, existing_instances, forget, gone, pause, wake
 from tests.aws.cloud.server import REGION, Cloud
-from tests.aws.plugin import add_standin
+from tests.aws.support.plugin import add_standin
 from tests.engine.pulumi_cli import PulumiProject
 
 STACK = "fleet"

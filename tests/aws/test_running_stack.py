@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 
 from operations.state import plain as text
-from tests.aws.stacks import AwsStacks
+from tests.aws.support.stacks import AwsStacks
 
 STACK: Final = "running"
 TOKEN: Final = "hf_planted0123456789secret"

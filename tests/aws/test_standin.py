@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from tests.aws.cloud.server import REGION, Cloud
-from tests.aws.plugin import add_standin
+from tests.aws.support.plugin import add_standin
 from tests.engine.pulumi_cli import PulumiProject, Result
 
-PROGRAM = Path(__file__).parent / "everything.py"
+PROGRAM = Path(__file__).parent / "support/everything.py"
 PUBLIC_KEY = "ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIH8zN5sLzYBjZ5h9xkZtGm7p9D3jzqJ0mDqYk0Qe3mYp everything\n"
 STACK = "everything"
 OTHER_POLICY = {

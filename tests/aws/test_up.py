@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.aws.machines import LabMachines
-from tests.aws.stacks import AwsStacks
+from tests.aws.support.machines import LabMachines
+from tests.aws.support.stacks import AwsStacks
 from tests.engine.deployment.checkout import answers, eventually
 
 

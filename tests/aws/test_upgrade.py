@@ -21,7 +21,7 @@ import yaml
 from planning.aws.state import state_digest
 from settings.encrypted import PASSPHRASE as EVERYBODYS
 from settings.encrypted import is_everybodys
-from tests.aws.stacks import AwsStacks, Preview
+from tests.aws.support.stacks import AwsStacks, Preview
 from tests.engine.deployment.checkout import PROJECT
 from tests.passphrase import OWN
 

@@ -10,8 +10,8 @@ from typing import Any, Final
 import yaml
 
 from tests.aws.cloud.server import Cloud
-from tests.aws.machines import NETWORK
-from tests.aws.plugin import add_standin
+from tests.aws.support.machines import NETWORK
+from tests.aws.support.plugin import add_standin
 from tests.engine.deployment.checkout import PROJECT, Checkout
 from tests.passphrase import OWN, OWN_SALT
 from tools.hostlab.lab import BUNDLED

@@ -4,8 +4,8 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from tests.aws.machines import NETWORK
-from tests.aws.stacks import OUTSIDE, Change, Preview
+from tests.aws.support.machines import NETWORK
+from tests.aws.support.stacks import OUTSIDE, Change, Preview
 
 Config = dict[str, Any]
 

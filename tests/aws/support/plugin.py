@@ -7,7 +7,7 @@ from typing import Final
 from tests.aws.standin.server import VERSION
 from tools.toolchain.provider import VERSION as COMMAND_VERSION
 
-STANDIN: Final = Path(__file__).parent / "standin/pulumi-resource-aws"
+STANDIN: Final = Path(__file__).parents[1] / "standin/pulumi-resource-aws"
 WITHOUT_NODES: Final = STANDIN.with_name("pulumi-resource-command")
 OFFICIAL: Final = "AWS_OFFICIAL_PROVIDER"
 """Environment variable: set, it leaves the stand-in out, so that the installed provider serves."""
