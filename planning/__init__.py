@@ -1,4 +1,4 @@
-"""Who runs what where, and why: plain functions on frozen values, no Pulumi, no I/O."""
+"""The plan: services, their nodes and the reasons, by plain functions on frozen values, no Pulumi, no I/O."""
 
 from planning.changes.topology import restarts, topology
 from planning.commands.arguments import endpoint

@@ -10,7 +10,7 @@ from settings.models import EngineKind, RoleSettings, Settings
 StoreSource = Literal["bundled", "distribution", "release"]
 
 START_SECONDS: Final[Mapping[Variant, int]] = {"mocker": 60, "cpu": 600, "gpu": 1800}
-"""How long a worker may take to start: simulated, a small model on few cores, 141 GB of weights from disk."""
+"""Seconds a worker may take to start: simulated, a small model on few cores, 141 GB of weights from disk."""
 
 
 def worker_roles(settings: Settings) -> list[tuple[WorkerRole, RoleSettings]]:

@@ -30,7 +30,7 @@ class Machine:
     name: str
     gpus: int
     gpu: str = ""
-    """What one GPU is, with its memory, where that is known."""
+    """Name of one GPU, with its memory, where that is known."""
     gpu_memory: int = 0
     """Bytes of one GPU; 0: not known."""
     efa: int = 0
@@ -53,7 +53,7 @@ class Rank:
 
     @property
     def slot(self) -> int:
-        """What picks its ports (`planning.network.ports.of_slot`)."""
+        """Return the number that picks its ports (`planning.network.ports.of_slot`)."""
         return self.gpus[0]
 
 
@@ -93,7 +93,7 @@ class PlannedService:
 
 @dataclass(frozen=True, order=True)
 class Flow:
-    """Who connects to whom on which TCP ports (first to last), and why."""
+    """Connection of a source to a target on TCP ports (first to last), and its reason."""
 
     source: FlowEnd
     target: FlowEnd
@@ -153,17 +153,17 @@ class Plan:
     generation: str
     """Workers of different generations never pair; ordinary flags do not change it."""
     machine: Machine
-    """What each worker node has."""
+    """Hardware of each worker node."""
     nodes: tuple[Node, ...]
     engines: tuple[Engine, ...]
     services: tuple[PlannedService, ...]
     flows: tuple[Flow, ...]
     notes: tuple[str, ...]
-    """What a user should know before `up`: a role that changes interrupt, for example."""
+    """Notes that a user should read before `up`: a role that changes interrupt, for example."""
 
     @property
     def balanced(self) -> bool:
-        """Whether a balancer stands before several frontends."""
+        """Return whether a balancer stands before several frontends."""
         return self.settings.roles.frontend.replicas > 1
 
     @cached_property

@@ -1,4 +1,4 @@
-"""How each node's capacity is bought, and which placement group it is in.
+"""Purchase option and placement group of each node's capacity.
 
 A cluster placement group keeps the GPU nodes close. Capacity blocks have a place of their own, and EC2
 refuses a group with them; a reservation is launched in the group that it was made in, or in none. A head
@@ -16,7 +16,7 @@ Market = Literal["spot", "capacity-block"]
 
 @dataclass(frozen=True)
 class Capacity:
-    """What a node's launch template says of it."""
+    """Capacity as a node's launch template states it."""
 
     market: Market | None
     """Market type as EC2 names it; None: on demand, reserved or not."""

@@ -28,7 +28,7 @@ class InstanceType:
 
     name: str
     vcpus: int
-    """What the quotas of an account count."""
+    """The unit in which the quotas of an account count."""
     memory_mib: int
     gpus: int
     """0: a type that a dedicated head may have."""
@@ -46,7 +46,7 @@ class InstanceType:
     nvme_gb: int
     """Instance store in all, GB; 0 without."""
     usage: tuple[str, ...]
-    """How capacity can be bought: `on-demand`, `spot`, `capacity-block`."""
+    """Ways to buy capacity: `on-demand`, `spot`, `capacity-block`."""
 
     @property
     def family(self) -> str:

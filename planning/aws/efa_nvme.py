@@ -15,10 +15,10 @@ BACKEND: Final = "LIBFABRIC"
 """NIXL's name of what moves KV blocks over EFA."""
 
 LIBRARIES: Final[list[MachineLibrary]] = ["libfabric.so.1", "libhwloc.so.15"]
-"""What the LIBFABRIC backend of pip's NIXL takes from the machine."""
+"""Libraries that the LIBFABRIC backend of pip's NIXL takes from the machine."""
 
 LIBRARY_PATH: Final = "/opt/amazon/efa/lib:/opt/amazon/ofi-nccl/lib:/opt/amazon/ofi-nccl/lib/x86_64-linux-gnu"
-"""Where AWS's EFA installer, and so its Deep Learning AMI, puts libfabric and NCCL's plugin for it."""
+"""Folders of libfabric and NCCL's plugin for it: of AWS's EFA installer, and so of its Deep Learning AMI."""
 
 
 def uses_efa(settings: Settings) -> bool:

@@ -33,7 +33,7 @@ class Need:
     what: str
     remedy: str
     url: str | None = None
-    """Where it is; None: somewhere on the internet."""
+    """URL of it; None: somewhere on the internet."""
 
 
 def needs(settings: Settings) -> Iterator[Need]:

@@ -82,7 +82,7 @@ class Rule:
 
     @property
     def of_group(self) -> bool:
-        """Whether the other side is a group."""
+        """Return whether the other side is a group."""
         return self.peer in GROUPS
 
 

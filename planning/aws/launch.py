@@ -11,7 +11,7 @@ from settings.aws.target import AwsTarget
 
 @dataclass(frozen=True)
 class Launch:
-    """How one node is launched."""
+    """Instance type, capacity and interfaces with which one node is launched."""
 
     instance_type: str
     capacity: Capacity

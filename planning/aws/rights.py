@@ -15,7 +15,7 @@ TRUST: Final = {
         {"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": {"Service": "ec2.amazonaws.com"}}
     ],
 }
-"""Who may have these rights: instances."""
+"""Trust policy: instances may have these rights."""
 
 
 def managed_policy(target: AwsTarget) -> str | None:

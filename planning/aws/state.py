@@ -1,4 +1,4 @@
-"""Which state a fleet belongs to: the tag by which a second fleet of the same name is told apart."""
+"""The state that a fleet belongs to: the tag by which a second fleet of the same name is told apart."""
 
 import hashlib
 from typing import Final
@@ -29,7 +29,7 @@ def state_digest(backend: str, organization: str, project: str, stack: str) -> s
 
 
 def kept_on_this_machine(backend: str) -> bool:
-    """Whether a backend is a folder of this machine, which no colleague and no other clone sees."""
+    """Return whether a backend is a folder of this machine, which no colleague and no other clone sees."""
     return urlsplit(backend.strip()).scheme.lower() in _ON_THIS_MACHINE
 
 

@@ -31,7 +31,7 @@ STANDIN: Final = "nodectl.services.rank_standin"
 
 NAMESPACE: Final = "dynamo"
 LEASE_SECONDS: Final = 120
-"""How long etcd may be away before workers leave: shorter leases ran out under CPU load alone."""
+"""Seconds that etcd may be away before workers leave: shorter leases ran out under CPU load alone."""
 
 DEFAULT_FLAGS: Final[Mapping[str, Flags]] = {
     # A worker that dies takes no request with it: the frontend carries on elsewhere, this often.
@@ -89,7 +89,7 @@ PAIRING_FLAGS: Final = ("attention-backend", "dtype", "hf-overrides", "kv-cache-
 
 @dataclass(frozen=True)
 class Command:
-    """What runs, before quoting: module or program, flags, environment."""
+    """The command of a service, before quoting: module or program, flags, environment."""
 
     module: str
     flags: Flags

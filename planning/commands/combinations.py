@@ -23,13 +23,13 @@ Rule = tuple[str, Condition, str]
 """A flag, whether its value cannot work there, and why not."""
 
 PROMPT_TOKENS: Final = 512
-"""What an engine must take at once: the proof's longest prompt with its chat template and answer."""
+"""Tokens that an engine must take at once: the proof's longest prompt with its chat template and answer."""
 
 BLOCK_TOKENS: Final = 256
 """The largest block of the KV cache that such a prompt surely fills."""
 
 SLOWEST: Final = 0.05
-"""How fast, against real engines, simulated ones must be for the proof to end in time."""
+"""Lowest speed of simulated engines, relative to real ones, at which the proof ends in time."""
 
 _NO_CONNECTOR: Final = (
     "vLLM would put it in place of the connector that moves KV blocks from prefill to decode; "

@@ -1,4 +1,4 @@
-"""Which workers may work together: those of one generation."""
+"""Generations of workers: those of one generation may work together."""
 
 import hashlib
 import json

@@ -26,7 +26,7 @@ _OTHER_WORK: Final = "such a worker answers no chat completions, which the proof
 _ELSEWHERE: Final = "would start another engine or server beside the planned one; remove it"
 
 _OURS: Final = "(DYN|DYNAMO|ETCD|LMCACHE|MOONCAKE|NATS|NIXL|VLLM)"
-"""How the names begin that Dynamo, vLLM and what they talk through read."""
+"""Prefixes of the names that Dynamo, vLLM and what they talk through read."""
 
 _IGNORED: Final = "the locked Dynamo takes it and does nothing with it; remove it"
 _HTTP: Final = "clients, balancer and proof ask the frontends by HTTP; remove it"

@@ -16,7 +16,7 @@ from settings.models import FrontendSettings, RoleSettings, Settings
 from settings.problems import Problem
 
 _OWN_NAMES: Final = ("DYN_", "VLLM_")
-"""How names begin that only Dynamo or vLLM read: one that they do not know does nothing, unnoticed."""
+"""Prefixes of names that only Dynamo or vLLM read: one that they do not know does nothing, unnoticed."""
 
 _ALIKE: Final = 0.9
 

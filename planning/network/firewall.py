@@ -1,4 +1,4 @@
-"""Which connections a host must let in: the plan's flows, with addresses in place of names."""
+"""Connections that a host must let in: the plan's flows, with addresses in place of names."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ MOST_SOURCES: Final = 256
 
 
 def managed(plan: Plan) -> bool:
-    """Whether the plan's nodes refuse connections that they do not need."""
+    """Return whether the plan's nodes refuse connections that they do not need."""
     return plan.settings.target.firewall.mode == "manage"
 
 

@@ -1,4 +1,4 @@
-"""Who connects to whom, and why: firewalls, checks, docs and pictures are all made from this."""
+"""Connections and the reason of each: firewalls, checks, docs and pictures are all made from these."""
 
 from collections.abc import Iterable, Iterator, Sequence
 

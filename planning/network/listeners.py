@@ -1,4 +1,4 @@
-"""Where each service listens: a node checks it before a start, since few programs say it well."""
+"""Ports that each service listens on: a node checks them before a start, since few programs say it well."""
 
 from collections.abc import Iterator, Mapping
 from typing import Final

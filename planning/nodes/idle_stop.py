@@ -1,4 +1,4 @@
-"""When the machines of a cloud end by themselves, and what they do when they are taken away."""
+"""Lifetime of the machines of a cloud: when they end by themselves, and what they do when taken away."""
 
 from typing import Final
 

@@ -1,4 +1,4 @@
-"""Which services run on which node, and the manifest of each node."""
+"""Services of each node, and the manifest of each node."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
@@ -25,7 +25,7 @@ _STOP_MARGIN: Final = 15
 _STORE_SECONDS: Final = 30
 _HUB_TOKEN: Final = "HF_TOKEN"  # noqa: S105 - the name of the variable
 _TRUE_TO_THE_HUB: Final = ("1", "ON", "YES", "TRUE")
-"""What huggingface_hub takes for true in an environment variable, in capitals."""
+"""Values of an environment variable that huggingface_hub takes for true, in capitals."""
 
 
 def planned_services(

@@ -1,4 +1,4 @@
-"""How a change of a plan reaches what runs: what each node's manifest says about changing in turn."""
+"""Rollout of a change of a plan to what runs: what each node's manifest says about changing in turn."""
 
 import hashlib
 import json

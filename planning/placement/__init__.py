@@ -1,1 +1,1 @@
-"""Which engine takes which GPUs of which nodes."""
+"""Placement of engines: nodes and GPUs of each one."""

@@ -1,4 +1,4 @@
-"""Which engine takes which GPUs of which nodes.
+"""Placement of engines: nodes and GPUs of each one.
 
 Another number of replicas should leave every other engine where it is: the last engine of a role is the one
 that comes and goes. Where the number of nodes is given, prefill counts from the first node and decode from
@@ -15,7 +15,7 @@ from planning.values import Engine, Rank, WorkerRole
 
 @dataclass(frozen=True)
 class Demand:
-    """What a role asks for: so many engines of so many GPUs."""
+    """Demand of a role: so many engines of so many GPUs."""
 
     role: WorkerRole
     replicas: int

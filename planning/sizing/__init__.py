@@ -1,1 +1,1 @@
-"""Whether a model fits its GPUs, and what a plan costs."""
+"""Memory fit of a model on its GPUs, and cost of a plan."""

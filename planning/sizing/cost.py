@@ -23,14 +23,14 @@ REGENERATE: Final = "scripts/generate-prices"
 HOURS_A_MONTH: Final = 730
 _FREE_IOPS: Final = 3000
 _FREE_THROUGHPUT: Final = 125
-"""What a gp3 volume has without extra charge: operations, MiB a second."""
+"""Limits of a gp3 volume without extra charge: operations, MiB a second."""
 
 NAT_GATEWAY: Final = "nat-gateway"
 PUBLIC_ADDRESS: Final = "public-ipv4"
 ENDPOINT: Final = "endpoint"
 _VOLUME: Final = "root volume"
 _NAMES: Final = {NAT_GATEWAY: "NAT gateway", ENDPOINT: "endpoint", PUBLIC_ADDRESS: "public address"}
-"""What the price list calls it -> what a reader does."""
+"""Name in the price list -> name for a reader."""
 
 GP3_GB: Final = "gp3-gb-month"
 GP3_IOPS: Final = "gp3-iops-month"
@@ -56,13 +56,13 @@ class Item:
 
 @dataclass(frozen=True)
 class Cost:
-    """What runs, at which prices."""
+    """Items that run, and their prices."""
 
     items: tuple[Item, ...]
     source: str
     """`live`, or `snapshot of 2026-01-21`."""
     meaning: str
-    """What the price of the instances means for the purchase option; empty: what is paid."""
+    """Meaning of the price of the instances for the purchase option; empty: what is paid."""
     certain: bool
     """Whether the instances cost what is said, so that it may be held against a limit."""
 

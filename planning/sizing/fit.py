@@ -1,4 +1,4 @@
-"""Whether a model fits its GPUs: weights and KV cache against the memory that vLLM takes, all in bytes.
+"""Memory fit of a model on its GPUs: weights and KV cache against the memory that vLLM takes, all in bytes.
 
 What vLLM needs besides (activations, CUDA graphs, NCCL's buffers) depends on much and is left out: what does
 not fit here does not fit, and the tokens that are said to fit are the most that can.
@@ -51,7 +51,7 @@ _GENERATED_HEADS: Final = 4
 
 @dataclass(frozen=True)
 class Shape:
-    """What of a model decides how much memory it takes."""
+    """Properties of a model that decide how much memory it takes."""
 
     weights: int
     layers: int
@@ -83,7 +83,7 @@ class Fit:
     shape: Shape
     parallelism: Parallelism
     memory: int
-    """What vLLM takes of each GPU."""
+    """Bytes that vLLM takes of each GPU."""
     context: int
     """Tokens of a sequence that are asked for; 0: as many as fit."""
     sequences: int
@@ -106,7 +106,7 @@ class Fit:
 
     @property
     def ok(self) -> bool:
-        """Whether the weights and what is asked for fit."""
+        """Return whether the weights and what is asked for fit."""
         return self.tokens >= max(1, self.context) * self.sequences
 
     def over(self, tensor: int) -> "Fit":

@@ -16,7 +16,7 @@ from settings.problems import Problem
 
 @dataclass(frozen=True)
 class TargetPlanning(ABC):
-    """How a stack is planned on one kind of target. What only instances on AWS have, others answer empty."""
+    """Planning of a stack on one kind of target. What only instances on AWS have, others answer empty."""
 
     settings: Settings
 

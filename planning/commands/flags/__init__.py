@@ -1,4 +1,4 @@
-"""Which flags the locked Dynamo and vLLM have and what they take, so that wrong ones are told beforehand.
+"""Flags of the locked Dynamo and vLLM and what they take, so that wrong ones are reported beforehand.
 
 `known.json` is generated from the modules themselves by `scripts/generate-flags`: module, flag, and
 - `takes`: `nothing`, `value`, `optional`, `values`; `off`: `--no-…` switches it off; `also`: its other names,
