@@ -39,12 +39,12 @@ def before_placement(target: TargetPlanning) -> list[Problem]:
 
 def too_many_nodes(demands: Sequence[Demand], machine: Machine) -> Problem | None:
     """Return what to say when the engines need more nodes than a deployment may have."""
-    needed = sum(demand.nodes(machine.gpus) for demand in demands)
-    if needed <= MAX_NODES:
+    node_count = sum(demand.nodes(machine.gpus) for demand in demands)
+    if node_count <= MAX_NODES:
         return None
     return Problem(
         "roles",
-        f"{in_words(demands)} need {needed} nodes of {counted(machine.gpus, 'GPU')}, "
+        f"{in_words(demands)} need {node_count} nodes of {counted(machine.gpus, 'GPU')}, "
         f"expected at most {MAX_NODES}; lower `replicas`",
     )
 
@@ -92,14 +92,14 @@ def _sizes(settings: Settings, machine: Machine) -> Iterator[Problem]:
         tensor, gpus = role.parallelism.tensor, gpus_of(role)
         if fits(gpus, machine.gpus) and _divides(heads, tensor):
             continue
-        has = f"each {machine.name} has {counted(machine.gpus, 'GPU')}"
+        capacity = f"each {machine.name} has {counted(machine.gpus, 'GPU')}"
         if heads:
-            has += f" and the model has {heads} attention heads"
+            capacity += f" and the model has {heads} attention heads"
         pipeline = role.parallelism.pipeline
-        asked = f" with `pipeline: {pipeline}`" if pipeline > 1 else ""
+        suffix = f" with `pipeline: {pipeline}`" if pipeline > 1 else ""
         yield Problem(
             f"roles.{name}.parallelism.tensor",
-            f"cannot be placed{asked}: {has}; use {_good_sizes(machine.gpus, pipeline, heads)}",
+            f"cannot be placed{suffix}: {capacity}; use {_good_sizes(machine.gpus, pipeline, heads)}",
             shown(tensor),
         )
 
@@ -111,8 +111,8 @@ def _divides(heads: int | None, tensor: int) -> bool:
 def _good_sizes(per_node: int, pipeline: int, heads: int | None) -> str:
     """Say which tensor parallel sizes could be placed; of a model that is not known, only small ones."""
     sizes = range(1, (heads or 2 * per_node) + 1)
-    good = [size for size in sizes if fits(size * pipeline, per_node) and _divides(heads, size)]
-    return ", ".join(map(str, good)) or "a smaller `pipeline`"
+    valid_sizes = [size for size in sizes if fits(size * pipeline, per_node) and _divides(heads, size)]
+    return ", ".join(map(str, valid_sizes)) or "a smaller `pipeline`"
 
 
 def _pairs(settings: Settings) -> Iterator[Problem]:
@@ -121,24 +121,24 @@ def _pairs(settings: Settings) -> Iterator[Problem]:
     if prefill is None or decode is None:
         return
     for flag in PAIRING_FLAGS:
-        ours, theirs = decode.flags.get(flag), prefill.flags.get(flag)
-        if ours != theirs:
+        decode_value, prefill_value = decode.flags.get(flag), prefill.flags.get(flag)
+        if decode_value != prefill_value:
             yield Problem(
                 f"roles.decode.flags.{flag}",
-                f"prefill has {shown(theirs) or 'none'}, but NIXL moves KV blocks only between "
+                f"prefill has {shown(prefill_value) or 'none'}, but NIXL moves KV blocks only between "
                 "equals; give both roles the same",
-                shown(ours) or "none",
+                shown(decode_value) or "none",
             )
 
 
 def notes(settings: Settings) -> Iterator[str]:
     """Say which numbers' texts Pulumi does not keep, as soon as it writes the stack file anew."""
     flags = {"frontend": settings.roles.frontend.flags}
-    flags |= {role: of.flags for role, of in worker_roles(settings)}
-    for role, given in flags.items():
-        for name, value in given.items():
-            whole = isinstance(value, dict | list)
-            remedy = "write all of it as one text, in quotes" if whole else "put it in quotes"
+    flags |= {role: worker.flags for role, worker in worker_roles(settings)}
+    for role, role_flags in flags.items():
+        for name, value in role_flags.items():
+            is_structure = isinstance(value, dict | list)
+            remedy = "write all of it as one text, in quotes" if is_structure else "put it in quotes"
             for number in _numbers(value):
                 if text := text_only(number):
                     yield (

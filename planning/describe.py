@@ -42,7 +42,10 @@ def opens(flows: Iterable[Flow]) -> list[tuple[str, str, str, str]]:
     for flow in flows:
         number = str(flow.first) if flow.first == flow.last else f"{flow.first}-{flow.last}"
         numbers.setdefault((flow.source, flow.target, flow.why), []).append(number)
-    return [(source, target, ", ".join(found), why) for (source, target, why), found in numbers.items()]
+    return [
+        (source, target, ", ".join(port_numbers), reason)
+        for (source, target, reason), port_numbers in numbers.items()
+    ]
 
 
 def _summary(plan: Plan) -> str:
@@ -61,19 +64,22 @@ def _summary(plan: Plan) -> str:
 
 def _fit(plan: Plan) -> list[str]:
     """Say what fits the GPUs, roles that are alike together."""
-    said: dict[str, list[str]] = {}
-    for role, found in fit_by_role(plan.settings, plan.machine).items():
-        text = summary(found) if isinstance(found, Fit) else f"not known: {found}"
-        said.setdefault(text, []).append(role)
-    named = len(said) > 1
-    return [f"fit        {', '.join(roles) + ': ' if named else ''}{text}" for text, roles in said.items()]
+    roles_by_text: dict[str, list[str]] = {}
+    for role, role_fit in fit_by_role(plan.settings, plan.machine).items():
+        text = summary(role_fit) if isinstance(role_fit, Fit) else f"not known: {role_fit}"
+        roles_by_text.setdefault(text, []).append(role)
+    with_names = len(roles_by_text) > 1
+    return [
+        f"fit        {', '.join(roles) + ': ' if with_names else ''}{text}"
+        for text, roles in roles_by_text.items()
+    ]
 
 
 def _cost(plan: Plan, cost: Cost) -> str:
     hourly, monthly, limit = cost.hourly, cost.monthly, plan.settings.cost.max_hourly
-    known = hourly is not None and monthly is not None
+    has_price = hourly is not None and monthly is not None
     parts = [
-        f"{hourly:,.2f} USD an hour · {monthly:,.0f} USD a month" if known else "not known",
+        f"{hourly:,.2f} USD an hour · {monthly:,.0f} USD a month" if has_price else "not known",
         f"{cost.source}{f', {cost.meaning}' if cost.meaning else ''}",
         f"without {', '.join(cost.unknown)}, whose price is not known" if cost.unknown else "",
         _limit(cost, limit) if limit else "",

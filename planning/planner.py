@@ -28,12 +28,12 @@ def plan(settings: Settings) -> Plan:
     nodes = tuple(_nodes(target, machine, engines))
     if problems := list(checks.after_placement(target, nodes)):
         raise StackFileError(problems)
-    installed = runtime(settings)
+    runtime_spec = runtime(settings)
     return Plan(
         settings=settings,
         engine=engine_kind(settings),
-        runtime=installed,
-        generation=generation(settings, installed),
+        runtime=runtime_spec,
+        generation=generation(settings, runtime_spec),
         machine=machine,
         nodes=nodes,
         engines=engines,
@@ -69,8 +69,10 @@ def _nodes(target: TargetPlanning, machine: Machine, engines: Sequence[Engine]) 
         yield Node(target.dedicated_head, gpus=0, head=True)
     workers = target.workers
     if workers is None:
-        taken = {rank.node for engine in engines for rank in engine.ranks}
-        workers = [name for name in node_names(sum(len(engine.ranks) for engine in engines)) if name in taken]
+        engine_nodes = {rank.node for engine in engines for rank in engine.ranks}
+        workers = [
+            name for name in node_names(sum(len(engine.ranks) for engine in engines)) if name in engine_nodes
+        ]
     for number, name in enumerate(workers, 1):
         yield Node(name, machine.gpus, head=colocated and number == head.node)
 

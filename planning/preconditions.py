@@ -18,10 +18,10 @@ def unmet_preconditions(plan: Plan, cost: Cost | None) -> list[Problem]:
 
 def _token(plan: Plan) -> Iterator[Problem]:
     settings = plan.settings
-    found = shape(settings.model)
-    if settings.model.source != "hub" or settings.hugging_face_token is not None or found is None:
+    model_shape = shape(settings.model)
+    if settings.model.source != "hub" or settings.hugging_face_token is not None or model_shape is None:
         return
-    if found.gated and not settings.target.on_this_machine and engine_kind(settings) == "vllm":
+    if model_shape.gated and not settings.target.on_this_machine and engine_kind(settings) == "vllm":
         yield Problem(
             TOKEN_KEY,
             f"missing: {settings.model.name} is gated; ask for access on its page of the hub, then run "

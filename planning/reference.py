@@ -28,8 +28,10 @@ def with_tables(page: str, stacks: Iterable[Path] = STACKS) -> str:
     """Return `page` with what stands between its markers made anew."""
     before, _, rest = page.partition(BEGIN)
     _, _, after = rest.partition(END)
-    read = [read_stack_file(path) for path in stacks]
-    flows = {flow for settings in (*read, *map(_balanced, read)) for flow in plan(settings).flows}
+    stack_files = [read_stack_file(path) for path in stacks]
+    flows = {
+        flow for settings in (*stack_files, *map(_balanced, stack_files)) for flow in plan(settings).flows
+    }
     tables = [
         *_table(("from", "to", "port", "why"), opens(sorted(flows))),
         "",
@@ -42,8 +44,8 @@ def with_plan(page: str) -> str:
     """Return `page` with the printed plan below its marker made anew, up to the ports inside."""
     before, _, rest = page.partition(PLAN)
     _, _, after = rest.removeprefix("```\n").partition("```\n")
-    printed = describe(plan(read_stack_file(STACKS[0]))).partition("\nopens\n")[0]
-    return f"{before}{PLAN}```\n{printed}\n```\n{after}"
+    text = describe(plan(read_stack_file(STACKS[0]))).partition("\nopens\n")[0]
+    return f"{before}{PLAN}```\n{text}\n```\n{after}"
 
 
 def _balanced(settings: Settings) -> Settings:
@@ -56,7 +58,7 @@ def _balanced(settings: Settings) -> Settings:
 def _slots(slots: Sequence[int]) -> Iterator[list[str]]:
     ports = [asdict(of_slot(PortSettings(), slot)) for slot in slots]
     for name in ports[0]:
-        yield [name.replace("_", " "), *(str(of[name]) for of in ports)]
+        yield [name.replace("_", " "), *(str(numbers[name]) for numbers in ports)]
 
 
 def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> Iterator[str]:

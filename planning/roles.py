@@ -16,12 +16,12 @@ START_SECONDS: Final[Mapping[Variant, int]] = {"mocker": 60, "cpu": 600, "gpu": 
 def worker_roles(settings: Settings) -> list[tuple[WorkerRole, RoleSettings]]:
     """Return the pattern's worker roles in the order in which they are placed."""
     roles = settings.roles
-    every: list[tuple[WorkerRole, RoleSettings | None]] = [
+    candidates: list[tuple[WorkerRole, RoleSettings | None]] = [
         ("aggregated", roles.aggregated),
         ("prefill", roles.prefill),
         ("decode", roles.decode),
     ]
-    return [(name, role) for name, role in every if role is not None]
+    return [(name, role) for name, role in candidates if role is not None]
 
 
 def gpus_of(role: RoleSettings) -> int:
@@ -57,7 +57,7 @@ def store_source(settings: Settings) -> StoreSource:
 
     The etcd of the package index may lose data in a crash.
     """
-    given = settings.runtime.stores
-    downloads = given.nats is not None or given.etcd is not None
+    stores = settings.runtime.stores
+    downloads = stores.nats is not None or stores.etcd is not None
     bundled = settings.target.on_this_machine and not downloads
-    return given.source or ("bundled" if bundled else "release")
+    return stores.source or ("bundled" if bundled else "release")

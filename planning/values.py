@@ -130,8 +130,8 @@ class NodeSet:
     @classmethod
     def of(cls, names: Iterable[str]) -> "NodeSet":
         """Return the set of these names."""
-        ordered = tuple(sorted(names))
-        return cls(ordered, {name: position for position, name in enumerate(ordered)})
+        sorted_names = tuple(sorted(names))
+        return cls(sorted_names, {name: position for position, name in enumerate(sorted_names)})
 
     def __contains__(self, name: str) -> bool:
         return name in self.position

@@ -17,29 +17,30 @@ _REMEDY: Final = {
 }
 
 
-def too_old(found: InstanceType) -> str | None:
+def too_old(instance: InstanceType) -> str | None:
     """Return why nothing that is installed here runs on the GPUs of a type; None where it does."""
-    if found.compute_capability is None or found.compute_capability >= DRIVER_FROM:
+    if instance.compute_capability is None or instance.compute_capability >= DRIVER_FROM:
         return None
-    has = text(found.compute_capability)
+    capability = text(instance.compute_capability)
     return (
-        f"its {found.gpu} has compute capability {has}: the driver of AWS's images and CUDA 13 need "
-        f"{text(DRIVER_FROM)}; take a newer type such as g6e.12xlarge or p4d.24xlarge"
+        f"its {instance.gpu} has compute capability {capability}: the driver of AWS's images and CUDA 13 "
+        f"need {text(DRIVER_FROM)}; take a newer type such as g6e.12xlarge or p4d.24xlarge"
     )
 
 
 def problems(settings: Settings) -> Iterator[Problem]:
     """Find flags of vLLM that ask for more than the GPUs can."""
-    found = _computing_type(settings)
-    if found is None or found.compute_capability is None or too_old(found):
+    instance = _computing_type(settings)
+    if instance is None or instance.compute_capability is None or too_old(instance):
         return
     for name, role in worker_roles(settings):
-        for flag, needed in _needed(role):
-            if found.compute_capability < needed:
+        for flag, minimum in _needed(role):
+            if instance.compute_capability < minimum:
                 yield Problem(
                     f"roles.{name}.flags.{flag}",
-                    f"needs compute capability {text(needed)}, and {found.name}'s {found.gpu} has "
-                    f"{text(found.compute_capability)}; {_REMEDY.get(flag, 'take another')}, or a newer type",
+                    f"needs compute capability {text(minimum)}, and {instance.name}'s {instance.gpu} has "
+                    f"{text(instance.compute_capability)}; {_REMEDY.get(flag, 'take another')}, "
+                    "or a newer type",
                     str(role.flags[flag]),
                 )
 
@@ -47,19 +48,23 @@ def problems(settings: Settings) -> Iterator[Problem]:
 def _needed(role: RoleSettings) -> Iterator[tuple[str, Capability]]:
     """Yield the flags of a role whose value not all GPUs can, with what it needs."""
     for flag, values in VALUES_FROM.items():
-        given = role.flags.get(flag)
-        needed = values.get(given) if isinstance(given, str) else None
-        if needed is not None:
-            yield flag, needed
+        value = role.flags.get(flag)
+        minimum = values.get(value) if isinstance(value, str) else None
+        if minimum is not None:
+            yield flag, minimum
 
 
 def notes(settings: Settings) -> Iterator[str]:
     """Say in what a model of bfloat16 is computed where nobody wrote it."""
-    found = _computing_type(settings)
-    if found is None or found.compute_capability is None or found.compute_capability >= BFLOAT16_FROM:
+    instance = _computing_type(settings)
+    if (
+        instance is None
+        or instance.compute_capability is None
+        or instance.compute_capability >= BFLOAT16_FROM
+    ):
         return
     if any("dtype" not in role.flags for _, role in worker_roles(settings)):
-        yield f"{found.gpu} has no bfloat16: vLLM computes such models in float16"
+        yield f"{instance.gpu} has no bfloat16: vLLM computes such models in float16"
 
 
 def _computing_type(settings: Settings) -> InstanceType | None:

@@ -54,11 +54,11 @@ class InstanceType:
         return self.name.split(".")[0]
 
 
-def instance_type(described: Mapping[str, Any]) -> InstanceType | None:
+def instance_type(description: Mapping[str, Any]) -> InstanceType | None:
     """Return one entry of DescribeInstanceTypes; None for a type that no node can be of."""
-    name = described["InstanceType"]
-    gpus = described.get("GpuInfo", {}).get("Gpus", [])
-    if "x86_64" not in described["ProcessorInfo"]["SupportedArchitectures"] or described["BareMetal"]:
+    name = description["InstanceType"]
+    gpus = description.get("GpuInfo", {}).get("Gpus", [])
+    if "x86_64" not in description["ProcessorInfo"]["SupportedArchitectures"] or description["BareMetal"]:
         return None
     if gpus:
         # a Count of 0 is part of a GPU, which vLLM's arithmetic does not hold for
@@ -66,12 +66,12 @@ def instance_type(described: Mapping[str, Any]) -> InstanceType | None:
             return None
     elif name.split(".")[0] not in HEAD_FAMILIES:
         return None
-    network = described["NetworkInfo"]
+    network = description["NetworkInfo"]
     efa_cards = _efa_cards(network)
     return InstanceType(
         name=name,
-        vcpus=described["VCpuInfo"]["DefaultVCpus"],
-        memory_mib=described["MemoryInfo"]["SizeInMiB"],
+        vcpus=description["VCpuInfo"]["DefaultVCpus"],
+        memory_mib=description["MemoryInfo"]["SizeInMiB"],
         gpus=gpus[0]["Count"] if gpus else 0,
         gpu=gpus[0]["Name"] if gpus else "",
         gpu_memory_mib=gpus[0]["MemoryInfo"]["SizeInMiB"] if gpus else 0,
@@ -79,8 +79,8 @@ def instance_type(described: Mapping[str, Any]) -> InstanceType | None:
         gpudirect_rdma=bool(gpus and efa_cards) and known_gpus.has_rdma(name.split(".")[0]),
         network_cards=network["MaximumNetworkCards"],
         efa_cards=efa_cards,
-        nvme_gb=described.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0),
-        usage=tuple(sorted(described["SupportedUsageClasses"])),
+        nvme_gb=description.get("InstanceStorageInfo", {}).get("TotalSizeInGB", 0),
+        usage=tuple(sorted(description["SupportedUsageClasses"])),
     )
 
 
@@ -92,31 +92,31 @@ def text(types: Mapping[str, InstanceType]) -> str:
 
 def near(name: str, *, gpus: bool) -> list[str]:
     """Return the types that were most likely meant by `name`: with GPUs, or for a dedicated head."""
-    fit = [each.name for each in INSTANCE_TYPES.values() if bool(each.gpus) == gpus]
-    family = [known for known in fit if known.startswith(name.split(".", maxsplit=1)[0])]
-    return get_close_matches(name, family or fit, n=4, cutoff=0.5) or family[:4]
+    candidates = [instance.name for instance in INSTANCE_TYPES.values() if bool(instance.gpus) == gpus]
+    family = [candidate for candidate in candidates if candidate.startswith(name.split(".", maxsplit=1)[0])]
+    return get_close_matches(name, family or candidates, n=4, cutoff=0.5) or family[:4]
 
 
 def _efa_cards(network: Mapping[str, Any]) -> tuple[int, ...]:
     """Return the cards with EFA; card 0 of some types has none."""
-    able = [
+    indices = [
         card["NetworkCardIndex"] for card in network["NetworkCards"] if "efa-only" in card["InterfaceTypes"]
     ]
-    return tuple(sorted(able)) if network["EfaSupported"] else ()
+    return tuple(sorted(indices)) if network["EfaSupported"] else ()
 
 
-def _fields(one: InstanceType) -> dict[str, Any]:
-    return {key: value for key, value in asdict(one).items() if key != "name"}
+def _fields(instance: InstanceType) -> dict[str, Any]:
+    return {key: value for key, value in asdict(instance).items() if key != "name"}
 
 
 def _read() -> Mapping[str, InstanceType]:
-    found: dict[str, dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
+    entries: dict[str, dict[str, Any]] = json.loads(FILE.read_text(encoding="utf-8"))
     lists = ("compute_capability", "efa_cards", "usage")
     return {
         name: InstanceType(
             name=name, **(fields | {key: tuple(fields[key]) for key in lists if fields[key] is not None})
         )
-        for name, fields in found.items()
+        for name, fields in entries.items()
     }
 
 

@@ -20,23 +20,23 @@ _RESERVED: Final = ("capacity-block", "reservation")
 
 def instance_types(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
     """Find types that are not known, have not what is asked of them, or cannot be bought so."""
-    found = INSTANCE_TYPES.get(target.instance_type)
-    if found is None or not found.gpus:
-        what = "is not known" if found is None else "has no GPU"
+    instance = INSTANCE_TYPES.get(target.instance_type)
+    if instance is None or not instance.gpus:
+        fault = "is not known" if instance is None else "has no GPU"
         yield Problem(
             "target.instanceType",
-            f"{what}; did you mean {' or '.join(near(target.instance_type, gpus=True)) or 'p5.48xlarge'}? "
+            f"{fault}; did you mean {' or '.join(near(target.instance_type, gpus=True)) or 'p5.48xlarge'}? "
             f"`{REGENERATE}` takes up types that are newer",
             target.instance_type,
         )
-    elif (reason := too_old(found)) is not None:
-        yield Problem("target.instanceType", reason, found.name)
-    elif target.efa and not found.efa_cards:
-        yield Problem("target.efa", f"{found.name} has no EFA; remove it or take a type that has", "true")
-    elif target.purchase.option not in (*found.usage, "reservation"):
+    elif (reason := too_old(instance)) is not None:
+        yield Problem("target.instanceType", reason, instance.name)
+    elif target.efa and not instance.efa_cards:
+        yield Problem("target.efa", f"{instance.name} has no EFA; remove it or take a type that has", "true")
+    elif target.purchase.option not in (*instance.usage, "reservation"):
         yield Problem(
             "target.purchase.option",
-            f"{found.name} is not sold so, expected {' or '.join(found.usage)} or reservation; "
+            f"{instance.name} is not sold so, expected {' or '.join(instance.usage)} or reservation; "
             f"`{REGENERATE}` takes up what EC2 has begun to sell",
             target.purchase.option,
         )
@@ -44,22 +44,22 @@ def instance_types(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
 
 
 def _head(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
-    given = "head_instance_type" in target.model_fields_set
+    is_explicit = "head_instance_type" in target.model_fields_set
     if settings.head.placement == "colocated":
-        if given:
+        if is_explicit:
             yield Problem(
                 "target.headInstanceType",
                 "is only for a head without workers; write `head: dedicated` or remove it",
                 target.head_instance_type,
             )
         return
-    found = INSTANCE_TYPES.get(target.head_instance_type)
-    if found is None or found.gpus:
-        what = "is not known" if found is None else "has GPUs, which a dedicated head would not use"
+    instance = INSTANCE_TYPES.get(target.head_instance_type)
+    if instance is None or instance.gpus:
+        fault = "is not known" if instance is None else "has GPUs, which a dedicated head would not use"
         types = near(target.head_instance_type, gpus=False) or ["m7i.2xlarge"]
         yield Problem(
             "target.headInstanceType",
-            f"{what}; expected an x86-64 type without GPUs such as {' or '.join(types)}",
+            f"{fault}; expected an x86-64 type without GPUs such as {' or '.join(types)}",
             target.head_instance_type,
         )
 
@@ -83,22 +83,27 @@ def reachability(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
 
 
 def _ways_in(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
-    where = network(target)
-    own = target.network.subnet_id is None
+    layout = network(target)
+    new_network = target.network.subnet_id is None
     if target.access == "proxy" and not target.admin_ranges:
         yield Problem(
             "target.adminRanges",
             "missing: `up` reaches the nodes by SSH to the head; name the ranges that operators and CI come "
             "from, or write `access: ssm`",
         )
-    elif target.access == "proxy" and own and target.network.public_head is None and not where.public_head:
+    elif (
+        target.access == "proxy"
+        and new_network
+        and target.network.public_head is None
+        and not layout.public_head
+    ):
         yield Problem(
             "target.adminRanges",
             f"are all within {target.network.cidr}, the network that `up` makes; name the "
             "ranges that operators and CI come from, or write `access: ssm`",
             ", ".join(target.admin_ranges),
         )
-    elif target.access == "proxy" and own and not where.public_head:
+    elif target.access == "proxy" and new_network and not layout.public_head:
         yield Problem(
             "target.network.publicHead",
             "leaves no way to the head in a network of its own; remove it, or write `access: ssm`",
@@ -143,12 +148,12 @@ def notes(settings: Settings, target: AwsTarget) -> Iterator[str]:
 
 def enough_addresses(target: AwsTarget, nodes: Sequence[Node]) -> Iterator[Problem]:
     """Find networks that cannot hold the nodes."""
-    where, most = network(target), max(0, room(target))
-    inside = sum(node.gpus > 0 or where.public is None for node in nodes)
-    if inside > most:
+    layout, capacity = network(target), max(0, room(target))
+    count = sum(node.gpus > 0 or layout.public is None for node in nodes)
+    if count > capacity:
         yield Problem(
             "target.network.cidr",
-            f"holds {counted(most, 'node')} from `firstAddress: {target.network.first_address}` in "
-            f"{where.cluster}, and the plan has {inside}; write a wider range or a lower `firstAddress`",
+            f"holds {counted(capacity, 'node')} from `firstAddress: {target.network.first_address}` in "
+            f"{layout.cluster}, and the plan has {count}; write a wider range or a lower `firstAddress`",
             target.network.cidr,
         )

@@ -37,23 +37,23 @@ def uses_libfabric(settings: Settings) -> bool:
 
 def problems(settings: Settings) -> Iterator[Problem]:
     """Find an EFA that is asked for and would not move KV blocks."""
-    found, target = gpu_type(settings), aws_target(settings)
+    instance, target = gpu_type(settings), aws_target(settings)
     requested = target is not None and target.efa is True and _moves_blocks(settings)
-    if requested and found and found.efa_cards and not (found.gpudirect_rdma or too_old(found)):
+    if requested and instance and instance.efa_cards and not (instance.gpudirect_rdma or too_old(instance)):
         yield Problem(
             "target.efa",
-            f"{found.name} has EFA without GPUDirect RDMA, by which no KV block moves; remove it (NCCL uses "
-            "EFA all the same, KV blocks go over TCP), or take p4d, p4de, p5… or p6…",
+            f"{instance.name} has EFA without GPUDirect RDMA, by which no KV block moves; remove it (NCCL "
+            "uses EFA all the same, KV blocks go over TCP), or take p4d, p4de, p5… or p6…",
             "true",
         )
 
 
 def notes(settings: Settings) -> Iterator[str]:
     """Say how KV blocks move where they could move faster."""
-    found = gpu_type(settings)
-    if found and _moves_blocks(settings) and not uses_libfabric(settings):
-        why = "`efa: false`" if found.gpudirect_rdma else f"{found.name} has no GPUDirect RDMA"
-        yield f"KV blocks move by UCX over TCP, slower than over EFA: {why}"
+    instance = gpu_type(settings)
+    if instance and _moves_blocks(settings) and not uses_libfabric(settings):
+        reason = "`efa: false`" if instance.gpudirect_rdma else f"{instance.name} has no GPUDirect RDMA"
+        yield f"KV blocks move by UCX over TCP, slower than over EFA: {reason}"
 
 
 def efa_environment(settings: Settings) -> Mapping[str, str]:

@@ -54,27 +54,29 @@ def problems(settings: Settings, target: AwsTarget) -> Iterator[Problem]:
     region = target.region or ""
     for need in needs(settings):
         if need.url is None or not is_s3(need.url, region):
-            where = f" ({urlsplit(need.url).hostname})" if need.url else ""
+            location = f" ({urlsplit(need.url).hostname})" if need.url else ""
             yield Problem(
                 need.key,
-                f"`egress: endpoints` leaves no way to {need.what}{where}; {need.remedy}, {_NAT}",
+                f"`egress: endpoints` leaves no way to {need.what}{location}; {need.remedy}, {_NAT}",
                 need.value,
             )
 
 
 def notes(settings: Settings, target: AwsTarget) -> Iterator[str]:
     """Say what only an image of the user's can hold, where AWS's is booted."""
-    held = [key for key, on_image in _on_image(settings) if on_image]
-    if held and target.ami.id is None:
-        yield f"{', '.join(held)}: AWS's image has no such thing; name an image that has (`ami: ami-…`)"
+    keys = [key for key, on_image in _on_image(settings) if on_image]
+    if keys and target.ami.id is None:
+        yield f"{', '.join(keys)}: AWS's image has no such thing; name an image that has (`ami: ami-…`)"
 
 
 def is_s3(url: str, region: str) -> bool:
     """Return whether a URL is of S3 in `region`, which the gateway endpoint leads to."""
     host = urlsplit(url).hostname or ""
-    near = rf"(.+\.)?s3[.-](dualstack\.)?{re.escape(region)}\.amazonaws\.com(\.cn)?"
-    anywhere = r"(.+\.)?s3\.amazonaws\.com"
-    return bool(re.fullmatch(near, host) or (region == _GLOBAL_S3 and re.fullmatch(anywhere, host)))
+    regional_pattern = rf"(.+\.)?s3[.-](dualstack\.)?{re.escape(region)}\.amazonaws\.com(\.cn)?"
+    global_pattern = r"(.+\.)?s3\.amazonaws\.com"
+    return bool(
+        re.fullmatch(regional_pattern, host) or (region == _GLOBAL_S3 and re.fullmatch(global_pattern, host))
+    )
 
 
 def _model(settings: Settings) -> Iterator[Need]:
@@ -84,30 +86,34 @@ def _model(settings: Settings) -> Iterator[Need]:
 
 def _packages(settings: Settings) -> Iterator[Need]:
     """Yield the index: whatever the engine runs from, nodectl gets an environment of its own."""
-    given = settings.runtime
-    if given.wheels is not None:
+    runtime = settings.runtime
+    if runtime.wheels is not None:
         return
     remedy = "write `wheels`, a folder on an image of yours, or an `index` on S3 of the region"
-    if given.index is not None:
-        yield Need("runtime.index", given.index, "the package index", remedy, given.index)
+    if runtime.index is not None:
+        yield Need("runtime.index", runtime.index, "the package index", remedy, runtime.index)
         return
-    own = "" if given.kind == "venv" else f", which nodectl's own environment needs with `{given.kind}`, too"
-    yield Need("runtime.kind", given.kind, f"a package index{own}", remedy)
+    detail = (
+        ""
+        if runtime.kind == "venv"
+        else f", which nodectl's own environment needs with `{runtime.kind}`, too"
+    )
+    yield Need("runtime.kind", runtime.kind, f"a package index{detail}", remedy)
 
 
 def _image(settings: Settings) -> Iterator[Need]:
-    given = settings.runtime
-    if isinstance(given, ContainerRuntime) and not _own_image(settings):
+    runtime = settings.runtime
+    if isinstance(runtime, ContainerRuntime) and not _own_image(settings):
         yield Need(
             "runtime.image",
-            given.image or "",
+            runtime.image or "",
             "an image registry",
             "name a machine image that has it pulled (`ami: ami-…`)",
         )
 
 
 def _stores(settings: Settings) -> Iterator[Need]:
-    given, source = settings.runtime.stores, store_source(settings)
+    stores, source = settings.runtime.stores, store_source(settings)
     if source == "distribution" and not _own_image(settings):
         yield Need(
             "runtime.stores.source",
@@ -116,25 +122,25 @@ def _stores(settings: Settings) -> Iterator[Need]:
             "name a machine image with `etcd` and `nats-server` (`ami: ami-…`)",
         )
     if source == "release":
-        yield from _releases(given)
+        yield from _releases(stores)
 
 
-def _releases(given: StoresSettings) -> Iterator[Need]:
-    downloads = {"etcd": given.etcd, "nats": given.nats}
-    pinned = [name for name, download in downloads.items() if download is None]
+def _releases(stores: StoresSettings) -> Iterator[Need]:
+    downloads = {"etcd": stores.etcd, "nats": stores.nats}
+    defaults = [name for name, download in downloads.items() if download is None]
     remedy = "put it on S3 of the region (`stores: {{{0}: {{url: …}}}}` below `runtime`)"
-    if pinned:
+    if defaults:
         yield Need(
             "runtime.stores.source",
             "release",
-            f"the official release of {' and '.join(pinned)}",
-            remedy.format(pinned[0]) + ", take `source: distribution` on an image that has them",
+            f"the official release of {' and '.join(defaults)}",
+            remedy.format(defaults[0]) + ", take `source: distribution` on an image that has them",
             store_releases()["etcd"]["url"],
         )
     for name, download in downloads.items():
         if download is not None:
-            key, what = f"runtime.stores.{name}.url", f"the release of {name}"
-            yield Need(key, download.url, what, remedy.format(name), download.url)
+            key, description = f"runtime.stores.{name}.url", f"the release of {name}"
+            yield Need(key, download.url, description, remedy.format(name), download.url)
 
 
 def _programs(settings: Settings) -> Iterator[Need]:
@@ -149,10 +155,10 @@ def _programs(settings: Settings) -> Iterator[Need]:
 
 
 def _on_image(settings: Settings) -> Iterator[tuple[str, bool]]:
-    given = settings.runtime
+    runtime = settings.runtime
     yield "model.path", settings.model.source == "path"
-    yield "runtime.path", given.kind == "preinstalled"
-    yield "runtime.wheels", given.wheels is not None
+    yield "runtime.path", runtime.kind == "preinstalled"
+    yield "runtime.wheels", runtime.wheels is not None
 
 
 def _own_image(settings: Settings) -> bool:

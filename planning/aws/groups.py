@@ -88,25 +88,25 @@ class Rule:
 
 def groups_of(plan: Plan, node: str) -> tuple[Group, ...]:
     """Return the groups that the primary interface of a node is in; its EFA interfaces are in `cluster`."""
-    planned = plan.node(node)
-    if not planned.head:
+    planned_node = plan.node(node)
+    if not planned_node.head:
         return ("cluster",)
-    return ("coordination", "access", "cluster") if planned.gpus else ("coordination", "access")
+    return ("coordination", "access", "cluster") if planned_node.gpus else ("coordination", "access")
 
 
 def rules(plan: Plan) -> tuple[Rule, ...]:
     """Return every rule, each once."""
     target = required_aws_target(plan.settings)
-    found: dict[str, Rule] = {}
+    by_name: dict[str, Rule] = {}
     for rule in (*_inside(), *_to_head(plan), *_from_head(plan, target), *_from_outside(plan, target)):
-        same = found.get(rule.name)
-        found[rule.name] = _joined(same, rule) if same else rule
-    return tuple(found.values())
+        previous = by_name.get(rule.name)
+        by_name[rule.name] = _joined(previous, rule) if previous else rule
+    return tuple(by_name.values())
 
 
-def _joined(one: Rule, other: Rule) -> Rule:
-    whys = dict.fromkeys([*one.why.split("; "), *other.why.split("; ")])
-    return replace(one, why="; ".join(whys)[:_LONGEST])
+def _joined(first: Rule, second: Rule) -> Rule:
+    reasons = dict.fromkeys([*first.why.split("; "), *second.why.split("; ")])
+    return replace(first, why="; ".join(reasons)[:_LONGEST])
 
 
 def _former_numbers(port: str, slot: int | None) -> str:
@@ -119,12 +119,12 @@ def _former_numbers(port: str, slot: int | None) -> str:
 
 
 def _inside() -> Iterator[Rule]:
-    why = "between the nodes: EFA, collectives, KV blocks"
-    yield Rule("cluster", "ingress", "cluster", None, None, why, _ALL_PORTS)
-    yield Rule("cluster", "egress", "cluster", None, None, why, _ALL_PORTS)
-    out = "packages, models and services of AWS"
-    yield Rule("cluster", "egress", EVERYWHERE, None, None, out, _ALL_PORTS)
-    yield Rule("coordination", "egress", EVERYWHERE, None, None, out, _ALL_PORTS)
+    reason = "between the nodes: EFA, collectives, KV blocks"
+    yield Rule("cluster", "ingress", "cluster", None, None, reason, _ALL_PORTS)
+    yield Rule("cluster", "egress", "cluster", None, None, reason, _ALL_PORTS)
+    egress_reason = "packages, models and services of AWS"
+    yield Rule("cluster", "egress", EVERYWHERE, None, None, egress_reason, _ALL_PORTS)
+    yield Rule("coordination", "egress", EVERYWHERE, None, None, egress_reason, _ALL_PORTS)
 
 
 def _to_head(plan: Plan) -> Iterator[Rule]:
@@ -141,8 +141,8 @@ def _from_head(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
         if _from_head_to_worker(plan, flow):
             yield _let_in("cluster", "coordination", flow)
     if target.access == "proxy":
-        why = "SSH to the workers, through the head"
-        yield Rule("cluster", "ingress", "coordination", SSH, SSH, why, "ssh")
+        reason = "SSH to the workers, through the head"
+        yield Rule("cluster", "ingress", "coordination", SSH, SSH, reason, "ssh")
     if network(target).endpoints:
         yield Rule("cluster", "ingress", "coordination", _HTTPS, _HTTPS, "services of AWS", "https")
 
@@ -159,9 +159,9 @@ def _from_head_to_worker(plan: Plan, flow: Flow) -> bool:
 
 
 def _from_outside(plan: Plan, target: AwsTarget) -> Iterator[Rule]:
-    for who in admins(target):
-        yield Rule("access", "ingress", who, SSH, SSH, "SSH for administrators", "ssh")
+    for cidr in admins(target):
+        yield Rule("access", "ingress", cidr, SSH, SSH, "SSH for administrators", "ssh")
     for flow in plan.flows:
         if flow.source == "client":
-            for who in clients(target):
-                yield _let_in("access", who, flow)
+            for cidr in clients(target):
+                yield _let_in("access", cidr, flow)

@@ -33,5 +33,5 @@ def interfaces(instance: InstanceType, *, efa: bool) -> tuple[Interface, ...]:
     primary = Interface(0, 0, "interface")
     if not efa:
         return (primary,)
-    more = [Interface(card, 0 if card else 1, "efa-only") for card in instance.efa_cards]
-    return (primary, *more)
+    efa_interfaces = [Interface(card, 0 if card else 1, "efa-only") for card in instance.efa_cards]
+    return (primary, *efa_interfaces)

@@ -21,5 +21,5 @@ class Launch:
 def launch(target: AwsTarget, node: Node) -> Launch:
     """Return how `node` is launched. A head without GPUs has no EFA: it moves no KV blocks."""
     name = target.instance_type if node.gpus else target.head_instance_type
-    wanted = bool(node.gpus) and efa(target)
-    return Launch(name, capacity(target, node), interfaces(INSTANCE_TYPES[name], efa=wanted))
+    with_efa = bool(node.gpus) and efa(target)
+    return Launch(name, capacity(target, node), interfaces(INSTANCE_TYPES[name], efa=with_efa))

@@ -59,24 +59,34 @@ def zone(target: AwsTarget) -> str:
 
 def network(target: AwsTarget, *, colocated: bool = True) -> Network:
     """Return the network that `target` asks for; `colocated`: the head is in the cluster's subnet."""
-    given, region = target.network, target.region or ""
-    if given.subnet_id is not None:
+    settings, region = target.network, target.region or ""
+    if settings.subnet_id is not None:
         return Network(
-            region, zone(target), given.cidr, given.cidr, None, None, {}, (), given.public_head or False
+            region,
+            zone(target),
+            settings.cidr,
+            settings.cidr,
+            None,
+            None,
+            {},
+            (),
+            settings.public_head or False,
         )
-    whole = ipaddress.IPv4Network(given.cidr)
-    public, nat = _last(whole), given.egress == "nat"
-    outside = _outside(whole, [*admins(target), *clients(target)])
-    public_head = bool(outside) if given.public_head is None else given.public_head
+    block = ipaddress.IPv4Network(settings.cidr)
+    public, nat = _last(block), settings.egress == "nat"
+    external_ranges = _outside(block, [*admins(target), *clients(target)])
+    public_head = bool(external_ranges) if settings.public_head is None else settings.public_head
     return Network(
         region,
         zone(target),
-        given.cidr,
-        cluster=str(next(whole.subnets())),
+        settings.cidr,
+        cluster=str(next(block.subnets())),
         public=str(public),
         gateway=str(public[_GATEWAY]) if nat else None,
-        endpoints={} if nat else {name: str(public[_FIRST_ENDPOINT + n]) for n, name in enumerate(ENDPOINTS)},
-        direct=tuple(filter(_narrow, outside)) if public_head and colocated else (),
+        endpoints={}
+        if nat
+        else {name: str(public[_FIRST_ENDPOINT + index]) for index, name in enumerate(ENDPOINTS)},
+        direct=tuple(filter(_narrow, external_ranges)) if public_head and colocated else (),
         public_head=public_head,
     )
 
@@ -93,16 +103,16 @@ def clients(target: AwsTarget) -> Sequence[str]:
 
 def addresses(target: AwsTarget, nodes: Sequence[Node]) -> Mapping[str, str]:
     """Return the address of every node by its name; a node keeps it as long as it keeps its place."""
-    where = network(target)
-    cluster, first = ipaddress.IPv4Network(where.cluster), target.network.first_address
-    found, number = {}, 0
+    layout = network(target)
+    cluster, first = ipaddress.IPv4Network(layout.cluster), target.network.first_address
+    by_node, number = {}, 0
     for node in nodes:
-        if node.head and not node.gpus and where.public:
-            found[node.name] = str(ipaddress.IPv4Network(where.public)[_PUBLIC_HEAD])
+        if node.head and not node.gpus and layout.public:
+            by_node[node.name] = str(ipaddress.IPv4Network(layout.public)[_PUBLIC_HEAD])
             continue
-        found[node.name] = str(cluster[first + number])
+        by_node[node.name] = str(cluster[first + number])
         number += 1
-    return found
+    return by_node
 
 
 def room(target: AwsTarget) -> int:
@@ -111,19 +121,19 @@ def room(target: AwsTarget) -> int:
     return cluster.num_addresses - 1 - target.network.first_address
 
 
-def _last(whole: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
+def _last(block: ipaddress.IPv4Network) -> ipaddress.IPv4Network:
     size = 1 << (32 - _PUBLIC_PREFIX)
-    return ipaddress.IPv4Network((int(whole.broadcast_address) - size + 1, _PUBLIC_PREFIX))
+    return ipaddress.IPv4Network((int(block.broadcast_address) - size + 1, _PUBLIC_PREFIX))
 
 
 def _narrow(text: str) -> bool:
     return ipaddress.IPv4Network(text).prefixlen >= WIDEST
 
 
-def _outside(whole: ipaddress.IPv4Network, ranges: Iterable[str]) -> tuple[str, ...]:
+def _outside(block: ipaddress.IPv4Network, ranges: Iterable[str]) -> tuple[str, ...]:
     """Return the IPv4 ranges that are not of the network itself: no route may lead those elsewhere."""
     return tuple(
         sorted(
-            {text for text in ranges if ":" not in text and not ipaddress.IPv4Network(text).subnet_of(whole)}
+            {text for text in ranges if ":" not in text and not ipaddress.IPv4Network(text).subnet_of(block)}
         )
     )

@@ -31,14 +31,14 @@ def model_policy(plan: Plan, target: AwsTarget) -> dict[str, Any] | None:
     if model is None or not model.name.startswith(_BUCKET):
         return None
     bucket, _, folder = model.name.removeprefix(_BUCKET).partition("/")
-    whole = f"arn:{_partition(target)}:s3:::{bucket}"
-    below = {"StringLike": {"s3:prefix": [folder, f"{folder}/*"]}}
+    bucket_arn = f"arn:{_partition(target)}:s3:::{bucket}"
+    condition = {"StringLike": {"s3:prefix": [folder, f"{folder}/*"]}}
     return {
         "Version": _VERSION,
         "Statement": [
-            {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": whole, "Condition": below},
-            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{whole}/{folder}/*"},
-            _decrypting(target, whole, folder),
+            {"Effect": "Allow", "Action": "s3:ListBucket", "Resource": bucket_arn, "Condition": condition},
+            {"Effect": "Allow", "Action": "s3:GetObject", "Resource": f"{bucket_arn}/{folder}/*"},
+            _decrypting(target, bucket_arn, folder),
         ],
     }
 

@@ -22,10 +22,10 @@ def state_digest(backend: str, organization: str, project: str, stack: str) -> s
 
     How an operator gets at a backend (profile, region: the part of the URL after `?`) does not count.
     """
-    place = urlsplit(backend.strip())
-    where = f"{place.scheme.lower()}://{place.netloc.lower()}{unquote(place.path).rstrip('/')}"
-    whole = "\n".join((where, organization, project, stack))
-    return hashlib.sha256(whole.encode()).hexdigest()[:_LENGTH]
+    url = urlsplit(backend.strip())
+    location = f"{url.scheme.lower()}://{url.netloc.lower()}{unquote(url.path).rstrip('/')}"
+    identity = "\n".join((location, organization, project, stack))
+    return hashlib.sha256(identity.encode()).hexdigest()[:_LENGTH]
 
 
 def kept_on_this_machine(backend: str) -> bool:

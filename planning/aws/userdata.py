@@ -38,13 +38,13 @@ def user_data(host_private_key: str, host_public_key: str, *, deadline: Lifetime
 
 def _ending(deadline: Lifetime, config: dict[str, Any]) -> dict[str, Any]:
     """Return files and commands with the units of the deadline, which `up` then finds and keeps."""
-    ending = [_file(path, text) for path, text in units.files(deadline, _SHUTDOWN).items()]
+    files = [_file(path, text) for path, text in units.files(deadline, _SHUTDOWN).items()]
     # what cloud-init runs, it runs last: an `up` that was quicker may have taken the units away
-    begin = [
+    commands = [
         ["systemctl", "daemon-reload"],
         ["sh", "-c", f"test ! -e {units.TIMER_FILE} || systemctl enable --now {units.TIMER}"],
     ]
-    return {"write_files": [*config["write_files"], *ending], "runcmd": [*begin, *config["runcmd"]]}
+    return {"write_files": [*config["write_files"], *files], "runcmd": [*commands, *config["runcmd"]]}
 
 
 def _file(path: str, content: str) -> dict[str, str]:

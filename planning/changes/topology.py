@@ -23,7 +23,7 @@ def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
     `{nodes: [{name, address, gpus, services: {NAME: {PART: DIGEST}}}], engines, flows,
     maxUnavailable, stores}`; without `stores` NATS and etcd are those of the package index.
     """
-    rendered = manifests(plan, addresses)
+    node_manifests = manifests(plan, addresses)
     return {
         "nodes": [
             {
@@ -31,8 +31,8 @@ def topology(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Any]:
                 "address": addresses[node.name],
                 "gpus": node.gpus,
                 "services": {
-                    name: _digests(service, _runtime(name, rendered[node.name].runtime))
-                    for name, service in rendered[node.name].services.items()
+                    name: _digests(service, _runtime(name, node_manifests[node.name].runtime))
+                    for name, service in node_manifests[node.name].services.items()
                 },
             }
             for node in plan.nodes
@@ -54,8 +54,8 @@ def restarts(before: Topology | None, after: Topology) -> list[str]:
     before = _with_whole_numbers(before)
     old, new = services(before), services(after)
     lines = [_line(key, old.get(key), new.get(key)) for key in sorted(old | new)]
-    told = [line for line in lines if line]
-    return told + list(_other_stores(before, after)) + list(interruptions(before, after))
+    changes = [line for line in lines if line]
+    return changes + list(_other_stores(before, after)) + list(interruptions(before, after))
 
 
 def _with_whole_numbers(output: Any) -> Any:
@@ -74,9 +74,9 @@ def _stores(spec: RuntimeSpec) -> dict[str, Any]:
 
 def _other_stores(before: Topology, after: Topology) -> Iterator[str]:
     """Say what becomes of the data of NATS and etcd where those come from somewhere else than before."""
-    old, new = (of.get("stores", {}).get("source", _BUNDLED) for of in (before, after))
-    stays = {key for key in services(before).keys() & services(after).keys() if key[1] == "etcd"}
-    if old == new or not stays:
+    old, new = (output.get("stores", {}).get("source", _BUNDLED) for output in (before, after))
+    etcd_services = {key for key in services(before).keys() & services(after).keys() if key[1] == "etcd"}
+    if old == new or not etcd_services:
         return
     yield (
         f"NATS and etcd come from `{new}` in place of `{old}`: data stay in the node's folder and are taken "
@@ -111,7 +111,7 @@ def _runtime(service: str, spec: RuntimeSpec) -> list[object]:
 
 def _digests(service: Service, runtime: Sequence[object]) -> dict[str, str]:
     """Return what a node restarts the service for (`nodectl.supervisors.launch.Launch`), each part apart."""
-    few = {
+    optional_parts = {
         "files": service.files if service.reload is None else {},
         "gate": encode(service.gate),
         "runtime": [] if service.module in MACHINE_PROGRAMS else runtime,
@@ -122,7 +122,7 @@ def _digests(service: Service, runtime: Sequence[object]) -> dict[str, str]:
         "secrets": digest(service.secrets),
         "stop": digest(service.stop.seconds),
         "gang": digest(encode(service.gang)),
-        **{part: digest(value) for part, value in few.items() if value},
+        **{part: digest(value) for part, value in optional_parts.items() if value},
     }
 
 

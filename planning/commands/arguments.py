@@ -193,19 +193,19 @@ def etcd(address: str, numbers: PortSettings) -> Command:
 def frontend(site: Site, service: PlannedService) -> Command:
     """Return the command of the HTTP server and router."""
     address, role = site.addresses[service.node], site.settings.roles.frontend
-    owned: Flags = {
+    planned_flags: Flags = {
         "http-host": address,
         "http-port": ports.frontend(site.ports, role.replicas),
         "namespace-prefix": NAMESPACE,
     }
     if role.replicas > 1:
-        owned["router-replica-sync"] = True
+        planned_flags["router-replica-sync"] = True
     env = {
         **_dynamo_env(site, address),
         "DYN_TCP_RESPONSE_STREAM_PORT": str(site.ports.frontend_response_stream),
     }
     return Command(
-        FRONTEND, _flags(FRONTEND, role, owned), DEFAULT_ENV | DEFAULT_FRONTEND_ENV | role.env | env
+        FRONTEND, _flags(FRONTEND, role, planned_flags), DEFAULT_ENV | DEFAULT_FRONTEND_ENV | role.env | env
     )
 
 
@@ -233,15 +233,15 @@ def _rendezvous(site: Site, engine: Engine) -> tuple[str, int]:
 
     The mocker has no rendezvous: what its stand-in ranks hold on to is its system port.
     """
-    first = engine.ranks[0]
-    address, slot = site.addresses[first.node], ports.of_slot(site.ports, first.slot)
+    first_rank = engine.ranks[0]
+    address, slot = site.addresses[first_rank.node], ports.of_slot(site.ports, first_rank.slot)
     if site.plan.engine == "mocker":
         return address, slot.system
     return address, ports.local_master(address) if site.local else slot.master
 
 
-def _flags(module: str, role: RoleSettings | FrontendSettings, owned: Flags) -> Flags:
-    return dict(DEFAULT_FLAGS[module]) | known_flags.as_written(module, role.flags) | owned
+def _flags(module: str, role: RoleSettings | FrontendSettings, planned_flags: Flags) -> Flags:
+    return dict(DEFAULT_FLAGS[module]) | known_flags.as_written(module, role.flags) | planned_flags
 
 
 def _spanning_defaults(module: str, engine: Engine) -> Flags:
@@ -265,8 +265,8 @@ def _dynamo_env(site: Site, address: str) -> Env:
 def _worker_defaults(site: Site, engine: Engine) -> Env:
     cpu = DEFAULT_CPU_ENV if site.plan.runtime.variant == "cpu" else {}
     vllm = DEFAULT_VLLM_ENV if site.plan.engine == "vllm" else {}
-    by_ucx = vllm and engine.role != "aggregated" and not uses_libfabric(site.settings)
-    ucx = DEFAULT_UCX_ENV if by_ucx else {}
+    uses_ucx = vllm and engine.role != "aggregated" and not uses_libfabric(site.settings)
+    ucx = DEFAULT_UCX_ENV if uses_ucx else {}
     return DEFAULT_ENV | DEFAULT_WORKER_ENV | cpu | vllm | ucx | dict(efa_environment(site.settings))
 
 

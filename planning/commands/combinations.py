@@ -49,23 +49,25 @@ def problems(settings: Settings) -> Iterator[Problem]:
     yield from _broken("frontend", FRONTEND, _FRONTEND_RULES, settings.roles.frontend, settings)
     module = WORKER[engine_kind(settings)]
     for name, role in worker_roles(settings):
-        caching = () if name == "decode" else _CACHE_RULES  # decode workers publish no KV events
-        yield from _broken(name, module, (*caching, *_WORKER_RULES, *_MODULE_RULES[module]), role, settings)
+        cache_rules = () if name == "decode" else _CACHE_RULES  # decode workers publish no KV events
+        yield from _broken(
+            name, module, (*cache_rules, *_WORKER_RULES, *_MODULE_RULES[module]), role, settings
+        )
         yield from _pipelines(name, role, settings)
 
 
 def _broken(
     name: str, module: str, rules: Sequence[Rule], role: RoleSettings | FrontendSettings, settings: Settings
 ) -> Iterator[Problem]:
-    written = {_first_name(module, flag, value): flag for flag, value in role.flags.items()}
-    given = {
+    spellings = {_first_name(module, flag, value): flag for flag, value in role.flags.items()}
+    values = {
         _first_name(module, flag, value): _value(module, flag, value) for flag, value in role.flags.items()
     }
-    flags = dict(DEFAULT_FLAGS[module]) | given
+    role_flags = dict(DEFAULT_FLAGS[module]) | values
     for flag, is_broken, reason in rules:
-        if flag in flags and is_broken(settings, flags):
-            key = written.get(flag, flag)
-            yield Problem(f"roles.{name}.flags.{key}", reason, shown(role.flags.get(key, flags[flag])))
+        if flag in role_flags and is_broken(settings, role_flags):
+            key = spellings.get(flag, flag)
+            yield Problem(f"roles.{name}.flags.{key}", reason, shown(role.flags.get(key, role_flags[flag])))
 
 
 def _first_name(module: str, flag: str, value: FlagValue) -> str:
@@ -94,16 +96,16 @@ def _above(name: str, most: float) -> Condition:
     return lambda _, flags: (number := _number(flags, name)) is not None and number > most
 
 
-def _equals(name: str, wanted: float) -> Condition:
-    return lambda _, flags: _number(flags, name) == wanted
+def _equals(name: str, number: float) -> Condition:
+    return lambda _, flags: _number(flags, name) == number
 
 
-def _product_below(name: str, other: str, least: float, given_other: float) -> Condition:
-    """Return whether two numbers together are too low; 0 stands for no bound. `given_other`: its default."""
+def _product_below(name: str, other: str, least: float, other_default: float) -> Condition:
+    """Return whether two numbers together are too low; 0: no bound. `other_default`: default of `other`."""
 
     def is_below(_: Settings, flags: Flags) -> bool:
         number, factor = _number(flags, name), _number(flags, other)
-        product = (number or 0) * (given_other if factor is None else factor)
+        product = (number or 0) * (other_default if factor is None else factor)
         return number is not None and 0 < product < least
 
     return is_below

@@ -17,18 +17,18 @@ def generation(settings: Settings, runtime: RuntimeSpec) -> str:
     That is decided by what NIXL compares (versions, model, layout of the KV cache) and by the pattern: a
     decode worker and an aggregated one register alike.
     """
-    pairing = {
+    pairing_flags = {
         name: role.flags[name]
         for _, role in worker_roles(settings)
         for name in PAIRING_FLAGS
         if name in role.flags
     }
     model = runtime.model and replace(runtime.model, endpoint=None)  # a mirror has the same files
-    serving = {
+    runtime_parts = {
         "variant": runtime.variant,
         "lock": runtime.lock,
         "model": encode(model),
         "engine": encode(runtime.engine),
     }
-    body = [settings.pattern, serving, pairing]
+    body = [settings.pattern, runtime_parts, pairing_flags]
     return hashlib.sha256(json.dumps(body, sort_keys=True).encode()).hexdigest()[:8]

@@ -362,12 +362,12 @@ def refused(name: str) -> str | None:
 
     Dynamo reads some names in any case, and so do the clients of proxies.
     """
-    plain = name.upper()
-    if plain in ENV:
-        return ENV[plain]
-    if plain in FREE:
+    upper_name = name.upper()
+    if upper_name in ENV:
+        return ENV[upper_name]
+    if upper_name in FREE:
         return None
-    return next((reason for family, reason in FAMILIES.items() if re.fullmatch(family, plain)), None)
+    return next((reason for family, reason in FAMILIES.items() if re.fullmatch(family, upper_name)), None)
 
 
 STACK_KEYS: Final = {

@@ -29,20 +29,21 @@ def problems(settings: Settings) -> Iterator[Problem]:
 
 
 def _of_role(name: str, module: str, role: RoleSettings | FrontendSettings) -> Iterator[Problem]:
-    free: dict[str, FlagValue] = {}
+    role_flags: dict[str, FlagValue] = {}
     for flag, value in role.flags.items():
-        key, plain = key_text(("roles", name, "flags", flag)), known_flags.meant(module, flag)
-        if reason := _owned(module, plain):
+        key, canonical_name = key_text(("roles", name, "flags", flag)), known_flags.meant(module, flag)
+        if reason := _owned(module, canonical_name):
             yield Problem(key, reason, shown(value))
-        elif plain != flag:
+        elif canonical_name != flag:
             yield Problem(
-                key, f"expected a flag name of a-z, 0-9 and -, without leading dashes; write `{plain}`"
+                key,
+                f"expected a flag name of a-z, 0-9 and -, without leading dashes; write `{canonical_name}`",
             )
         else:
-            free[flag] = value
-    for message in known_flags.problems(module, free):
+            role_flags[flag] = value
+    for message in known_flags.problems(module, role_flags):
         yield Problem(f"roles.{name}.flags", message)
-    yield from _same_flags(name, module, free)
+    yield from _same_flags(name, module, role_flags)
     for variable, text in role.env.items():
         if reason := _refused(name, module, variable) or wrong_value(variable, text):
             yield Problem(f"roles.{name}.env.{variable}", reason, shown(text))
@@ -50,11 +51,11 @@ def _of_role(name: str, module: str, role: RoleSettings | FrontendSettings) -> I
 
 def _owned(module: str, flag: str) -> str | None:
     """Return why a flag may not be given, under whichever of its names."""
-    owners = reserved.FLAGS[module]
+    reasons = reserved.FLAGS[module]
     if module == WORKER["mocker"] and flag.removeprefix("no-") not in known_flags.known(module):
         return reserved.STACK_KEYS.get(flag)
     names = known_flags.spellings(module, flag) + known_flags.spellings(module, flag.removeprefix("no-"))
-    if reason := next((owners[name] for name in names if name in owners), None):
+    if reason := next((reasons[name] for name in names if name in reasons), None):
         return reason
     if module != FRONTEND and any(known_flags.known(module).get(name, {}).get("routes") for name in names):
         return reserved.routing(flag.removeprefix("no-"))
@@ -75,17 +76,17 @@ def _refused(role: str, module: str, variable: str) -> str | None:
     """Return why an environment name may not be given."""
     if reason := reserved.refused(variable):
         return reason
-    for section, of in ((role, module), ("frontend", FRONTEND)):
-        if flag := known_flags.variables(of).get(variable.upper()):
-            return _owned(of, flag) or f"write `{flag}` below `roles.{section}.flags`"
+    for section, owner in ((role, module), ("frontend", FRONTEND)):
+        if flag := known_flags.variables(owner).get(variable.upper()):
+            return _owned(owner, flag) or f"write `{flag}` below `roles.{section}.flags`"
     return _misspelt(variable)
 
 
 def _misspelt(variable: str) -> str | None:
-    known = known_flags.names()
-    if variable in known or not variable.startswith(_OWN_NAMES):
+    known_names = known_flags.names()
+    if variable in known_names or not variable.startswith(_OWN_NAMES):
         return None
-    if any(variable.startswith(name) for name in known if name.endswith("_")):
+    if any(variable.startswith(name) for name in known_names if name.endswith("_")):
         return None
-    near = get_close_matches(variable, known, n=1, cutoff=_ALIKE)
-    return f"nothing reads it; did you mean {near[0]}?" if near else None
+    suggestions = get_close_matches(variable, known_names, n=1, cutoff=_ALIKE)
+    return f"nothing reads it; did you mean {suggestions[0]}?" if suggestions else None

@@ -62,5 +62,5 @@ backend frontends
 
 def configuration(address: str, frontends: Mapping[str, str], ports: PortSettings) -> str:
     """Return the text for a balancer at `address` before `frontends`, node name to address."""
-    servers = [f"    server {node} {at}:{ports.balanced_frontend}\n" for node, at in frontends.items()]
+    servers = [f"    server {node} {host}:{ports.balanced_frontend}\n" for node, host in frontends.items()]
     return _TEMPLATE.format(address=address, port=ports.frontend, gate=ports.gate) + "".join(servers)

@@ -25,11 +25,19 @@ def firewalls(plan: Plan, addresses: Mapping[str, str]) -> Mapping[str, Firewall
     opening = cache(_opening)  # nodes that let in the same share it
     sources = _sources(plan, addresses)
     by_node = {node.name: _reasons(plan, node.name, sources) for node in plan.nodes}
-    own = [
+    port_openings = [
         _opening(False, (), port, port, ("openPorts",)) for port in plan.settings.target.firewall.open_ports
     ]
     return {
-        node: Firewall(openings=[*(opening(*who, tuple(why)) for who, why in reasons.items()), *own])
+        node: Firewall(
+            openings=[
+                *(
+                    opening(*opening_key, tuple(flow_reasons))
+                    for opening_key, flow_reasons in reasons.items()
+                ),
+                *port_openings,
+            ]
+        )
         for node, reasons in by_node.items()
     }
 
@@ -49,8 +57,8 @@ class Sources:
         if len(nodes) > MOST_SOURCES:
             ranges = collapse_addresses(IPv4Network(addresses[name]) for name in nodes.names)
             return cls(group=False, by_node={}, ranges=tuple(map(str, ranges)))
-        ordered = sorted(nodes.names, key=lambda name: IPv4Address(addresses[name]))
-        return cls(group=True, by_node={name: addresses[name] for name in ordered})
+        names = sorted(nodes.names, key=lambda name: IPv4Address(addresses[name]))
+        return cls(group=True, by_node={name: addresses[name] for name in names})
 
     def seen_from(self, node: str) -> tuple[str, ...]:
         """Return all but the address of `node`: what comes from the node itself never leaves it."""
@@ -74,11 +82,15 @@ def _reasons(
     """Return who may connect to a node, by group, addresses and first and last port, with each reason."""
     reasons: dict[tuple[bool, tuple[str, ...], int, int], list[str]] = {}
     for flow in plan.flows:
-        if node in plan.at(flow.target) and (seen := sources[flow.source].seen_from(node)):
-            reasons.setdefault((sources[flow.source].group, seen, flow.first, flow.last), []).append(flow.why)
+        if node in plan.at(flow.target) and (source_addresses := sources[flow.source].seen_from(node)):
+            reasons.setdefault(
+                (sources[flow.source].group, source_addresses, flow.first, flow.last), []
+            ).append(flow.why)
     return reasons
 
 
-def _opening(group: bool, sources: tuple[str, ...], first: int, last: int, why: tuple[str, ...]) -> Opening:
+def _opening(
+    group: bool, sources: tuple[str, ...], first: int, last: int, reasons: tuple[str, ...]
+) -> Opening:
     networks = [str(ip_network(source)) for source in sources]
-    return Opening(first=first, last=last, sources=networks, group=group, why=list(why))
+    return Opening(first=first, last=last, sources=networks, group=group, why=list(reasons))

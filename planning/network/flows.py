@@ -22,10 +22,13 @@ def flows(
 
     With `libfabric` KV blocks move over EFA, which has no ports.
     """
-    found = {*_head(ports), *_frontends(ports, frontends), *_workers(engines, ports)}
+    connections = {*_head(ports), *_frontends(ports, frontends), *_workers(engines, ports)}
     if vllm:
-        found |= {*_transfer(engines, ports, libfabric=libfabric), *_spanning(engines, ports, local=local)}
-    return tuple(sorted(found))
+        connections |= {
+            *_transfer(engines, ports, libfabric=libfabric),
+            *_spanning(engines, ports, local=local),
+        }
+    return tuple(sorted(connections))
 
 
 def _head(ports: PortSettings) -> Iterator[Flow]:
@@ -40,12 +43,12 @@ def _frontends(ports: PortSettings, count: int) -> Iterator[Flow]:
     if count == 1:
         yield _flow("client", "frontend", port, "requests", kind)
     else:
-        why = "requests, to the balancer of several frontends"
-        yield _flow("client", "head", ports.frontend, why, "frontend")
+        reason = "requests, to the balancer of several frontends"
+        yield _flow("client", "head", ports.frontend, reason, "frontend")
         yield _flow("head", "frontend", port, "requests, from the balancer", kind)
         yield _flow("head", "frontend", ports.gate, "balancer: is it healthy, does it drain", "gate")
-    why = "tokens back, a connection per request"
-    yield _flow("worker", "frontend", ports.frontend_response_stream, why, "frontend-response-stream")
+    reason = "tokens back, a connection per request"
+    yield _flow("worker", "frontend", ports.frontend_response_stream, reason, "frontend-response-stream")
 
 
 def _workers(engines: Iterable[Engine], ports: PortSettings) -> Iterator[Flow]:
@@ -56,8 +59,8 @@ def _workers(engines: Iterable[Engine], ports: PortSettings) -> Iterator[Flow]:
         yield _flow("frontend", "worker", slot.system, "model card", "system", slot=number)
         yield _flow("head", "worker", slot.system, "proof: health and metrics", "system", slot=number)
         if engine.role == "prefill":
-            why = "answers to what prefill asks"
-            yield _flow("worker", "prefill", slot.response_stream, why, "response-stream", slot=number)
+            reason = "answers to what prefill asks"
+            yield _flow("worker", "prefill", slot.response_stream, reason, "response-stream", slot=number)
 
 
 def _transfer(engines: Sequence[Engine], ports: PortSettings, *, libfabric: bool) -> Iterator[Flow]:
@@ -79,8 +82,8 @@ def _spanning(engines: Iterable[Engine], ports: PortSettings, *, local: bool) ->
             first, last = LOCAL_MASTERS if local else (master, master)
             slot = None if local else engine.ranks[0].slot
             yield Flow("rank", "rank", first, last, "rendezvous at rank 0", "master", slot)
-            why = "collectives: gloo, NCCL and vLLM take any port"
-            yield Flow("rank", "rank", *EPHEMERAL, why, _ANY_PORT)
+            reason = "collectives: gloo, NCCL and vLLM take any port"
+            yield Flow("rank", "rank", *EPHEMERAL, reason, _ANY_PORT)
 
 
 def _first(engine: Engine, ports: PortSettings) -> SlotPorts:
@@ -88,6 +91,6 @@ def _first(engine: Engine, ports: PortSettings) -> SlotPorts:
 
 
 def _flow(
-    source: FlowEnd, target: FlowEnd, number: int, why: str, port: str, *, slot: int | None = None
+    source: FlowEnd, target: FlowEnd, number: int, reason: str, port: str, *, slot: int | None = None
 ) -> Flow:
-    return Flow(source, target, number, number, why, port, slot)
+    return Flow(source, target, number, number, reason, port, slot)

@@ -13,12 +13,12 @@ EVERYWHERE: Final = "0.0.0.0"  # noqa: S104 - torch's rendezvous takes no addres
 def listeners(plan: Plan, service: PlannedService, addresses: Mapping[str, str]) -> list[Listener]:
     """Return where a service listens, by the keys of the stack file's `ports`."""
     address = addresses[service.node]
-    found = [Listener(key=key, at=f"{address}:{port}") for key, port in _own(plan, service).items()]
+    entries = [Listener(key=key, at=f"{address}:{port}") for key, port in _own(plan, service).items()]
     if _is_met(plan, service):
-        shared = plan.settings.target.on_this_machine
-        port = ports.local_master(address) if shared else _slot(plan, service).master
-        found.append(Listener(key="master", at=f"{EVERYWHERE}:{port}"))
-    return found
+        local = plan.settings.target.on_this_machine
+        port = ports.local_master(address) if local else _slot(plan, service).master
+        entries.append(Listener(key="master", at=f"{EVERYWHERE}:{port}"))
+    return entries
 
 
 def numbers(plan: Plan) -> tuple[int, ...]:
@@ -28,14 +28,14 @@ def numbers(plan: Plan) -> tuple[int, ...]:
 
 def _own(plan: Plan, service: PlannedService) -> dict[str, int]:
     """Return the ports that a service takes at its node's address."""
-    of = plan.settings.ports
+    port_settings = plan.settings.ports
     match service.kind:
         case "nats":
-            return {"nats": of.nats, "natsMonitoring": of.nats_monitoring}
+            return {"nats": port_settings.nats, "natsMonitoring": port_settings.nats_monitoring}
         case "etcd":
-            return {"etcd": of.etcd, "etcdPeer": of.etcd_peer}
+            return {"etcd": port_settings.etcd, "etcdPeer": port_settings.etcd_peer}
         case "balancer":
-            return {"frontend": of.frontend}
+            return {"frontend": port_settings.frontend}
         case "frontend":
             return dict(_frontend(plan))
         case _:
@@ -43,13 +43,13 @@ def _own(plan: Plan, service: PlannedService) -> dict[str, int]:
 
 
 def _frontend(plan: Plan) -> Iterator[tuple[str, int]]:
-    of = plan.settings.ports
-    yield "frontendResponseStream", of.frontend_response_stream
+    port_settings = plan.settings.ports
+    yield "frontendResponseStream", port_settings.frontend_response_stream
     if plan.balanced:
-        yield "balancedFrontend", of.balanced_frontend
-        yield "gate", of.gate
+        yield "balancedFrontend", port_settings.balanced_frontend
+        yield "gate", port_settings.gate
     else:
-        yield "frontend", of.frontend
+        yield "frontend", port_settings.frontend
 
 
 def _engine(plan: Plan, service: PlannedService) -> Iterator[tuple[str, int]]:

@@ -66,20 +66,22 @@ def problems(ports: PortSettings, gpus: int, *, local_ranks: bool) -> Iterator[P
     All kinds are held against each other, whatever runs where: what a stack runs changes more often than its
     ports. Of two that meet, the one that the stack file names is told.
     """
-    found = {key: _numbers(key, first, gpus) for key, first in ports.model_dump(by_alias=True).items()}
+    ranges = {key: _numbers(key, first, gpus) for key, first in ports.model_dump(by_alias=True).items()}
     if local_ranks:
-        found["master"] = range(LOCAL_MASTERS[0], LOCAL_MASTERS[1] + 1)
-    written = {to_camel(name) for name in ports.model_fields_set}
-    for key, numbers in found.items():
+        ranges["master"] = range(LOCAL_MASTERS[0], LOCAL_MASTERS[1] + 1)
+    explicit_keys = {to_camel(name) for name in ports.model_fields_set}
+    for key, numbers in ranges.items():
         if _beyond(numbers):
             first, last = EPHEMERAL
-            wanted = f"expected ports up to {LAST} and none of {first} to {last}, which Linux gives away"
-            yield Problem(f"ports.{key}", f"takes {_span(numbers)}: {wanted}; write another", str(numbers[0]))
-    for one, other in combinations(found, 2):
-        if both := sorted({*found[one]} & {*found[other]}):
-            ours, theirs = (one, other) if one in written - {"master"} else (other, one)
-            why = f"takes {_span(found[ours])}, and {theirs} {_span(found[theirs])}: both {both[0]}"
-            yield Problem(f"ports.{ours}", f"{why}; write another", str(found[ours][0]))
+            bounds = f"expected ports up to {LAST} and none of {first} to {last}, which Linux gives away"
+            yield Problem(f"ports.{key}", f"takes {_span(numbers)}: {bounds}; write another", str(numbers[0]))
+    for kind, other in combinations(ranges, 2):
+        if overlap := sorted({*ranges[kind]} & {*ranges[other]}):
+            subject, conflict = (kind, other) if kind in explicit_keys - {"master"} else (other, kind)
+            reason = (
+                f"takes {_span(ranges[subject])}, and {conflict} {_span(ranges[conflict])}: both {overlap[0]}"
+            )
+            yield Problem(f"ports.{subject}", f"{reason}; write another", str(ranges[subject][0]))
 
 
 def _numbers(key: str, first: int, gpus: int) -> Sequence[int]:

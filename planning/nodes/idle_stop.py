@@ -29,9 +29,9 @@ def first_boot(settings: Settings) -> Lifetime | None:
     The first `up` that reaches it puts its own word in place of this one (`lifetime`, `watch`). So a stack
     that ends idle machines alone bounds these as well; they have had no request.
     """
-    planned, target = lifetime(settings), aws_target(settings)
-    if planned is not None or target is None or target.lifetime.idle_minutes is None:
-        return planned
+    deadline, target = lifetime(settings), aws_target(settings)
+    if deadline is not None or target is None or target.lifetime.idle_minutes is None:
+        return deadline
     minutes = max(target.lifetime.idle_minutes, REACHED_MINUTES)
     return Lifetime(minutes=minutes, warn_minutes=target.lifetime.warn_minutes)
 
@@ -44,17 +44,17 @@ def watch(site: Site, node: str) -> Watch | None:
     target = aws_target(site.settings)
     if target is None:
         return None
-    idle, option = target.lifetime.idle_minutes, target.purchase.option
-    leaves = in_a_block(site.plan, node)
-    if idle is None and option != "spot" and not leaves:
+    idle_minutes, option = target.lifetime.idle_minutes, target.purchase.option
+    in_block = in_a_block(site.plan, node)
+    if idle_minutes is None and option != "spot" and not in_block:
         return None
-    asks = idle is not None and node == site.plan.head
+    checks_idle = idle_minutes is not None and node == site.plan.head
     return Watch(
-        frontends=arguments.frontend_urls(site.plan, site.addresses) if asks else [],
-        idle_minutes=idle,
-        warn_minutes=target.lifetime.warn_minutes if idle else 0,
+        frontends=arguments.frontend_urls(site.plan, site.addresses) if checks_idle else [],
+        idle_minutes=idle_minutes,
+        warn_minutes=target.lifetime.warn_minutes if idle_minutes else 0,
         spot=option == "spot",
-        workers=sorted(_listed(site, node)) if option == "spot" or leaves else [],
+        workers=sorted(_listed(site, node)) if option == "spot" or in_block else [],
         drain_seconds=site.settings.rollout.drain_seconds,
         etcd=f"{site.head}:{site.ports.etcd}",
     )
@@ -63,14 +63,14 @@ def watch(site: Site, node: str) -> Watch | None:
 def in_a_block(plan: Plan, node: str) -> bool:
     """Return whether a node is in a capacity block, and so goes before that ends; who knows when says it."""
     target = aws_target(plan.settings)
-    bought = target is not None and target.purchase.option == "capacity-block"
-    return bought and plan.node(node).gpus > 0
+    uses_blocks = target is not None and target.purchase.option == "capacity-block"
+    return uses_blocks and plan.node(node).gpus > 0
 
 
 def _listed(site: Site, node: str) -> set[str]:
     """Return where engines with a rank on the node are listed: an engine that lost a rank serves nothing."""
-    firsts = [service.engine.ranks[0] for service in site.plan.services_on(node) if service.engine]
+    first_ranks = [service.engine.ranks[0] for service in site.plan.services_on(node) if service.engine]
     return {
-        f"{site.addresses[first.node]}:{ports.of_slot(site.ports, first.slot).request_plane}"
-        for first in firsts
+        f"{site.addresses[rank.node]}:{ports.of_slot(site.ports, rank.slot).request_plane}"
+        for rank in first_ranks
     }

@@ -37,8 +37,8 @@ def planned_services(
     yield PlannedService("etcd", head.name, "etcd")
     if settings.roles.frontend.replicas > 1:
         yield PlannedService("balancer", head.name, "balancer")
-    others = [node for node in nodes if not node.head]
-    for node in [head, *others][: settings.roles.frontend.replicas]:
+    other_nodes = [node for node in nodes if not node.head]
+    for node in [head, *other_nodes][: settings.roles.frontend.replicas]:
         yield PlannedService("frontend", node.name, "frontend")
     for engine in engines:
         for number, rank in enumerate(engine.ranks):
@@ -47,8 +47,8 @@ def planned_services(
 
 def installed(plan: Plan, node: str) -> RuntimeSpec:
     """Return what one node must have before its services start."""
-    balances = any(service.kind == "balancer" for service in plan.services_on(node))
-    programs: list[RequiredProgram] = ["haproxy"] if balances else []
+    has_balancer = any(service.kind == "balancer" for service in plan.services_on(node))
+    programs: list[RequiredProgram] = ["haproxy"] if has_balancer else []
     programs += ["nft"] if managed(plan) else []
     return replace(runtime_of(plan, plan.node(node)), programs=programs)
 
@@ -56,7 +56,11 @@ def installed(plan: Plan, node: str) -> RuntimeSpec:
 def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
     """Return the manifest of every node, by its name; who knows the machines writes their identities in."""
     site = Site(plan, addresses)
-    allowed, changing, gangs = firewalls(plan, addresses), rollouts(site), _gang_revisions(site)
+    node_firewalls, node_rollouts, gang_revisions = (
+        firewalls(plan, addresses),
+        rollouts(site),
+        _gang_revisions(site),
+    )
     return {
         node.name: Manifest(
             node=node.name,
@@ -65,22 +69,22 @@ def manifests(plan: Plan, addresses: Mapping[str, str]) -> dict[str, Manifest]:
             generation=plan.generation,
             services={
                 service.name: replace(
-                    _service(site, service, gangs), listens=listeners(plan, service, addresses)
+                    _service(site, service, gang_revisions), listens=listeners(plan, service, addresses)
                 )
                 for service in plan.services_on(node.name)
             },
-            firewall=allowed.get(node.name),
-            rollout=changing[node.name],
+            firewall=node_firewalls.get(node.name),
+            rollout=node_rollouts[node.name],
             watch=watch(site, node.name),
         )
         for node in plan.nodes
     }
 
 
-def _service(site: Site, service: PlannedService, gangs: Mapping[str, str]) -> Service:
+def _service(site: Site, service: PlannedService, gang_revisions: Mapping[str, str]) -> Service:
     address = site.addresses[service.node]
     if service.engine is not None:
-        return _worker(site, service.engine, service.rank, gangs)
+        return _worker(site, service.engine, service.rank, gang_revisions)
     if service.kind == "nats":
         return _store(
             arguments.nats(address, site.ports), f"http://{address}:{site.ports.nats_monitoring}/healthz"
@@ -106,7 +110,11 @@ def _balancer(site: Site, address: str) -> Service:
     command = arguments.balancer()
     text = balancer.configuration(
         address,
-        {s.node: site.addresses[s.node] for s in site.plan.services if s.kind == "frontend"},
+        {
+            service.node: site.addresses[service.node]
+            for service in site.plan.services
+            if service.kind == "frontend"
+        },
         site.ports,
     )
     return Service(
@@ -134,7 +142,7 @@ def _frontend(command: Command, site: Site, address: str) -> Service:
     )
 
 
-def _worker(site: Site, engine: Engine, number: int, gangs: Mapping[str, str]) -> Service:
+def _worker(site: Site, engine: Engine, number: int, gang_revisions: Mapping[str, str]) -> Service:
     settings, rank = site.settings, engine.ranks[number]
     command = arguments.worker(site, engine, number, dict(worker_roles(settings))[engine.role])
     health = f"http://{site.addresses[rank.node]}:{ports.of_slot(site.ports, rank.slot).system}/health"
@@ -148,7 +156,7 @@ def _worker(site: Site, engine: Engine, number: int, gangs: Mapping[str, str]) -
         ready=Ready(process=True, seconds=seconds) if number else Ready(http=health, seconds=seconds),
         stop=_stop(settings),
         after=_stores(site),
-        gang=_gang(site, engine, number, gangs[engine.name]) if len(engine.ranks) > 1 else None,
+        gang=_gang(site, engine, number, gang_revisions[engine.name]) if len(engine.ranks) > 1 else None,
     )
 
 

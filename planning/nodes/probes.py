@@ -34,13 +34,15 @@ def probe_spec(plan: Plan, addresses: Mapping[str, str], node: str) -> ProbeSpec
             for port in sorted({flow.first, flow.last}):
                 reasons.setdefault((target, port), []).append(flow.why)
     targets = [
-        ProbeTarget(node=target, endpoint=f"{addresses[target]}:{port}", why="; ".join(dict.fromkeys(why)))
-        for (target, port), why in sorted(reasons.items())
+        ProbeTarget(
+            node=target, endpoint=f"{addresses[target]}:{port}", why="; ".join(dict.fromkeys(target_reasons))
+        )
+        for (target, port), target_reasons in sorted(reasons.items())
     ]
     site = Site(plan, addresses)
-    leading = [service.engine for service in plan.services_on(node) if service.rank == 0]
-    moving = leading if uses_libfabric(plan.settings) else []
-    transfers = [_transfer(site, engine) for engine in moving if engine]
+    engines = [service.engine for service in plan.services_on(node) if service.rank == 0]
+    transfer_engines = engines if uses_libfabric(plan.settings) else []
+    transfers = [_transfer(site, engine) for engine in transfer_engines if engine]
     return ProbeSpec(node=node, targets=targets, seconds=_SECONDS, transfers=transfers)
 
 
@@ -72,8 +74,8 @@ def probed(sources: NodeSet, targets: NodeSet, node: str) -> Sequence[str]:
 
 def _transfer(site: Site, engine: Engine) -> Transfer:
     command = arguments.worker(site, engine, 0, dict(worker_roles(site.settings))[engine.role])
-    first = engine.ranks[0]
-    system = f"{site.addresses[first.node]}:{ports.of_slot(site.ports, first.slot).system}"
+    first_rank = engine.ranks[0]
+    system = f"{site.addresses[first_rank.node]}:{ports.of_slot(site.ports, first_rank.slot).system}"
     return Transfer(
         service=engine.name,
         backend=BACKEND,

@@ -35,11 +35,11 @@ def proof_spec(plan: Plan, addresses: Mapping[str, str], manifests: Mapping[str,
 
 
 def _instance(engine: Engine, addresses: Mapping[str, str], numbers: PortSettings) -> ProofInstance:
-    first = engine.ranks[0]
-    address, slot = addresses[first.node], ports.of_slot(numbers, first.slot)
+    first_rank = engine.ranks[0]
+    address, slot = addresses[first_rank.node], ports.of_slot(numbers, first_rank.slot)
     return ProofInstance(
         service=engine.name,
-        node=first.node,
+        node=first_rank.node,
         address=address,
         role=engine.role,
         request_plane=f"{address}:{slot.request_plane}",

@@ -42,10 +42,10 @@ def followers(plan: Plan) -> dict[str, list[str]]:
 
     They converge before it: the engine restarts as a whole when its rank 0 does.
     """
-    found: dict[str, list[str]] = {node.name: [] for node in plan.nodes}
+    by_node: dict[str, list[str]] = {node.name: [] for node in plan.nodes}
     for engine in plan.engines:
-        found[engine.ranks[0].node] += [rank.node for rank in engine.ranks[1:]]
-    return found
+        by_node[engine.ranks[0].node] += [rank.node for rank in engine.ranks[1:]]
+    return by_node
 
 
 def digest(value: object) -> str:
@@ -70,11 +70,11 @@ def _address(site: Site, service: PlannedService) -> str:
 
 def _revisions(site: Site) -> Mapping[str, str]:
     """Return by role a digest of how its first service is started: a change of it is the change of all."""
-    first: dict[str, PlannedService] = {}
+    services: dict[str, PlannedService] = {}
     for service in site.plan.services:
         if service.kind not in ("nats", "etcd", "balancer"):
-            first.setdefault(service.kind, service)
-    commands = {role: _command(site, service) for role, service in first.items()}
+            services.setdefault(service.kind, service)
+    commands = {role: _command(site, service) for role, service in services.items()}
     runtime = engine_part(site.plan.runtime)
     return {
         role: digest([[command.module, command.flags, command.env], runtime])

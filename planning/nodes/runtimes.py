@@ -35,17 +35,17 @@ FRONTEND_VARIANT: Final[Variant] = "mocker"
 
 def runtime(settings: Settings) -> RuntimeSpec:
     """Return what is installed on the nodes, as far as they need it (`runtime_of`)."""
-    given, wanted = settings.runtime, variant(settings)
+    runtime_settings, runtime_variant = settings.runtime, variant(settings)
     return RuntimeSpec(
-        variant=wanted,
-        lock=_lock(given, wanted),
+        variant=runtime_variant,
+        lock=_lock(runtime_settings, runtime_variant),
         model=model_source(settings),
-        engine=_engine(given, efa=efa_nvme.uses_efa(settings)),
-        packages=Packages(index=given.index, wheels=given.wheels),
+        engine=_engine(runtime_settings, efa=efa_nvme.uses_efa(settings)),
+        packages=Packages(index=runtime_settings.index, wheels=runtime_settings.wheels),
         proxy=_proxy(settings.proxy),
-        stores=_stores(given.stores, store_source(settings)),
+        stores=_stores(runtime_settings.stores, store_source(settings)),
         libraries=efa_nvme.LIBRARIES
-        if efa_nvme.uses_libfabric(settings) and given.kind != "container"
+        if efa_nvme.uses_libfabric(settings) and runtime_settings.kind != "container"
         else [],
         cache="nvme" if efa_nvme.has_nvme(settings) else None,
         lifetime=lifetime(settings),
@@ -85,8 +85,12 @@ def stores_part(spec: RuntimeSpec) -> list[object]:
 
 def problems(settings: Settings) -> Iterator[Problem]:
     """Find what cannot be installed."""
-    given = settings.runtime
-    if isinstance(given, ContainerRuntime) and given.image is None and variant(settings) == "cpu":
+    runtime_settings = settings.runtime
+    if (
+        isinstance(runtime_settings, ContainerRuntime)
+        and runtime_settings.image is None
+        and variant(settings) == "cpu"
+    ):
         yield Problem(
             "runtime.image", "missing: the default image serves on GPUs only; name one with vLLM for the CPU"
         )
@@ -108,36 +112,38 @@ def notes(settings: Settings) -> Iterator[str]:
         )
 
 
-def _lock(given: Runtime, wanted: Variant) -> str:
+def _lock(runtime_settings: Runtime, runtime_variant: Variant) -> str:
     """Return the digest of the locks that count: of what is installed, and of what must be there."""
-    if isinstance(given, ContainerRuntime):
+    if isinstance(runtime_settings, ContainerRuntime):
         return lock_digest(NODE)
-    if isinstance(given, PreinstalledRuntime):
-        return f"{lock_digest(wanted)}-{lock_digest(NODE)}"
-    return lock_digest(wanted)
+    if isinstance(runtime_settings, PreinstalledRuntime):
+        return f"{lock_digest(runtime_variant)}-{lock_digest(NODE)}"
+    return lock_digest(runtime_variant)
 
 
-def _engine(given: Runtime, *, efa: bool) -> VenvEngine | PreinstalledEngine | ContainerEngine:
-    if isinstance(given, ContainerRuntime):
-        image = given.image or f"{IMAGE}:{pins('gpu')['ai-dynamo']}{'-efa' if efa else ''}"
-        return ContainerEngine(image=image, program=given.program)
-    if isinstance(given, PreinstalledRuntime):
-        return PreinstalledEngine(path=given.path, any_versions=given.allow_other_versions)
+def _engine(runtime_settings: Runtime, *, efa: bool) -> VenvEngine | PreinstalledEngine | ContainerEngine:
+    if isinstance(runtime_settings, ContainerRuntime):
+        image = runtime_settings.image or f"{IMAGE}:{pins('gpu')['ai-dynamo']}{'-efa' if efa else ''}"
+        return ContainerEngine(image=image, program=runtime_settings.program)
+    if isinstance(runtime_settings, PreinstalledRuntime):
+        return PreinstalledEngine(
+            path=runtime_settings.path, any_versions=runtime_settings.allow_other_versions
+        )
     return VenvEngine()
 
 
-def _proxy(given: ProxySettings | None) -> Proxy | None:
-    return None if given is None else Proxy(http=given.http, https=given.https, no=given.no)
+def _proxy(settings: ProxySettings | None) -> Proxy | None:
+    return None if settings is None else Proxy(http=settings.http, https=settings.https, no=settings.no)
 
 
-def _stores(given: StoresSettings, source: StoreSource) -> Stores:
+def _stores(settings: StoresSettings, source: StoreSource) -> Stores:
     if source != "release":
         return Stores(source=source)
     releases = {
-        name: StoreRelease(url=pinned["url"], sha256=pinned["sha256"])
-        for name, pinned in store_releases().items()
+        name: StoreRelease(url=release["url"], sha256=release["sha256"])
+        for name, release in store_releases().items()
     }
-    for name, download in (("nats-server", given.nats), ("etcd", given.etcd)):
+    for name, download in (("nats-server", settings.nats), ("etcd", settings.etcd)):
         if download is not None:
             checksum = download.sha256 or releases[name].sha256
             releases[name] = StoreRelease(url=download.url, sha256=checksum)

@@ -31,8 +31,8 @@ class Demand:
 
     def nodes(self, per_node: int) -> int:
         """Return on how few nodes all its engines find room."""
-        together = per_node // self.share(per_node)
-        return math.ceil(self.replicas / together) * self.span(per_node)
+        engines_per_node = per_node // self.share(per_node)
+        return math.ceil(self.replicas / engines_per_node) * self.span(per_node)
 
 
 class NoRoomError(Exception):
@@ -55,18 +55,18 @@ def place(demands: Sequence[Demand], per_node: int, nodes: Sequence[str] | None)
     Every engine must fit (`fits`). Nodes that were not given are node-1, node-2 and so on. Raises
     `NoRoomError`.
     """
-    needed = [demand.nodes(per_node) for demand in demands]
-    count = len(nodes) if nodes else sum(needed)
+    node_counts = [demand.nodes(per_node) for demand in demands]
+    count = len(nodes) if nodes else sum(node_counts)
     names = nodes or node_names(count)
-    apart = count >= sum(needed)
+    separate = count >= sum(node_counts)
     free = {name: tuple(range(per_node)) for name in names}
-    first = list(free)[: count - sum(needed[1:]) if apart else count]
-    engines = _place_role(demands[0], first, free, per_node, spread=nodes is not None)
+    first_nodes = list(free)[: count - sum(node_counts[1:]) if separate else count]
+    engines = _place_role(demands[0], first_nodes, free, per_node, spread=nodes is not None)
     for demand in demands[1:]:
-        region = [name for name, gpus in free.items() if len(gpus) == per_node or not apart]
+        region = [name for name, gpus in free.items() if len(gpus) == per_node or not separate]
         if nodes is not None:
             region.reverse()
-        engines += _place_role(demand, region, free, per_node, spread=nodes is not None, top=not apart)
+        engines += _place_role(demand, region, free, per_node, spread=nodes is not None, top=not separate)
     return tuple(engines)
 
 
@@ -88,14 +88,14 @@ def _place_role(
     for index in range(demand.replicas):
         if len(room) < span:
             raise NoRoomError
-        taken = [heapq.heappop(room) for _ in range(span)]
+        picks = [heapq.heappop(room) for _ in range(span)]
         ranks = []
-        for name in sorted((region[place] for _, place in taken), key=order.__getitem__):
+        for name in sorted((region[place] for _, place in picks), key=order.__getitem__):
             gpus = free[name][-share:] if top else free[name][:share]
             free[name] = tuple(gpu for gpu in free[name] if gpu not in gpus)
             ranks.append(Rank(name, gpus))
         engines.append(Engine(demand.role, index, tuple(ranks)))
-        for load, place in taken:
+        for load, place in picks:
             if len(free[region[place]]) >= share:
                 heapq.heappush(room, (load + 1 if spread else 0, place))
     return engines

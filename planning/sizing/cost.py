@@ -109,26 +109,30 @@ def cost_of(target: AwsTarget, instances: Mapping[str, int], others: Mapping[str
     At the snapshot's prices: for what runs at the moment, whatever was planned.
     """
     prices = _snapshot(target.region)
-    listed = [
+    instance_items = [
         Item(name, count, prices["instances"].get(name), instances=True) for name, count in instances.items()
     ]
-    more = [Item(_NAMES[name], count, prices.get(name), instances=False) for name, count in others.items()]
-    volume = [Item(_VOLUME, volumes, _volume(target, prices), instances=False)] if volumes else []
+    other_items = [
+        Item(_NAMES[name], count, prices.get(name), instances=False) for name, count in others.items()
+    ]
+    volume_items = [Item(_VOLUME, volumes, _volume(target, prices), instances=False)] if volumes else []
     source = f"snapshot of {_file()['date']}"
-    return Cost((*listed, *volume, *more), source, _meaning(target, live=False), certain=False)
+    return Cost(
+        (*instance_items, *volume_items, *other_items), source, _meaning(target, live=False), certain=False
+    )
 
 
-def over_limit(plan: Plan, found: Cost) -> str | None:
+def over_limit(plan: Plan, total: Cost) -> str | None:
     """Return why the plan costs more than `cost.maxHourly`; None where it does not, or nobody knows."""
-    limit, hourly = plan.settings.cost.max_hourly, found.hourly
-    if limit is None or hourly is None or not found.certain or hourly <= limit:
+    limit, hourly = plan.settings.cost.max_hourly, total.hourly
+    if limit is None or hourly is None or not total.certain or hourly <= limit:
         return None
     parts = " + ".join(
-        f"{item.count} x {item.what} = {item.hourly:,.2f}" for item in found.items if item.hourly
+        f"{item.count} x {item.what} = {item.hourly:,.2f}" for item in total.items if item.hourly
     )
-    stale = f"; `{REGENERATE}` brings newer prices" if found.source.startswith("snapshot") else ""
+    stale = f"; `{REGENERATE}` brings newer prices" if total.source.startswith("snapshot") else ""
     return (
-        f"the plan costs {hourly:,.2f} USD an hour ({found.source}): {parts}; raise it, lower `replicas` or "
+        f"the plan costs {hourly:,.2f} USD an hour ({total.source}): {parts}; raise it, lower `replicas` or "
         f"take another `target.instanceType`{stale}"
     )
 
@@ -142,13 +146,13 @@ def _instances(plan: Plan, target: AwsTarget, prices: Mapping[str, float]) -> It
 
 
 def _others(plan: Plan, target: AwsTarget, prices: Mapping[str, Any]) -> Iterator[Item]:
-    where = network(target)
+    layout = network(target)
     yield Item(_VOLUME, len(plan.nodes), _volume(target, prices), instances=False)
-    if where.gateway:
+    if layout.gateway:
         yield Item(_NAMES[NAT_GATEWAY], 1, prices.get(NAT_GATEWAY), instances=False)
-    if where.endpoints:
-        yield Item(_NAMES[ENDPOINT], len(where.endpoints), prices.get(ENDPOINT), instances=False)
-    if public := bool(where.gateway) + where.public_head:
+    if layout.endpoints:
+        yield Item(_NAMES[ENDPOINT], len(layout.endpoints), prices.get(ENDPOINT), instances=False)
+    if public := bool(layout.gateway) + layout.public_head:
         yield Item(_NAMES[PUBLIC_ADDRESS], public, prices.get(PUBLIC_ADDRESS), instances=False)
 
 
@@ -178,8 +182,8 @@ def _meaning(target: AwsTarget, *, live: bool) -> str:
 
 def _snapshot(region: str | None) -> Mapping[str, Any]:
     """Return the prices of a region; of one that the file has not, none."""
-    found: Mapping[str, Any] = _file()["regions"].get(region, {"instances": {}})
-    return found
+    prices: Mapping[str, Any] = _file()["regions"].get(region, {"instances": {}})
+    return prices
 
 
 @cache

@@ -23,18 +23,21 @@ def change(before: Costs | None, after: Cost) -> list[str]:
     """
     if before is None:
         return []
-    was = {item["what"]: item for item in before["items"]}
-    now = {item.what: item for item in after.items}
-    difference, moved, known = 0.0, [], True
-    for what in dict.fromkeys([*was, *now]):
-        old, new = was[what]["count"] if what in was else 0, now[what].count if what in now else 0
-        if old == new:
+    old_items = {item["what"]: item for item in before["items"]}
+    new_items = {item.what: item for item in after.items}
+    difference, changes, complete = 0.0, [], True
+    for name in dict.fromkeys([*old_items, *new_items]):
+        old_count, new_count = (
+            old_items[name]["count"] if name in old_items else 0,
+            new_items[name].count if name in new_items else 0,
+        )
+        if old_count == new_count:
             continue
-        moved.append(f"{what} {old} to {new}")
-        each = now[what].each if what in now else was[what]["each"]
-        known = known and each is not None
-        difference += (each or 0.0) * (new - old)
-    if not moved:
+        changes.append(f"{name} {old_count} to {new_count}")
+        price = new_items[name].each if name in new_items else old_items[name]["each"]
+        complete = complete and price is not None
+        difference += (price or 0.0) * (new_count - old_count)
+    if not changes:
         return []
-    amount = f"{difference:+,.2f} USD an hour" if known else "price not known"
-    return [f"change     {amount}: {', '.join(moved)}"]
+    amount = f"{difference:+,.2f} USD an hour" if complete else "price not known"
+    return [f"change     {amount}: {', '.join(changes)}"]

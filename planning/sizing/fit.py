@@ -117,19 +117,19 @@ class Fit:
 
 def shape(model: ModelSettings) -> Shape | None:
     """Return what the stack file says of the model's shape, or what is known of it by name."""
-    given = model.shape
-    if given is None:
+    model_shape = model.shape
+    if model_shape is None:
         return _known().get(model.name) if model.source != "generated" else None
     return Shape(
-        weights=round(given.weights_gb * 10**9),
-        layers=given.layers,
-        attention_heads=given.attention_heads,
-        kv_heads=given.kv_heads,
-        head_size=given.head_size,
+        weights=round(model_shape.weights_gb * 10**9),
+        layers=model_shape.layers,
+        attention_heads=model_shape.attention_heads,
+        kv_heads=model_shape.kv_heads,
+        head_size=model_shape.head_size,
         latent=0,
-        kv_bytes=_DTYPE_BYTES[given.dtype],
-        context=given.context,
-        gated=given.gated,
+        kv_bytes=_DTYPE_BYTES[model_shape.dtype],
+        context=model_shape.context,
+        gated=model_shape.gated,
     )
 
 
@@ -137,24 +137,24 @@ def attention_heads(model: ModelSettings) -> int | None:
     """Return the model's attention heads, which tensor parallel sizes must divide; None: not known."""
     if model.source == "generated":
         return _GENERATED_HEADS
-    found = shape(model)
-    return found.attention_heads if found else None
+    model_shape = shape(model)
+    return model_shape.attention_heads if model_shape else None
 
 
 def fit(settings: Settings, role: RoleSettings, machine: Machine) -> Fit | str:
     """Return the arithmetic of an engine of `role`, or why it cannot be known."""
-    found, flags = shape(settings.model), role.flags
-    if found is None:
+    model_shape, flags = shape(settings.model), role.flags
+    if model_shape is None:
         return f"{settings.model.name} is no model that is known here; write its `model.shape`"
-    context = _tokens(flags.get("max-model-len", found.context))
+    context = _tokens(flags.get("max-model-len", model_shape.context))
     sequences = _tokens(flags.get("max-num-seqs", 1))
     share = _share(flags.get("gpu-memory-utilization", GPU_MEMORY_UTILIZATION))
-    kv_bytes = _kv_bytes(flags, found)
+    kv_bytes = _kv_bytes(flags, model_shape)
     if context is None or sequences is None or share is None or kv_bytes is None or _uncounted(flags):
-        named = [f"`{flag}`" for flag in (*_COUNTED, *_UNCOUNTED) if flag in flags]
-        return f"what {' and '.join(named)} changes is not counted"
+        names = [f"`{flag}`" for flag in (*_COUNTED, *_UNCOUNTED) if flag in flags]
+        return f"what {' and '.join(names)} changes is not counted"
     return Fit(
-        replace(found, kv_bytes=kv_bytes),
+        replace(model_shape, kv_bytes=kv_bytes),
         role.parallelism,
         math.floor(machine.gpu_memory * share),
         context,
@@ -172,68 +172,70 @@ def fit_by_role(settings: Settings, machine: Machine) -> dict[WorkerRole, Fit | 
 def problems(settings: Settings, machine: Machine) -> Iterator[Problem]:
     """Find engines that their GPUs cannot hold, and contexts that are longer than the model's."""
     roles = dict(worker_roles(settings))
-    for name, found in fit_by_role(settings, machine).items():
-        if isinstance(found, Fit) and found.context > found.shape.context:
+    for name, engine_fit in fit_by_role(settings, machine).items():
+        if isinstance(engine_fit, Fit) and engine_fit.context > engine_fit.shape.context:
             yield Problem(
                 f"roles.{name}.flags.max-model-len",
-                f"the model takes at most {found.shape.context:,} tokens; lower it or remove it",
+                f"the model takes at most {engine_fit.shape.context:,} tokens; lower it or remove it",
                 shown(roles[name].flags["max-model-len"]),
             )
-        elif isinstance(found, Fit) and not found.ok:
+        elif isinstance(engine_fit, Fit) and not engine_fit.ok:
             yield Problem(
                 f"roles.{name}.parallelism.tensor",
-                f"does not fit: {arithmetic(found)}, more than the {_gb(found.memory)} that vLLM takes of "
-                f"each {machine.gpu}; {_remedy(found, roles[name], machine)}",
-                shown(found.parallelism.tensor),
+                f"does not fit: {arithmetic(engine_fit)}, more than the {_gb(engine_fit.memory)} that vLLM "
+                f"takes of each {machine.gpu}; {_remedy(engine_fit, roles[name], machine)}",
+                shown(engine_fit.parallelism.tensor),
             )
 
 
-def arithmetic(found: Fit) -> str:
+def arithmetic(engine_fit: Fit) -> str:
     """Return what one GPU would have to hold, and how that is made up."""
-    gpus = found.parallelism.tensor * found.parallelism.pipeline
-    wanted = max(1, found.context) * found.sequences
-    cache_bytes = wanted * found.kv_gpu
+    gpus = engine_fit.parallelism.tensor * engine_fit.parallelism.pipeline
+    tokens = max(1, engine_fit.context) * engine_fit.sequences
+    cache_bytes = tokens * engine_fit.kv_gpu
     return (
-        f"weights of {_gb(found.shape.weights)} over {counted(gpus, 'GPU')} = {_gb(found.weights_gpu)}, and "
-        f"{counted(found.sequences, 'sequence')} of {max(1, found.context):,} tokens x "
-        f"{found.kv_gpu / 1024:.4g} KiB of KV cache = {_gb(cache_bytes)}, are "
-        f"{_gb(found.weights_gpu + cache_bytes)} a GPU"
+        f"weights of {_gb(engine_fit.shape.weights)} over {counted(gpus, 'GPU')} = "
+        f"{_gb(engine_fit.weights_gpu)}, and "
+        f"{counted(engine_fit.sequences, 'sequence')} of {max(1, engine_fit.context):,} tokens x "
+        f"{engine_fit.kv_gpu / 1024:.4g} KiB of KV cache = {_gb(cache_bytes)}, are "
+        f"{_gb(engine_fit.weights_gpu + cache_bytes)} a GPU"
     )
 
 
-def summary(found: Fit) -> str:
+def summary(engine_fit: Fit) -> str:
     """Return what fits, on one line."""
-    asked = found.context or min(found.shape.context, found.tokens)
+    context = engine_fit.context or min(engine_fit.shape.context, engine_fit.tokens)
     return (
-        f"weights {found.shape.weights / 1e9:.0f} GB → {_gb(found.weights_gpu)} a GPU"
-        f" · KV {found.shape.kv_token() / 1024:.4g} KiB a token → at most {_about(found.tokens)} tokens"
-        f" · context {asked:,} × {counted(found.tokens // max(1, asked), 'sequence')}"
+        f"weights {engine_fit.shape.weights / 1e9:.0f} GB → {_gb(engine_fit.weights_gpu)} a GPU"
+        f" · KV {engine_fit.shape.kv_token() / 1024:.4g} KiB a token"
+        f" → at most {_about(engine_fit.tokens)} tokens"
+        f" · context {context:,} × {counted(engine_fit.tokens // max(1, context), 'sequence')}"
     )
 
 
-def _remedy(found: Fit, role: RoleSettings, machine: Machine) -> str:
+def _remedy(engine_fit: Fit, role: RoleSettings, machine: Machine) -> str:
     """Say what would fit: another tensor parallel size, a shorter context, fewer sequences, other GPUs."""
-    pipeline, heads = role.parallelism.pipeline, found.shape.attention_heads
+    pipeline, heads = role.parallelism.pipeline, engine_fit.shape.attention_heads
     sizes = [
         size
         for size in range(1, heads + 1)
-        if heads % size == 0 and fits(size * pipeline, machine.gpus) and found.over(size).ok
+        if heads % size == 0 and fits(size * pipeline, machine.gpus) and engine_fit.over(size).ok
     ]
-    ways = [f"use {' or '.join(map(str, sizes[:3]))}"] if sizes else []
-    if found.tokens // found.sequences >= 1:
-        ways.append(f"set `max-model-len` to at most {found.tokens // found.sequences}")
-    if found.sequences > 1 and found.tokens >= max(1, found.context):
-        ways.append(f"set `max-num-seqs` to at most {found.tokens // max(1, found.context)}")
-    return ", or ".join(ways or ["use GPUs with more memory"])
+    options = [f"use {' or '.join(map(str, sizes[:3]))}"] if sizes else []
+    if engine_fit.tokens // engine_fit.sequences >= 1:
+        options.append(f"set `max-model-len` to at most {engine_fit.tokens // engine_fit.sequences}")
+    if engine_fit.sequences > 1 and engine_fit.tokens >= max(1, engine_fit.context):
+        options.append(f"set `max-num-seqs` to at most {engine_fit.tokens // max(1, engine_fit.context)}")
+    return ", or ".join(options or ["use GPUs with more memory"])
 
 
 def _uncounted(flags: Mapping[str, FlagValue]) -> bool:
     return any(flag in flags for flag in _UNCOUNTED) or flags.get("dtype") in ("float", "float32")
 
 
-def _kv_bytes(flags: Mapping[str, FlagValue], of: Shape) -> int | None:
-    asked = flags.get("kv-cache-dtype", "auto")
-    return of.kv_bytes if asked == "auto" else _KV_BYTES.get(str(asked))
+def _kv_bytes(flags: Mapping[str, FlagValue], model_shape: Shape) -> int | None:
+    dtype = flags.get("kv-cache-dtype", "auto")
+    return model_shape.kv_bytes if dtype == "auto" else _KV_BYTES.get(str(dtype))
 
 
 def _tokens(value: FlagValue) -> int | None:
@@ -265,4 +267,4 @@ def _about(tokens: int) -> str:
 @cache
 def _known() -> Mapping[str, Shape]:
     text = Path(__file__).with_name("models.json").read_text(encoding="utf-8")
-    return {name: Shape(**found) for name, found in json.loads(text).items()}
+    return {name: Shape(**values) for name, values in json.loads(text).items()}

@@ -62,13 +62,13 @@ class AwsPlanning(TargetPlanning):
         return cost(plan)
 
     def place(self) -> str:
-        where, bought = network(self.target), self.target.purchase
+        layout, purchase = network(self.target), self.target.purchase
         group = self.target.placement_group or ("of its own" if capacity.own_group(self.target) else "none")
         parts = [
-            self.target.network.subnet_id or where.zone,
-            f"nodes in {where.cluster}",
+            self.target.network.subnet_id or layout.zone,
+            f"nodes in {layout.cluster}",
             f"placement group {group}",
-            bought.option + (f" {bought.reservation_id}" if bought.reservation_id else ""),
+            purchase.option + (f" {purchase.reservation_id}" if purchase.reservation_id else ""),
         ]
         return " · ".join(parts)
 
@@ -77,8 +77,8 @@ class AwsPlanning(TargetPlanning):
         for rule in rules(plan):
             if rule.group == "access" and rule.first is not None:
                 peers.setdefault(rule.first, []).append(rule.peer)
-        ordered = sorted(peers, key=lambda port: port == SSH)
-        parts = [f"{port} from {', '.join(peers[port])}" for port in ordered]
+        ports = sorted(peers, key=lambda port: port == SSH)
+        parts = [f"{port} from {', '.join(peers[port])}" for port in ports]
         if self.target.access == "ssm":
             parts.append("SSH through Session Manager")
         return " · ".join([*parts, "nothing else"])

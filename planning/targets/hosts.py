@@ -34,12 +34,12 @@ class HostsPlanning(TargetPlanning):
         yield from too_many_gpus(self.target.gpus_per_node)
 
     def no_room(self, demands: Sequence[Demand], machine: Machine) -> Problem:
-        enough = sum(demand.nodes(machine.gpus) for demand in demands)
-        listed = len(self.target.inventory)
-        if len(self.workers) < listed:
+        node_count = sum(demand.nodes(machine.gpus) for demand in demands)
+        machine_count = len(self.target.inventory)
+        if len(self.workers) < machine_count:
             return Problem(
                 "target.inventory",
-                f"{counted(listed, 'machine')}, one is the head; list {enough + 1}, or lower "
-                f"`replicas`: {in_words(demands)} need {counted(enough, 'worker')}",
+                f"{counted(machine_count, 'machine')}, one is the head; list {node_count + 1}, or lower "
+                f"`replicas`: {in_words(demands)} need {counted(node_count, 'worker')}",
             )
-        return self._too_few(demands, machine, "target.inventory", f"list {enough} machines")
+        return self._too_few(demands, machine, "target.inventory", f"list {node_count} machines")

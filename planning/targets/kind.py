@@ -45,8 +45,8 @@ class TargetPlanning(ABC):
 
     def no_room(self, demands: Sequence[Demand], machine: Machine) -> Problem:
         """Return what to say when `workers` do not hold the engines."""
-        enough = sum(demand.nodes(machine.gpus) for demand in demands)
-        return self._too_few(demands, machine, "target.nodes", f"write {enough}")
+        node_count = sum(demand.nodes(machine.gpus) for demand in demands)
+        return self._too_few(demands, machine, "target.nodes", f"write {node_count}")
 
     def notes(self) -> Iterable[str]:
         """Yield what a user of this kind of target should know before `up`."""

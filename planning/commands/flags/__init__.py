@@ -46,15 +46,15 @@ _SIGNS: Final = {"least": "at least", "above": "above", "most": "at most", "belo
 
 def problems(module: str, flags: Mapping[str, FlagValue]) -> list[str]:
     """Return one line for each flag that `module` would not accept: flag, value and remedy."""
-    flags_of = known(module)
-    found = (_problem(module, name, value, flags_of) for name, value in flags.items())
-    return [problem for problem in found if problem]
+    known_flags = known(module)
+    messages = (_problem(module, name, value, known_flags) for name, value in flags.items())
+    return [message for message in messages if message]
 
 
 def known(module: str) -> Mapping[str, Flag]:
     """Return the flags of a module."""
-    flags_of: Mapping[str, Flag] = _read("known.json")[module]
-    return flags_of
+    flags: Mapping[str, Flag] = _read("known.json")[module]
+    return flags
 
 
 def spellings(module: str, name: str) -> list[str]:
@@ -64,21 +64,21 @@ def spellings(module: str, name: str) -> list[str]:
 
 def meant(module: str, name: str) -> str:
     """Return the flag that a name in any spelling stands for: `-tp`, `--max_model_len=8`, `maxModelLen`."""
-    bare = re.split(r"[= ]", name.lstrip("-"), maxsplit=1)[0]
-    for flag, described in (*known(module).items(), *known("dynamo.vllm").items()):
-        if bare in described.get("short", ()):
+    stem = re.split(r"[= ]", name.lstrip("-"), maxsplit=1)[0]
+    for flag, description in (*known(module).items(), *known("dynamo.vllm").items()):
+        if stem in description.get("short", ()):
             return flag
-    words = bare if bare.isupper() else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", bare)
-    return re.sub(r"[^a-z0-9]+", "-", words.lower()).strip("-")
+    kebab_case = stem if stem.isupper() else re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", stem)
+    return re.sub(r"[^a-z0-9]+", "-", kebab_case.lower()).strip("-")
 
 
 def written(module: str, name: str, value: FlagValue) -> tuple[str, FlagValue]:
     """Return a flag as it is to be written: `no-x: true` stands for `x: false`."""
-    plain = name.removeprefix("no-")
-    flag = known(module).get(plain)
+    base_name = name.removeprefix("no-")
+    flag = known(module).get(base_name)
     if name in known(module) or not flag or not flag.get("off") or value is not True:
         return name, value
-    return plain, False
+    return base_name, False
 
 
 def as_written(module: str, flags: Mapping[str, FlagValue]) -> dict[str, FlagValue]:
@@ -109,7 +109,7 @@ def variables(module: str) -> Mapping[str, str]:
 @cache
 def names() -> frozenset[str]:
     """Return the environment names that Dynamo and vLLM read; those that end with `_` are only beginnings."""
-    return frozenset(name for read in _read("names.json").values() for name in read)
+    return frozenset(name for group in _read("names.json").values() for name in group)
 
 
 @cache
@@ -117,10 +117,10 @@ def _read(file: str) -> dict[str, Any]:
     return json.loads(Path(__file__).with_name(file).read_text(encoding="utf-8"))  # type: ignore[no-any-return]
 
 
-def _problem(module: str, name: str, value: FlagValue, flags_of: Mapping[str, Flag]) -> str | None:
-    flag = flags_of.get(name)
+def _problem(module: str, name: str, value: FlagValue, known_flags: Mapping[str, Flag]) -> str | None:
+    flag = known_flags.get(name)
     if flag is None:
-        return f"`{redacted(name)}`{_unknown(module, name, value, flags_of)}"
+        return f"`{redacted(name)}`{_unknown(module, name, value, known_flags)}"
     if value is False:
         return None if flag.get("off") else f"`{name}: false`: there is no --no-{name}; leave it out"
     if flag["takes"] == "nothing":
@@ -130,14 +130,16 @@ def _problem(module: str, name: str, value: FlagValue, flags_of: Mapping[str, Fl
     return _wrong_value(name, value, flag)
 
 
-def _unknown(module: str, name: str, value: FlagValue, flags_of: Mapping[str, Flag]) -> str:
-    plain = name.removeprefix("no-")
-    if flags_of.get(plain, {}).get("off"):
-        right = "false" if value is True else "true or false"
-        return f": write `{plain}: {right}`"
-    if elsewhere := next((other for other in _OWNERS if other != module and plain in known(other)), None):
-        return f" {_OWNERS[elsewhere]} or remove it"
-    return f": {module} has no such flag{_nearest(name, flags_of)}"
+def _unknown(module: str, name: str, value: FlagValue, known_flags: Mapping[str, Flag]) -> str:
+    base_name = name.removeprefix("no-")
+    if known_flags.get(base_name, {}).get("off"):
+        correction = "false" if value is True else "true or false"
+        return f": write `{base_name}: {correction}`"
+    if other_module := next(
+        (owner for owner in _OWNERS if owner != module and base_name in known(owner)), None
+    ):
+        return f" {_OWNERS[other_module]} or remove it"
+    return f": {module} has no such flag{_nearest(name, known_flags)}"
 
 
 def _wrong_value(name: str, value: FlagValue, flag: Flag) -> str | None:
@@ -149,9 +151,9 @@ def _wrong_value(name: str, value: FlagValue, flag: Flag) -> str | None:
         return f"`{name}: {shown(value)}`: expected values, none of which begins like a flag"
     if value == "--":
         return f"`{name}: {shown(value)}`: argparse drops it before {name} is read; take another value"
-    given: Sequence[Any] = value if isinstance(value, list) and flag["takes"] == "values" else [value]
-    wrong = next((item for item in given if not _fits(item, flag)), None)
-    return None if wrong is None else f"`{name}: {shown(value)}`: expected {_expected(flag)}"
+    values: Sequence[Any] = value if isinstance(value, list) and flag["takes"] == "values" else [value]
+    wrong_item = next((item for item in values if not _fits(item, flag)), None)
+    return None if wrong_item is None else f"`{name}: {shown(value)}`: expected {_expected(flag)}"
 
 
 def _fits(value: Any, flag: Flag) -> bool:
@@ -192,9 +194,9 @@ def _expected(flag: Flag) -> str:
     if choices := flag.get("choices"):
         return " or ".join(choices)
     accepts = [form for form in flag["accepts"] if form != "integer" or "number" not in flag["accepts"]]
-    wanted = " or ".join(_FORMS[form][0] if form in _FORMS else f"a {form}" for form in accepts)
+    forms = " or ".join(_FORMS[form][0] if form in _FORMS else f"a {form}" for form in accepts)
     bounds = " and ".join(f"{words} {flag[key]}" for key, words in _SIGNS.items() if key in flag)
-    return f"{wanted}, {bounds}" if bounds else wanted
+    return f"{forms}, {bounds}" if bounds else forms
 
 
 def _text(value: Any) -> str:
@@ -202,7 +204,7 @@ def _text(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
 
 
-def _nearest(name: str, flags_of: Mapping[str, Flag]) -> str:
-    plain = name.lstrip("-").replace("_", "-").lower()
-    matches = get_close_matches(plain, flags_of, n=3)
+def _nearest(name: str, known_flags: Mapping[str, Flag]) -> str:
+    spelling = name.lstrip("-").replace("_", "-").lower()
+    matches = get_close_matches(spelling, known_flags, n=3)
     return f"; did you mean {' or '.join(f'`{match}`' for match in matches)}?" if matches else ""
