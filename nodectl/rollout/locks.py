@@ -25,7 +25,7 @@ from nodectl.etcd import client
 from nodectl.etcd.client import AWAY_SECONDS, EtcdUnavailableError
 
 _LEASE_SECONDS: Final = 20
-"""How long a slot outlives a killed holder. Far more than the pauses of a busy machine."""
+"""Seconds that a slot outlives a killed holder. Far more than the pauses of a busy machine."""
 
 _REFRESH_SECONDS: Final = 4.0
 
@@ -34,7 +34,7 @@ _TELL_EVERY: Final = 15.0
 
 @dataclass(frozen=True)
 class Holder:
-    """Whose slot it is: the value of its key."""
+    """The holder of a slot: the value of its key."""
 
     node: str
     service: str

@@ -1,4 +1,4 @@
-"""Whether all workers that belong to a deployment serve."""
+"""Check that all workers that belong to a deployment serve."""
 
 import asyncio
 import time

@@ -1,4 +1,4 @@
-"""When a changed service serves again: healthy, listed by the frontends, and warm."""
+"""Readiness of a changed service: healthy, listed by the frontends, and warm."""
 
 import asyncio
 import time
@@ -39,7 +39,7 @@ class ReadinessWait:
     service: Service
     spec: RolloutService
     namespace: str
-    """Where the workers that it may be paired with are registered."""
+    """Namespace in which the workers that it may be paired with are registered."""
     before: Listings
     """The frontends' lists of workers from before the change."""
 
@@ -105,7 +105,7 @@ class ReadinessWait:
         return max(new, default=None)
 
     async def _warm(self) -> None:
-        """Have the worker answer with each of its partners: one at least must do, the others are reported."""
+        """Send the worker a request with each partner: one at least must answer, the others are reported."""
         troubles: list[CheckError] = []
         answered: set[Pin] = set()
         for pause in PAUSES:

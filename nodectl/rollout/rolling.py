@@ -24,10 +24,10 @@ from nodectl.services.excerpt import last_words
 from nodectl.supervisors.supervisor import Supervisor
 
 _FRONTEND_SECONDS: Final = 10.0
-"""How long frontends that do not answer are asked again until nothing is taken to serve."""
+"""Seconds that frontends that do not answer are asked again until nothing is taken to serve."""
 
 _OTHER_ROLE_SECONDS: Final = 15.0
-"""How long nobody of the other role may be changing until none is expected to: applies start together."""
+"""Seconds without a change in the other role until none is expected: applies start together."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class RollingChanges:
     supervisor: Supervisor
 
     def change(self, name: str, restart: Callable[[], None]) -> None:
-        """Have `restart` change a service that runs, in its turn, and wait until it serves.
+        """Change a service that runs by `restart`, in its turn, and wait until it serves.
 
         At once, and without waiting, where nobody of its role serves: then there is nothing to keep up.
         Raises `NodectlError` when it does not get healthy, another one of its role did not before, or etcd

@@ -21,7 +21,7 @@ from nodectl.etcd import client
 from nodectl.etcd.client import AWAY_SECONDS, EtcdUnavailableError
 
 _RECONNECT_SECONDS: Final = 1.0
-"""How long a frontend may take to find an etcd again that answers: 0.06 s were measured on a busy machine."""
+"""Seconds in which a frontend finds an etcd again that answers: 0.06 were measured on a busy machine."""
 
 PROMPT: Final = "Say that you are there."
 
@@ -63,7 +63,7 @@ class Serving:
             return False
 
     async def ask(self, url: str, pin: Pin | None, whom: str, deadline: float = math.inf) -> Answer:
-        """Have a short completion answered, by the workers of `pin` if given. Raises `CheckError`."""
+        """Request a short completion, from the workers of `pin` if given. Raises `CheckError`."""
         async with bounded(deadline, ANSWER_SECONDS, whom):
             answer = await Frontend(self.http, url).complete(self.model, PROMPT, pin)
         if pin and (answer.decode, answer.prefill if pin.prefill else None) != (pin.decode, pin.prefill):

@@ -1,4 +1,4 @@
-"""Where an install puts things on a machine, once per user: `${XDG_CACHE_HOME:-~/.cache}/dynamo-multinode`.
+"""The cache of installs on a machine, once per user: `${XDG_CACHE_HOME:-~/.cache}/dynamo-multinode`.
 
 `env/` the environments, named after their lock files: another set of versions is another environment;
 `models/` the models; `stores/` releases of NATS and etcd; `images/` which images were seen to start; `uv/`

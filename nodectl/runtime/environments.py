@@ -97,7 +97,7 @@ def _uv(cache: Path, step: Steps, origin: list[str]) -> str:
 
 
 def _let_nixl_rest(environment: Path) -> None:
-    """Have NIXL's progress thread look every millisecond instead of without a pause.
+    """Set NIXL's progress thread to look every millisecond instead of without a pause.
 
     It is made for machines with cores to spare: each idle agent keeps one core busy, and two workers
     leave a 2-core machine none to serve with. Transfers were as fast with the pause.

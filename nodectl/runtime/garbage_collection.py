@@ -22,7 +22,7 @@ from nodectl.common.layout import Layout
 from nodectl.runtime import cache
 
 KEPT: Final = 2
-"""How many environments that nobody uses stay."""
+"""Number of environments that stay although nobody uses them."""
 
 _ENVIRONMENT: Final = re.compile(r"(node|mocker|cpu|gpu)-py3\.[0-9]+-[0-9a-f]{12}")
 _UNTOUCHED_SECONDS: Final = steps.LIMIT_SECONDS

@@ -10,7 +10,7 @@ from nodectl.common.errors import BadInputError
 from nodectl.common.steps import say
 
 FOLDERS: Final = (Path("/opt/amazon/efa/lib"),)
-"""Where AWS's EFA installer puts what the linker does not know of; services are told (LD_LIBRARY_PATH)."""
+"""Folders of AWS's EFA installer that the linker does not know of; services are told (LD_LIBRARY_PATH)."""
 
 _PACKAGES: Final = {"libhwloc.so.15": "libhwloc15"}
 """Library -> its package on Debian and Ubuntu, where the distribution's will do."""

@@ -1,4 +1,4 @@
-"""Where a node's NATS and etcd come from: nodectl's environment, the distribution, or official releases."""
+"""Sources of a node's NATS and etcd: nodectl's environment, the distribution, or official releases."""
 
 import hashlib
 import shutil

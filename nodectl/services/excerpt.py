@@ -14,16 +14,16 @@ from typing import Final
 from nodectl.supervisors.supervisor import Supervisor
 
 LINES: Final = 12
-"""How many lines an excerpt has at most."""
+"""Limit on the lines of an excerpt."""
 LOOKED_AT: Final = 2000
-"""How many lines of the end of a log are looked at."""
+"""Number of lines at the end of a log that are looked at."""
 
 _BYTES: Final = 1 << 20
 _SECONDS: Final = 20.0
-"""How long a log may take to be read."""
+"""Limit on the time to read a log, in seconds."""
 _WIDEST: Final = 400
 _ENDING: Final = 4
-"""How many lines are kept for the end of a log that has warnings or errors."""
+"""Number of lines that are kept for the end of a log that has warnings or errors."""
 
 _ANSI: Final = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _ERROR: Final = re.compile(

@@ -1,4 +1,4 @@
-"""Whether what should listen does: an HTTP health page, or a port."""
+"""Health checks of what should listen: an HTTP health page, or a port."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""Which network interface a node's services use: the one that has the node's own address.
+"""The network interface that a node's services use: the one that has the node's own address.
 
 Dynamo, NIXL and vLLM are told the address; Gloo, NCCL and UCX take names of interfaces instead, and use the
 first address of what they find. Left alone they take another network, a bridge of docker's, or 127.0.0.1, and

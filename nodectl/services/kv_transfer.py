@@ -1,4 +1,4 @@
-"""Whether a worker moves KV blocks by the backend that it was told to: NIXL falls back in silence.
+"""Check that a worker moves KV blocks by the backend that it was told to: NIXL falls back in silence.
 
 Requests are answered all the same then, and wait tens of times as long for their first token.
 """

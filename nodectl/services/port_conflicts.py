@@ -44,7 +44,7 @@ class Need(NamedTuple):
 
 
 class Holder(NamedTuple):
-    """Who listens, in words, and what to do about it: nothing, where it has to stay."""
+    """The holder of a port, in words, and the remedy: none, where it has to stay."""
 
     who: str
     remedy: str
@@ -61,7 +61,7 @@ class Own:
 
     root: Path
     units: str
-    """How the names of its units begin; on a machine without units of it, nothing begins so."""
+    """Prefix of the names of its units; on a machine without units of it, nothing begins so."""
     session: int | None
     """That of its supervisor, where it has one of its own."""
 

@@ -49,7 +49,7 @@ def tidy(layout: Layout) -> None:
 
 
 def guard(layout: Layout, wanted: Firewall | None) -> None:
-    """Have a host refuse connections that its nodes do not need."""
+    """Set a host's firewall to refuse connections that its nodes do not need."""
     if layout.on_host:
         firewall.guard(layout, wanted)
     elif wanted is not None:
@@ -57,7 +57,7 @@ def guard(layout: Layout, wanted: Firewall | None) -> None:
 
 
 def watch(layout: Layout, *, wanted: bool) -> None:
-    """Have a host end where it idles and drain where it is taken away, as its manifest says."""
+    """Install or remove the unit that ends an idle host and drains one that is taken away."""
     if layout.on_host:
         idle_and_spot.keep(layout, wanted=wanted)
     elif wanted:

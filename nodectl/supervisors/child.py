@@ -19,7 +19,7 @@ _SET_CHILD_SUBREAPER: Final = 36
 _LIBC: Final = ctypes.CDLL(None)
 
 _KILL_SECONDS: Final = 10.0
-"""How long a runner waits for what it killed: less than the supervisor waits for the runner."""
+"""Seconds that a runner waits for what it killed: less than the supervisor waits for the runner."""
 
 
 def stop(*_: Any) -> None:

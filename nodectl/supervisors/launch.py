@@ -1,4 +1,4 @@
-"""How a service is started: a file that nodectl renders from the manifest and `nodectl wait` reads."""
+"""The launch file of a service: nodectl renders it from the manifest, and `nodectl wait` reads it."""
 
 import contextlib
 import json

@@ -8,7 +8,7 @@ from typing import Final, Protocol
 from nodectl.supervisors.launch import Launch
 
 KILL_SECONDS: Final = 15.0
-"""How long the end may take after SIGKILL: a process that holds a GPU frees its memory first."""
+"""Seconds that the end may take after SIGKILL: a process that holds a GPU frees its memory first."""
 
 
 @dataclass(frozen=True)
@@ -41,12 +41,12 @@ class State:
 
     @property
     def idle(self) -> bool:
-        """Whether it has no process, and gets none without being asked."""
+        """Return whether it has no process, and gets none without being asked."""
         return self.name in ("stopped", "fatal")
 
     @property
     def failing(self) -> bool:
-        """Whether it waits for its next try after starts that failed."""
+        """Return whether it waits for its next try after starts that failed."""
         return self.name == "backoff"
 
 

@@ -24,7 +24,7 @@ from nodectl.supervisors.supervisor import KILL_SECONDS, State, Unit
 _CALL_SECONDS: Final = 60.0
 
 _START_SECONDS: Final = 5.0
-"""How long a start may look as if nobody had asked for it."""
+"""Seconds that a start may look as if nobody had asked for it."""
 
 _PROPERTIES: Final = (
     "Id",

@@ -16,12 +16,12 @@ from nodectl.common.redaction import redacted
 from nodectl.supervisors.supervisor import Unit
 
 FOLDER: Final = Path("/etc/systemd/system")
-"""Where an administrator's units lie: they start at boot, and go before a distribution's."""
+"""Folder of an administrator's units: they start at boot, and go before a distribution's."""
 
 PREFIX: Final = "dynamo"
 
 HOST_PREFIX: Final = "dynamo-multinode-"
-"""How names of units begin that are a host's own, no service of a node."""
+"""Prefix of the names of units that are a host's own, no service of a node."""
 
 CACHE_UNIT: Final = f"{HOST_PREFIX}cache.service"
 """The unit that installs again at boot what a host can lose with its disks (`nodectl.host.nvme`)."""
@@ -60,7 +60,7 @@ _LIFE: Final = {
     "KillSignal": "SIGTERM",
     "SendSIGKILL": "yes",
 }
-"""How each service starts again and is stopped."""
+"""Settings for the restart and the stop of each service."""
 
 _LIMITS: Final = {
     "OOMPolicy": "kill",
@@ -73,7 +73,7 @@ _LIMITS: Final = {
     "LogRateLimitIntervalSec": "30s",
     "LogRateLimitBurst": str(_LINES),
 }
-"""How much each service may have, and print."""
+"""Limits on what each service may use, and print."""
 
 _PART: Final = re.compile(r"[A-Za-z0-9_-]+")
 _STACK: Final = re.compile(r"[A-Za-z0-9_.-]+")

@@ -120,7 +120,7 @@ def _change_in_turn(
 def _reread(
     running: Mapping[str, State], wanted: Mapping[str, Launch], known: Mapping[str, Launch], layout: Layout
 ) -> set[str]:
-    """Have services read their files where nothing else of them changed; return which.
+    """Tell services to read their files where nothing else of them changed; return which.
 
     Only then are their launch files written: what a nodectl that is killed in between left is done again.
     """

@@ -29,7 +29,7 @@ _INTERVAL: Final = 0.5
 """Seconds between two looks at etcd."""
 
 _BREAK_UP_SECONDS: Final = 10.0
-"""How long a rank may take to end when its gang starts anew: enough to deregister, not to drain."""
+"""Seconds that a rank may take to end when its gang starts anew: enough to deregister, not to drain."""
 
 
 def main(argv: Sequence[str]) -> int:

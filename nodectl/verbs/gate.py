@@ -27,13 +27,13 @@ from nodectl.supervisors import child, launch
 from nodectl.verbs import options
 
 _HEARD_SECONDS: Final = 3.0
-"""How long a balancer may take to ask: it does every 0.5 s, and may itself be away."""
+"""Seconds that a balancer may take to ask: it does every 0.5 s, and may itself be away."""
 
 _ACTED_SECONDS: Final = 0.5
 """Seconds from the balancer's hearing of the end to its last request."""
 
 _HEALTH_SECONDS: Final = 2.0
-"""How long the frontend may take for each of two answers; the balancer's own bound is 5 s."""
+"""Seconds that the frontend may take for each of two answers; the balancer's own bound is 5 s."""
 
 _FINDING_SECONDS: Final = 10.0
 """After so long a frontend is taken to know no worker because there is none."""
@@ -98,7 +98,7 @@ class Gatekeeper:
 
     @property
     def open(self) -> bool:
-        """Whether the balancer knows the frontend as healthy."""
+        """Return whether the balancer knows the frontend as healthy."""
         return self._heard is Word.SEND and not self._draining
 
     def close(self, seconds: float) -> bool:
