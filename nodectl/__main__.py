@@ -47,7 +47,7 @@ def main(argv: Sequence[str]) -> int:
     """Run one verb."""
     if argv and argv[0] in ("-h", "--help"):
         width = max(map(len, VERBS))
-        verbs = "\n".join(f"  {verb:<{width}}  {what}" for verb, what in VERBS.items())
+        verbs = "\n".join(f"  {verb:<{width}}  {description}" for verb, description in VERBS.items())
         print(f"usage: nodectl VERB [OPTIONS], with VERB one of\n{verbs}")
         return 0
     if not argv or argv[0] not in VERBS:
@@ -55,14 +55,14 @@ def main(argv: Sequence[str]) -> int:
         return 2
     # nor of what it starts: a core dump would hold whatever is in memory, a hub token perhaps
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    verb, *rest = argv
+    verb, *arguments = argv
     try:
-        return int(importlib.import_module(module(verb)).main(rest))
+        return int(importlib.import_module(module(verb)).main(arguments))
     except NodectlError as error:
         print(without_known_secrets(f"nodectl {verb}: {error}"), file=sys.stderr)
         return error.code
     except OSError as error:
-        print(without_known_secrets(f"nodectl {verb}: {explained(error, rest)}"), file=sys.stderr)
+        print(without_known_secrets(f"nodectl {verb}: {explained(error, arguments)}"), file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"nodectl {verb}: interrupted; run it again to converge", file=sys.stderr)

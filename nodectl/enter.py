@@ -27,15 +27,15 @@ def main(argv: Sequence[str]) -> int:  # noqa: RET503 - exec does not come back
             file=sys.stderr,
         )
         return 2
-    variant, verb, *rest = argv
+    variant, verb, *arguments = argv
     if verb in BARE:
-        return nodectl.main([verb, *rest])
+        return nodectl.main([verb, *arguments])
     try:
         python = str(cache.installed_python(variant))
     except NodectlError as error:
         print(f"nodectl {verb}: {error}", file=sys.stderr)
         return error.code
-    os.execv(python, isolated.module(python, "nodectl", verb, *rest))  # noqa: S606 - no shell is the point
+    os.execv(python, isolated.module(python, "nodectl", verb, *arguments))  # noqa: S606 - no shell is the point
 
 
 if __name__ == "__main__":

@@ -22,16 +22,18 @@ def retire(spec: ProofSpec) -> list[str]:
     Whoever still serves is needed then, and the proof, which comes next, says what is missing.
     """
     deadline = time.monotonic() + spec.seconds
-    gone = leaving(_registered(spec.etcd, deadline), [instance.request_plane for instance in spec.instances])
-    if not gone:
+    workers = leaving(
+        _registered(spec.etcd, deadline), [instance.request_plane for instance in spec.instances]
+    )
+    if not workers:
         return []
     from nodectl.rollout.members import all_serve  # noqa: PLC0415 - it builds on the proof, which this begins
 
     if not all_serve(spec, deadline):
         return []
-    for worker in gone:
+    for worker in workers:
         registration.withdraw(spec.etcd, worker.key)
-    addresses = sorted({worker.address for worker in gone})
+    addresses = sorted({worker.address for worker in workers})
     say(f"no more requests for {', '.join(addresses)}")
     return addresses
 

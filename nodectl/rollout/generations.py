@@ -17,12 +17,12 @@ def may_stop(listings: Listings, service: RolloutService, namespace: str) -> boo
     True as well where nothing can be kept up: nobody else has its role, or no generation is whole by now.
     """
     workers = set(chain.from_iterable(listings.values()))
-    mine = {worker for worker in workers if worker.address == service.address}
-    if service.role not in PARTNERS or all(worker.namespace == namespace for worker in mine):
+    own_workers = {worker for worker in workers if worker.address == service.address}
+    if service.role not in PARTNERS or all(worker.namespace == namespace for worker in own_workers):
         return True
-    rest = workers - mine
-    stands_in = any(worker.component == COMPONENTS[service.role] for worker in rest)
-    return not stands_in or not _whole(workers) or _whole(rest)
+    other_workers = workers - own_workers
+    has_substitute = any(worker.component == COMPONENTS[service.role] for worker in other_workers)
+    return not has_substitute or not _whole(workers) or _whole(other_workers)
 
 
 def _whole(workers: set[Listed]) -> bool:

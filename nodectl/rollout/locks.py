@@ -65,13 +65,13 @@ def held(rollout: Rollout, role: str, node: str, service: str, patience: float) 
     where etcd refuses to write or stays away for `AWAY_SECONDS`: nothing stops that could not come back.
     """
     lease = _take(rollout, role, Holder(node, service, os.getpid()), patience)
-    over = threading.Event()
-    keeper = threading.Thread(target=_keep, args=(lease, over), daemon=True)
+    stop = threading.Event()
+    keeper = threading.Thread(target=_keep, args=(lease, stop), daemon=True)
     keeper.start()
     try:
         yield
     finally:
-        over.set()
+        stop.set()
         keeper.join()
         with contextlib.suppress(EtcdUnavailableError), client.unavailable():
             lease.revoke()
@@ -81,23 +81,27 @@ def _keys(rollout: Rollout, role: str) -> list[str]:
     return [f"{folder(rollout, role)}/{slot}" for slot in range(rollout.max_unavailable)]
 
 
-def _take(rollout: Rollout, role: str, me: Holder, patience: float) -> Lease:
+def _take(rollout: Rollout, role: str, candidate: Holder, patience: float) -> Lease:
     """Take a slot as soon as there is one; each of those who hold them may take `patience` seconds."""
-    taken = _try(rollout, role, me)
-    while not isinstance(taken, Lease):
-        taken = _wait_for(taken, me, patience).attempt(partial(_try_again, rollout, role, me, taken))
-    return taken
+    result = _try(rollout, role, candidate)
+    while not isinstance(result, Lease):
+        result = _wait_for(result, candidate, patience).attempt(
+            partial(_try_again, rollout, role, candidate, result)
+        )
+    return result
 
 
-def _try_again(rollout: Rollout, role: str, me: Holder, before: list[Holder]) -> Lease | list[Holder]:
+def _try_again(
+    rollout: Rollout, role: str, candidate: Holder, previous: list[Holder]
+) -> Lease | list[Holder]:
     """Do as `_try`; raise `NotYetError` while the holders are those of before."""
-    taken = _try(rollout, role, me)
-    if taken == before:
+    result = _try(rollout, role, candidate)
+    if result == previous:
         raise NotYetError
-    return taken
+    return result
 
 
-def _try(rollout: Rollout, role: str, me: Holder) -> Lease | list[Holder]:
+def _try(rollout: Rollout, role: str, candidate: Holder) -> Lease | list[Holder]:
     """Return the lease of a slot that was free, or who holds them all, as soon as etcd answers."""
     store = client.connect(rollout.etcd)
     keys = _keys(rollout, role)
@@ -105,7 +109,7 @@ def _try(rollout: Rollout, role: str, me: Holder) -> Lease | list[Holder]:
     def ask() -> Lease | list[Holder]:
         with client.unavailable():
             lease = store.lease(_LEASE_SECONDS)
-            if any(store.create(key, json.dumps(asdict(me)), lease) for key in keys):
+            if any(store.create(key, json.dumps(asdict(candidate)), lease) for key in keys):
                 return lease
             lease.revoke()
             return [Holder(**json.loads(value)) for key in keys for value in store.get(key)]
@@ -114,32 +118,35 @@ def _try(rollout: Rollout, role: str, me: Holder) -> Lease | list[Holder]:
         try:
             return ask()
         except EtcdUnavailableError:
-            if raised := client.alarms(store):
-                raise NodectlError(kept(rollout, me.node, me.service, client.alarmed(raised))) from None
+            if alarms := client.alarms(store):
+                raise NodectlError(
+                    kept(rollout, candidate.node, candidate.service, client.alarmed(alarms))
+                ) from None
             raise
 
     def tell(moment: Moment) -> None:
-        waited = f"{moment.waited:.0f} s of {moment.seconds:.0f}"
-        say(f"{me.service} waits for its lock ({waited}): {moment.seen}")
+        duration = f"{moment.waited:.0f} s of {moment.seconds:.0f}"
+        say(f"{candidate.service} waits for its lock ({duration}): {moment.seen}")
 
     try:
         wait = client.away(rollout.etcd, AWAY_SECONDS, Progress(tell, every=_TELL_EVERY))
         return wait.attempt(ask_unless_alarmed)
     except EtcdUnavailableError as error:
-        raise NodectlError(kept(rollout, me.node, me.service, str(error))) from None
+        raise NodectlError(kept(rollout, candidate.node, candidate.service, str(error))) from None
 
 
-def _wait_for(holders: list[Holder], me: Holder, patience: float) -> Wait:
+def _wait_for(holders: list[Holder], candidate: Holder, patience: float) -> Wait:
     """Return the wait for holders to end their changes; for nobody, where a slot was just given up."""
     names = " and ".join(map(str, holders))
 
     def tell(moment: Moment) -> None:
         if holders:
-            say(f"{me.service} waits for {names} to change ({moment.waited:.0f} s of {patience:.0f})")
+            say(f"{candidate.service} waits for {names} to change ({moment.waited:.0f} s of {patience:.0f})")
 
     def failure(moment: Moment) -> TimedOutError:
         return TimedOutError(
-            f"{me.service}: {names} has changed for {moment.waited:.0f} s and should have ended long ago"
+            f"{candidate.service}: {names} has changed for {moment.waited:.0f} s and should have ended "
+            "long ago"
         )
 
     progress = Progress(tell, every=_TELL_EVERY)
@@ -147,17 +154,17 @@ def _wait_for(holders: list[Holder], me: Holder, patience: float) -> Wait:
     return Wait(names, seconds, interval=0.3, progress=progress, failure=failure)
 
 
-def kept(rollout: Rollout, node: str, service: str, why: str) -> str:
+def kept(rollout: Rollout, node: str, service: str, reason: str) -> str:
     """Return why a service is left as it is, and what mends that."""
-    mend = shlex.join(["scripts/node", rollout.stack, node, "compact"])
+    command = shlex.join(["scripts/node", rollout.stack, node, "compact"])
     return (
-        f"{service} stays as it is: {why}, and what stops now could not register again at {rollout.etcd}."
-        f" `{mend}` clears a space alarm; otherwise see the log of etcd on the head. Then run it again"
+        f"{service} stays as it is: {reason}, and what stops now could not register again at {rollout.etcd}."
+        f" `{command}` clears a space alarm; otherwise see the log of etcd on the head. Then run it again"
     )
 
 
-def _keep(lease: Lease, over: threading.Event) -> None:
+def _keep(lease: Lease, stop: threading.Event) -> None:
     """Keep a lease alive; an etcd that is away for less than the lease lasts costs nothing."""
-    while not over.wait(_REFRESH_SECONDS):
+    while not stop.wait(_REFRESH_SECONDS):
         with contextlib.suppress(EtcdUnavailableError), client.unavailable():
             lease.refresh()

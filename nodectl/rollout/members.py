@@ -29,7 +29,7 @@ async def _serve_now(deployment: Serving, spec: ProofSpec, deadline: float) -> b
     missing = [
         instance.service
         for instance in spec.instances
-        if not all(ids({url: listed}, instance.request_plane) for url, listed in listings.items())
+        if not all(ids({url: workers}, instance.request_plane) for url, workers in listings.items())
     ]
     if len(listings) < len(spec.frontends) or missing:
         raise NotYetError(f"waiting for {', '.join(missing) or 'frontends'}")

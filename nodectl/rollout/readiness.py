@@ -53,17 +53,17 @@ class ReadinessWait:
 
     async def _until(self, look: Callable[[float], Awaitable[None]]) -> None:
         """Look again and again until nothing is missing, for as long as the service may take to start."""
-        begun = time.monotonic()
+        start = time.monotonic()
         limit = self.service.ready.seconds
 
         async def look_unless_it_ends() -> None:
             try:
-                await look(begun + limit)
+                await look(start + limit)
             except CheckError as error:
                 state = self.supervisor.states().get(self.name)
                 if state and state.restarts >= RESTARTS:
-                    waited = time.monotonic() - begun
-                    raise CheckError(f"ended {state.restarts} times within {waited:.0f} s") from None
+                    seconds = time.monotonic() - start
+                    raise CheckError(f"ended {state.restarts} times within {seconds:.0f} s") from None
                 raise NotYetError(str(error)) from None
 
         await Wait(
@@ -79,10 +79,14 @@ class ReadinessWait:
         await self._is_healthy()
         url = f"http://{self.spec.address}"
         listings = await self.serving.listings(deadline)
-        known, knows = ({worker.path for worker in listed.get(url, ())} for listed in (self.before, listings))
-        if not knows >= known:
-            raise CheckError(f"the frontend has yet to find {', '.join(sorted(known - knows))}")
-        if known:
+        earlier_paths, current_paths = (
+            {worker.path for worker in snapshot.get(url, ())} for snapshot in (self.before, listings)
+        )
+        if not current_paths >= earlier_paths:
+            raise CheckError(
+                f"the frontend has yet to find {', '.join(sorted(earlier_paths - current_paths))}"
+            )
+        if earlier_paths:
             await self.serving.ask(url, None, "the frontend")
 
     async def _worker_is_listed(self, deadline: float) -> None:
@@ -91,9 +95,9 @@ class ReadinessWait:
         listings = await self.serving.listings(deadline)
         if not listings:
             raise CheckError("no frontend answers")
-        blind = [url for url in listings if not self._new_id({url: listings[url]})]
-        if blind:
-            raise CheckError(f"not listed at {self.spec.address} by {', '.join(blind)}")
+        blind_frontends = [url for url in listings if not self._new_id({url: listings[url]})]
+        if blind_frontends:
+            raise CheckError(f"not listed at {self.spec.address} by {', '.join(blind_frontends)}")
 
     async def _is_healthy(self) -> None:
         if not await self.serving.is_healthy(self.service.ready):
@@ -101,43 +105,43 @@ class ReadinessWait:
 
     def _new_id(self, listings: Listings) -> int | None:
         """Return the worker's id, which is another in each life."""
-        new = ids(listings, self.spec.address) - ids(self.before, self.spec.address)
-        return max(new, default=None)
+        new_ids = ids(listings, self.spec.address) - ids(self.before, self.spec.address)
+        return max(new_ids, default=None)
 
     async def _warm(self) -> None:
         """Send the worker a request with each partner: one at least must answer, the others are reported."""
         troubles: list[CheckError] = []
-        answered: set[Pin] = set()
+        answered_pins: set[Pin] = set()
         for pause in PAUSES:
             await asyncio.sleep(pause)
             listings = await self.serving.listings()
-            pins = [pin for pin in self._pins(listings) if pin not in answered]
+            pins = [pin for pin in self._pins(listings) if pin not in answered_pins]
             troubles = []
             for pin in pins:
                 try:
                     await self.serving.ask(next(iter(listings)), pin, "warming")
-                    answered.add(pin)
+                    answered_pins.add(pin)
                 except CheckError as error:
                     troubles.append(error)
             if not troubles:
                 return
-        if not answered:
+        if not answered_pins:
             raise CheckError(f"healthy and listed, but {troubles[0]}")
         say(f"{self.name} serves, but not with all partners: {troubles[0]}")
 
     def _pins(self, listings: Listings) -> Sequence[Pin]:
         """Return the requests that reach this worker: one for each worker of the other phase, if any."""
-        me = self._new_id(listings)
-        if me is None:
+        worker_id = self._new_id(listings)
+        if worker_id is None:
             return []
-        everyone = list(chain.from_iterable(listings.values()))
+        workers = list(chain.from_iterable(listings.values()))
         if self.spec.role not in PARTNERS:
-            return [Pin(decode=me)]
+            return [Pin(decode=worker_id)]
         path = f"{self.namespace}/{COMPONENTS[PARTNERS[self.spec.role]]}"
-        others = sorted({worker.id for worker in everyone if worker.path == path})
+        partners = sorted({worker.id for worker in workers if worker.path == path})
         if self.spec.role == "prefill":
-            return [Pin(decode=other, prefill=me) for other in others]
-        return [Pin(decode=me, prefill=other) for other in others]
+            return [Pin(decode=partner, prefill=worker_id) for partner in partners]
+        return [Pin(decode=worker_id, prefill=partner) for partner in partners]
 
 
 def _after(moment: Moment) -> CheckError:

@@ -47,8 +47,8 @@ class RollingChanges:
         """
         spec = self.rollout.services[name]
         with self._as_it_is(name):
-            serves = asyncio.run(self._anyone_serves(name))
-        if not serves:
+            role_serves = asyncio.run(self._anyone_serves(name))
+        if not role_serves:
             say(f"changing {name} at once: nothing of role {spec.role} serves")
             restart()
             return
@@ -60,12 +60,12 @@ class RollingChanges:
                 if failure:
                     self._refuse_after(failure, name)
                 self._await_other_generation(name, patience)
-                before = asyncio.run(self._listings())
-            begun = time.monotonic()
+                listings_before = asyncio.run(self._listings())
+            start = time.monotonic()
             say(f"changing {name}")
             restart()
-            self._wait(name, before)
-            say(f"{name} serves again after {time.monotonic() - begun:.1f} s")
+            self._wait(name, listings_before)
+            say(f"{name} serves again after {time.monotonic() - start:.1f} s")
             if failure:
                 failures.forget(self.rollout, spec.role)
 
@@ -83,16 +83,16 @@ class RollingChanges:
         Only while workers of the other role are changing: who is not yet at it may be waiting for this apply.
         """
         spec = self.rollout.services[name]
-        changing = time.monotonic()
+        last_change = time.monotonic()
 
         def others_take_over() -> bool:
-            nonlocal changing
+            nonlocal last_change
             if may_stop(asyncio.run(self._listings()), spec, self.rollout.namespace):
                 return True
             now = time.monotonic()
             if holders(self.rollout, PARTNERS[spec.role]):
-                changing = now
-            if now - changing > _OTHER_ROLE_SECONDS:
+                last_change = now
+            if now - last_change > _OTHER_ROLE_SECONDS:
                 raise TimedOutError(f"nobody of role {PARTNERS[spec.role]} changes")
             return False
 
@@ -104,10 +104,10 @@ class RollingChanges:
         except TimedOutError:
             say(f"changing {name} interrupts serving: no {PARTNERS[spec.role]} worker can take over")
 
-    def _wait(self, name: str, before: Listings) -> None:
+    def _wait(self, name: str, listings_before: Listings) -> None:
         spec = self.rollout.services[name]
         try:
-            asyncio.run(self._come_back(name, before))
+            asyncio.run(self._come_back(name, listings_before))
         except CheckError as error:
             failure = Failure(self.manifest.node, name, spec.address, spec.revision)
             failures.remember(self.rollout, spec.role, failure)
@@ -116,11 +116,13 @@ class RollingChanges:
                 f"stays as it is\n{last_words(self.supervisor, name)}"
             ) from None
 
-    async def _come_back(self, name: str, before: Listings) -> None:
+    async def _come_back(self, name: str, listings_before: Listings) -> None:
         service, spec = self.manifest.services[name], self.rollout.services[name]
         namespace = self.rollout.namespace
         async with self._serving() as deployment:
-            await ReadinessWait(deployment, self.supervisor, name, service, spec, namespace, before).wait()
+            await ReadinessWait(
+                deployment, self.supervisor, name, service, spec, namespace, listings_before
+            ).wait()
 
     async def _listings(self) -> Listings:
         async with self._serving() as deployment:
@@ -129,29 +131,29 @@ class RollingChanges:
     async def _anyone_serves(self, name: str) -> bool:
         """Return whether the role serves; a service that is not healthy itself waits for no frontend."""
         spec = self.rollout.services[name]
-        serves = False
+        role_serves = False
 
-        async def known() -> bool:
-            nonlocal serves
-            healthy = await deployment.is_healthy(self.manifest.services[name].ready)
-            if spec.role == "frontend" and healthy:
-                serves = True
+        async def is_known() -> bool:
+            nonlocal role_serves
+            is_healthy = await deployment.is_healthy(self.manifest.services[name].ready)
+            if spec.role == "frontend" and is_healthy:
+                role_serves = True
                 return True
             listings = await deployment.listings()
-            serves = bool(of_role(listings, spec))
-            return bool(listings) or not healthy
+            role_serves = bool(of_role(listings, spec))
+            return bool(listings) or not is_healthy
 
         async with self._serving() as deployment:
-            await Wait("frontends", _FRONTEND_SECONDS, interval=0.3).holds_async(known)
-        return serves
+            await Wait("frontends", _FRONTEND_SECONDS, interval=0.3).holds_async(is_known)
+        return role_serves
 
     def _serving(self) -> AbstractAsyncContextManager[Serving]:
         return serving(self.rollout.frontends, self.rollout.model, self.rollout.etcd)
 
     def _refuse_after(self, failure: Failure, name: str) -> None:
         """Keep a service as it is while the one that was changed in the same way before does not serve."""
-        mine = (failure.node, failure.service) == (self.manifest.node, name)
-        if mine or asyncio.run(self._answers(failure, self.rollout.services[name])):
+        is_own = (failure.node, failure.service) == (self.manifest.node, name)
+        if is_own or asyncio.run(self._answers(failure, self.rollout.services[name])):
             return
         raise NodectlError(
             f"{name} stays as it is: {failure.service} on {failure.node} got the same change and does not "
@@ -163,11 +165,11 @@ class RollingChanges:
             listings = await deployment.listings()
             if spec.role == "frontend":
                 return f"http://{failure.address}" in listings
-            newest = max(ids(listings, failure.address), default=None)
-            if newest is None or spec.role == "prefill":
-                return newest is not None
+            newest_id = max(ids(listings, failure.address), default=None)
+            if newest_id is None or spec.role == "prefill":
+                return newest_id is not None
             try:
-                await deployment.ask(next(iter(listings)), Pin(decode=newest), failure.service)
+                await deployment.ask(next(iter(listings)), Pin(decode=newest_id), failure.service)
             except CheckError:
                 return False
             return True

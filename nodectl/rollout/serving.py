@@ -62,12 +62,12 @@ class Serving:
         except httpx.HTTPError:
             return False
 
-    async def ask(self, url: str, pin: Pin | None, whom: str, deadline: float = math.inf) -> Answer:
+    async def ask(self, url: str, pin: Pin | None, label: str, deadline: float = math.inf) -> Answer:
         """Request a short completion, from the workers of `pin` if given. Raises `CheckError`."""
-        async with bounded(deadline, ANSWER_SECONDS, whom):
+        async with bounded(deadline, ANSWER_SECONDS, label):
             answer = await Frontend(self.http, url).complete(self.model, PROMPT, pin)
         if pin and (answer.decode, answer.prefill if pin.prefill else None) != (pin.decode, pin.prefill):
-            raise CheckError(f"{whom}: answered by {answer.prefill} and {answer.decode} instead")
+            raise CheckError(f"{label}: answered by {answer.prefill} and {answer.decode} instead")
         return answer
 
     async def _await_etcd(self, deadline: float) -> None:
@@ -81,8 +81,12 @@ class Serving:
             raise CheckError(str(error)) from None
 
     async def _listings(self, deadline: float) -> Listings:
-        lists = await asyncio.gather(*(self._listing(url, deadline) for url in self.frontends))
-        return {url: listed for url, listed in zip(self.frontends, lists, strict=True) if listed is not None}
+        worker_lists = await asyncio.gather(*(self._listing(url, deadline) for url in self.frontends))
+        return {
+            url: workers
+            for url, workers in zip(self.frontends, worker_lists, strict=True)
+            if workers is not None
+        }
 
     async def _listing(self, url: str, deadline: float) -> list[Listed] | None:
         try:
@@ -110,4 +114,4 @@ def of_role(listings: Listings, service: RolloutService) -> set[str]:
 
 def ids(listings: Listings, address: str) -> set[int]:
     """Return the workers that any frontend lists at an address, dead ones included."""
-    return {worker.id for listed in listings.values() for worker in listed if worker.address == address}
+    return {worker.id for workers in listings.values() for worker in workers if worker.address == address}

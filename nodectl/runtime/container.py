@@ -53,12 +53,12 @@ class Container:
     """Of `podman run` or `docker run`, without environment and image."""
 
 
-def find(wanted: str) -> str:
+def find(requested: str) -> str:
     """Return the path of `podman`, `docker`, or for `auto` of the first that is here."""
-    candidates = PROGRAMS if wanted == "auto" else (wanted,)
+    candidates = PROGRAMS if requested == "auto" else (requested,)
     for candidate in candidates:
-        if found := programs.look(candidate):
-            return found
+        if path := programs.look(candidate):
+            return path
     raise BadInputError(
         f"runtime.program: {' and '.join(candidates)} cannot be found on this node: `apt install podman`, or "
         "install docker"
@@ -67,17 +67,17 @@ def find(wanted: str) -> str:
 
 def name(root: Path, service: str) -> str:
     """Return the name of a service's container: the same at every start, another for every node's folder."""
-    place = hashlib.sha256(str(root).encode()).hexdigest()[:8]
-    return _NAME.sub("-", f"dynamo-{root.name}-{service}-{place}")
+    digest = hashlib.sha256(str(root).encode()).hexdigest()[:8]
+    return _NAME.sub("-", f"dynamo-{root.name}-{service}-{digest}")
 
 
 def options(
-    program: str, called: str, *, gpus: Sequence[int], mounts: Iterable[Mount], stop_seconds: int
+    program: str, container_name: str, *, gpus: Sequence[int], mounts: Iterable[Mount], stop_seconds: int
 ) -> list[str]:
     """Return the options of `podman run` or `docker run`, without environment and image."""
     arguments = [
         "--rm",
-        f"--name={called}",
+        f"--name={container_name}",
         "--network=host",
         "--ipc=host",
         "--init",  # reaps what engines leave, and SIGTERM works before Dynamo handles it
@@ -106,17 +106,17 @@ def command(
     container: Container, argv: Sequence[str], env: Mapping[str, str], secrets: Iterable[str]
 ) -> list[str]:
     """Return what runs `argv` in a container; the client takes secrets from its own environment, by name."""
-    plain = [f"--env={key}={value}" for key, value in sorted(env.items())]
-    named = [f"--env={key}" for key in sorted(secrets)]
+    value_options = [f"--env={key}={value}" for key, value in sorted(env.items())]
+    secret_options = [f"--env={key}" for key in sorted(secrets)]
     options = [*container.options, f"--ulimit=nofile={_open_files(container.program)}"]
-    return [container.program, "run", *options, *plain, *named, container.image, *argv]
+    return [container.program, "run", *options, *value_options, *secret_options, container.image, *argv]
 
 
 def _open_files(program: str) -> int:
     """Return how many open files a container may have: docker's daemon sets that, podman with our rights."""
-    hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    own = hard if hard != resource.RLIM_INFINITY else limits.most()
-    return limits.most() if Path(program).name == "docker" else min(own, limits.most())
+    hard_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    own_limit = hard_limit if hard_limit != resource.RLIM_INFINITY else limits.most()
+    return limits.most() if Path(program).name == "docker" else min(own_limit, limits.most())
 
 
 def remove(containers: Iterable[Container | None]) -> None:
@@ -144,52 +144,63 @@ def ensure(engine: ContainerEngine, variant: Variant, folder: Path, deadline: fl
     program, image = find(engine.program), engine.image
     key = hashlib.sha256(f"{program} {image} {variant}".encode()).hexdigest()[:12]
     with steps.locked(folder / key, deadline) as step:
-        found = _id(program, image)
-        if found is None:
+        image_id = _id(program, image)
+        if image_id is None:
             say(f"pulling {image}")
             step.run([program, "pull", image], tell=f"still pulling {image}")
-            found = _id(program, image)
-        seen = folder / key
-        if seen.is_file() and seen.read_text(encoding="utf-8") == found:
+            image_id = _id(program, image)
+        record = folder / key
+        if record.is_file() and record.read_text(encoding="utf-8") == image_id:
             return True
         _probe(program, image, gpus=variant == "gpu")
-        seen.write_text(found or "", encoding="utf-8")
+        record.write_text(image_id or "", encoding="utf-8")
     return False
 
 
 def _id(program: str, image: str) -> str | None:
     """Return what names the image's content here; None when it is not here."""
-    asked = subprocess.run(
+    inspection = subprocess.run(
         [program, "image", "inspect", "--format", "{{.Id}}", image],
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
         check=False,
     )
-    if asked.returncode == 0:
-        return asked.stdout.strip()
+    if inspection.returncode == 0:
+        return inspection.stdout.strip()
     # told from an image that is not here: no daemon, no right to talk to it
-    alive = subprocess.run(
+    info = subprocess.run(
         [program, "info"], stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False
     )
-    if alive.returncode:
-        raise BadInputError(f"{program} does not work on this node: {_last(alive)}")
+    if info.returncode:
+        raise BadInputError(f"{program} does not work on this node: {_last(info)}")
     return None
 
 
 def _probe(program: str, image: str, *, gpus: bool) -> None:
     """Start a container as services are, once: tells now what would fail at every start of every worker."""
-    called = f"dynamo-probe-{hashlib.sha256(image.encode()).hexdigest()[:8]}"
-    run = options(program, called, gpus=(), mounts=(), stop_seconds=1)
-    probe = Container(program, called, image, run)
-    everything = _all_devices(program) if gpus else []
-    safe = [
+    container_name = f"dynamo-probe-{hashlib.sha256(image.encode()).hexdigest()[:8]}"
+    run_options = options(program, container_name, gpus=(), mounts=(), stop_seconds=1)
+    probe = Container(program, container_name, image, run_options)
+    devices = _all_devices(program) if gpus else []
+    environment = [
         f"--env={name}={value}" for name, value in isolated.ENVIRONMENT.items()
     ]  # the image's PYTHONPATH counts
     remove([probe])
     try:
-        done = subprocess.run(
-            [program, "run", *run, *everything, *fabric(), *safe, image, PYTHON, "-c", "import dynamo"],
+        completed = subprocess.run(
+            [
+                program,
+                "run",
+                *run_options,
+                *devices,
+                *fabric(),
+                *environment,
+                image,
+                PYTHON,
+                "-c",
+                "import dynamo",
+            ],
             stdin=subprocess.DEVNULL,
             capture_output=True,
             text=True,
@@ -201,10 +212,10 @@ def _probe(program: str, image: str, *, gpus: bool) -> None:
         raise NodectlError(
             f"{program}: a container of {image} does not end within {error.timeout:.0f} s"
         ) from None
-    if done.returncode:
+    if completed.returncode:
         raise BadInputError(
             f"a container of {image} does not start with {program}: "
-            f"{_last(done)}{_remedy(program, done.stderr)}"
+            f"{_last(completed)}{_remedy(program, completed.stderr)}"
         )
 
 
@@ -219,19 +230,19 @@ def _all_devices(program: str) -> list[str]:
     return ["--gpus=all"] if Path(program).name == "docker" else ["--device=nvidia.com/gpu=all"]
 
 
-def _remedy(program: str, said: str) -> str:
+def _remedy(program: str, message: str) -> str:
     """Return what to do about a complaint that is known."""
-    if "container-init" in said or "catatonit" in said:
+    if "container-init" in message or "catatonit" in message:
         return "; `apt install catatonit`"
-    if "nvidia.com/gpu" in said:
+    if "nvidia.com/gpu" in message:
         return "; `nvidia-ctk cdi generate --output=/etc/cdi/nvidia.yaml` (NVIDIA Container Toolkit)"
-    if "device driver" in said:
+    if "device driver" in message:
         return "; install the NVIDIA Container Toolkit and `nvidia-ctk runtime configure --runtime=docker`"
-    if "No module named" in said:
+    if "No module named" in message:
         return f"; it needs {PYTHON} with Dynamo on its PATH"
     return f"; try `{program} run --rm` with it by hand"
 
 
-def _last(done: "subprocess.CompletedProcess[str]") -> str:
-    lines = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-    return " / ".join(lines[-_LAST_LINES:]) or f"exit code {done.returncode}"
+def _last(completed: "subprocess.CompletedProcess[str]") -> str:
+    lines = [line for line in (completed.stdout + completed.stderr).splitlines() if line.strip()]
+    return " / ".join(lines[-_LAST_LINES:]) or f"exit code {completed.returncode}"

@@ -39,7 +39,7 @@ def ensure(
             return True
         _check_room(folder.parent, variant)
         say(f"installing the {variant} environment ({SIZES[variant]} GB; a minute or more when not cached)")
-        started = time.monotonic()
+        start = time.monotonic()
         with surroundings.without_indexes() if origin else contextlib.nullcontext():
             uv = _uv(folder.parents[1], step, origin)
             step.run([uv, "venv", "--clear", "--python", sys.executable, str(folder)])
@@ -49,17 +49,17 @@ def ensure(
         if variant == "cpu":
             _let_nixl_rest(folder)
         marker(folder).touch()
-        say(f"installed the {variant} environment in {time.monotonic() - started:.0f} s")
+        say(f"installed the {variant} environment in {time.monotonic() - start:.0f} s")
     return False
 
 
 def _check_room(folder: Path, variant: str) -> None:
     """Refuse at once what the disk has no room for, rather than fill it for minutes and fail."""
-    takes, free = SIZES[variant], shutil.disk_usage(folder).free / 1e9
-    if free < takes:
+    required_gb, free_gb = SIZES[variant], shutil.disk_usage(folder).free / 1e9
+    if free_gb < required_gb:
         raise NodectlError(
-            f"{folder}: the {variant} environment takes {takes} GB and the disk has {free:.1f} GB free;"
-            " make room, or have the folder on a larger disk"
+            f"{folder}: the {variant} environment takes {required_gb} GB and the disk has {free_gb:.1f} GB"
+            " free; make room, or have the folder on a larger disk"
         )
 
 
@@ -75,16 +75,16 @@ def _origin(packages: Packages) -> list[str]:
 
 def _uv(cache: Path, step: Steps, origin: list[str]) -> str:
     """Return a uv that works: the one on PATH, else one of our own from where all packages come from."""
-    found = shutil.which("uv")
-    if found and subprocess.run([found, "--version"], capture_output=True, check=False).returncode == 0:
-        return found
+    uv = shutil.which("uv")
+    if uv and subprocess.run([uv, "--version"], capture_output=True, check=False).returncode == 0:
+        return uv
     folder = cache / "uv" / lock_digest("uv")
     program = folder / "bin" / "uv"
     if not program.is_file():
-        look = isolated.module(
+        probe = isolated.module(
             sys.executable, "pip", "--version"
         )  # it may have been started without its packages
-        if subprocess.run(look, capture_output=True, check=False).returncode:
+        if subprocess.run(probe, capture_output=True, check=False).returncode:
             version = f"{sys.version_info.major}.{sys.version_info.minor}"
             raise NodectlError(
                 f"{sys.executable} has no pip, and there is no uv; install one of them on this machine:"
@@ -104,8 +104,8 @@ def _let_nixl_rest(environment: Path) -> None:
     """
     for source in environment.glob("lib/python3.*/site-packages/nixl_cu1*/_api.py"):
         text = source.read_text(encoding="utf-8")
-        rested = text.replace("agent_config.pthrDelay = 0\n", "agent_config.pthrDelay = 1000\n")
-        if rested == text:
+        patched = text.replace("agent_config.pthrDelay = 0\n", "agent_config.pthrDelay = 1000\n")
+        if patched == text:
             raise NodectlError(f"{source}: expected `agent_config.pthrDelay = 0`; NIXL's version changed")
         source.unlink()  # a link into uv's cache: writing through it would change every environment
-        source.write_text(rested, encoding="utf-8")
+        source.write_text(patched, encoding="utf-8")

@@ -42,9 +42,9 @@ def collect() -> list[str]:
     unused = [path for path in _environments() if path.name not in _recorded()]
     unused.sort(key=_asked_for, reverse=True)
     limit = time.time() - _UNTOUCHED_SECONDS
-    old = [path for path in unused[KEPT:] if _asked_for(path) < limit]
-    open_by_processes = _opened(old)
-    return [path.name for path in old if path not in open_by_processes and _remove(path, limit)]
+    candidates = [path for path in unused[KEPT:] if _asked_for(path) < limit]
+    open_by_processes = _opened(candidates)
+    return [path.name for path in candidates if path not in open_by_processes and _remove(path, limit)]
 
 
 def _nodes() -> Path:
@@ -65,14 +65,14 @@ def _environments() -> list[Path]:
 
 def _recorded() -> set[str]:
     """Return the environments of the nodes that there are; a node without a manifest is forgotten."""
-    used = set()
+    names = set()
     for file in _nodes().glob("*.json"):
         node = json.loads(read_if_there(file) or "{}")
         if "root" in node and Layout.at(node["root"]).manifest.exists():
-            used.add(node["environment"])
+            names.add(node["environment"])
         else:
             file.unlink(missing_ok=True)
-    return used
+    return names
 
 
 def _asked_for(environment: Path) -> float:
@@ -88,10 +88,10 @@ def _asked_for(environment: Path) -> float:
 
 def _opened(candidates: Collection[Path]) -> set[Path]:
     """Return those of which a process was started or has a file mapped."""
-    found: set[Path] = set()
+    paths: set[Path] = set()
     for text in _processes() if candidates else ():
-        found |= {path for path in candidates if f"{path}/".encode() in text}
-    return found
+        paths |= {path for path in candidates if f"{path}/".encode() in text}
+    return paths
 
 
 def _processes() -> Iterator[bytes]:
@@ -103,17 +103,17 @@ def _processes() -> Iterator[bytes]:
 
 def _remove(environment: Path, limit: float) -> bool:
     """Remove an environment unless an install holds it, or asked for it just now; return whether it did."""
-    gone = environment.with_name(f".{environment.name}.gone")
+    trash = environment.with_name(f".{environment.name}.gone")
     try:
-        with steps.locked_now(environment) as held:
-            if not held:
+        with steps.locked_now(environment) as has_lock:
+            if not has_lock:
                 return False
-            shutil.rmtree(gone, ignore_errors=True)
-            environment.rename(gone)
-            if _asked_for(gone) >= limit:
-                gone.rename(environment)
+            shutil.rmtree(trash, ignore_errors=True)
+            environment.rename(trash)
+            if _asked_for(trash) >= limit:
+                trash.rename(environment)
                 return False
-            shutil.rmtree(gone)
+            shutil.rmtree(trash)
     except OSError:  # a cache that is only readable
         return False
     return True

@@ -189,8 +189,8 @@ def _readable(tokens: list[str], source: random.Random) -> "array.array[float]":
     space = _byte_alphabet()[ord(" ")]
     values = array.array("f")
     for token in tokens:
-        shown = token.removeprefix(space).isascii() and token not in SPECIAL
-        values += _row(HIDDEN, source) if shown else array.array("f", [0.0]) * HIDDEN
+        is_printable = token.removeprefix(space).isascii() and token not in SPECIAL
+        values += _row(HIDDEN, source) if is_printable else array.array("f", [0.0]) * HIDDEN
     return values
 
 

@@ -68,14 +68,14 @@ def _snapshot(name: str, revision: str) -> str:
     allow = [f"*{quant}*.gguf", *BESIDE_GGUF] if quant else None
     ignore = None if quant else UNUSED_FILES
     token = os.environ.get("HF_TOKEN") or False  # never one that somebody left on this machine
-    about = HfApi(token=token).model_info(repository, revision=revision or None)
+    info = HfApi(token=token).model_info(repository, revision=revision or None)
     folder = snapshot_download(
-        repository, revision=about.sha, allow_patterns=allow, ignore_patterns=ignore, token=token
+        repository, revision=info.sha, allow_patterns=allow, ignore_patterns=ignore, token=token
     )
-    names = [file.rfilename for file in about.siblings or ()]
-    wanted = filter_repo_objects(names, allow_patterns=allow, ignore_patterns=ignore)
-    if missing := [file for file in wanted if not Path(folder, file).is_file()]:
-        raise FileNotFoundError(f"{missing[0]} did not arrive; run it again")
+    names = [file.rfilename for file in info.siblings or ()]
+    required_files = filter_repo_objects(names, allow_patterns=allow, ignore_patterns=ignore)
+    if missing_files := [file for file in required_files if not Path(folder, file).is_file()]:
+        raise FileNotFoundError(f"{missing_files[0]} did not arrive; run it again")
     return folder
 
 
@@ -125,8 +125,8 @@ def _refusal(name: str, revision: str, error: HfHubHTTPError) -> str:
 
 def _cause(error: BaseException) -> BaseException:
     """Return what went wrong: where no file is here, the client tells that, and why only behind it."""
-    hidden = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else None
-    return hidden or error
+    cause = error.__cause__ if isinstance(error, LocalEntryNotFoundError) else None
+    return cause or error
 
 
 def _first_line(error: BaseException) -> str:

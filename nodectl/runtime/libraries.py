@@ -29,9 +29,9 @@ def ensure(library: str) -> bool:
     if _is_there(library):
         return True
     package = _PACKAGES.get(library)
-    get = programs.look("apt-get")
-    if package and get and os.geteuid() == 0:
-        apt.install(get, package)
+    apt_get = programs.look("apt-get")
+    if package and apt_get and os.geteuid() == 0:
+        apt.install(apt_get, package)
     if not _is_there(library):
         raise BadInputError(
             f"{library} is not on this machine: {f'`apt install {package}`' if package else _EFA}"
@@ -43,5 +43,5 @@ def ensure(library: str) -> bool:
 def _is_there(library: str) -> bool:
     if any((folder / library).exists() for folder in FOLDERS):
         return True
-    known = subprocess.run([programs.find("ldconfig"), "-p"], capture_output=True, text=True, check=False)
-    return any(line.split()[:1] == [library] for line in known.stdout.splitlines())
+    ldconfig = subprocess.run([programs.find("ldconfig"), "-p"], capture_output=True, text=True, check=False)
+    return any(line.split()[:1] == [library] for line in ldconfig.stdout.splitlines())

@@ -71,8 +71,8 @@ def generated(models: Path) -> Path:
 
 def hub_link(model: ModelSource, models: Path) -> Path:
     """Return the link to a downloaded model: the same path on every node, which NIXL compares."""
-    asked = model.name + (f"@{model.revision}" if model.revision else "")
-    return hub_links(models) / asked.replace("/", "--")
+    identifier = model.name + (f"@{model.revision}" if model.revision else "")
+    return hub_links(models) / identifier.replace("/", "--")
 
 
 def hub_links(models: Path) -> Path:
@@ -102,13 +102,13 @@ def _ensure_generated(folder: Path, deadline: float) -> tuple[str, bool]:
 def _ensure_synced(uri: str, folder: Path, python: Path, deadline: float) -> tuple[str, bool]:
     """Make `folder` what lies at `uri`; asking what that is takes a second, and so it is asked each time."""
     with steps.locked(folder, deadline) as step:
-        before = _stamp(folder)
+        previous_stamp = _stamp(folder)
         say(f"synchronising {uri}")
         command = isolated.script(python, "runtime/s3.py", uri, str(folder), str(record(folder)))
         step.run(command, tell=f"synchronising {uri}", progress=True)
     if not (folder / "config.json").is_file():
         raise BadInputError(f"model.uri: {uri} holds no config.json; name the folder that has it")
-    return str(folder), before is not None and before == _stamp(folder)
+    return str(folder), previous_stamp is not None and previous_stamp == _stamp(folder)
 
 
 def _stamp(folder: Path) -> str | None:
@@ -144,8 +144,8 @@ def _ensure_downloaded(
 def _hub_environment(model: ModelSource, models: Path) -> dict[str, str]:
     """Return what the hub's client is told: nothing of the user's own, logins among it."""
     cache = str(hub_cache(models))
-    told = {"HF_HOME": cache, "HF_HUB_CACHE": cache, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
-    return told | {"HF_HUB_DISABLE_TELEMETRY": "1"} | _endpoint(model)
+    variables = {"HF_HOME": cache, "HF_HUB_CACHE": cache, "HF_HUB_DISABLE_PROGRESS_BARS": "1"}
+    return variables | {"HF_HUB_DISABLE_TELEMETRY": "1"} | _endpoint(model)
 
 
 def _endpoint(model: ModelSource) -> dict[str, str]:

@@ -37,19 +37,19 @@ def check(
     services run.
     """
     locked = pins(variant)
-    wanted = {name: locked[name] for name in COMPARED if name in locked}
-    found = _versions(python_path(engine.path), list(wanted), inside)
-    if engine.any_versions and NEEDED in found:
+    expected = {name: locked[name] for name in COMPARED if name in locked}
+    installed = _versions(python_path(engine.path), list(expected), inside)
+    if engine.any_versions and NEEDED in installed:
         return
-    wrong = [
-        f"{name} {found.get(name, 'missing')}, expected {version}"
-        for name, version in wanted.items()
-        if found.get(name) != version
+    differences = [
+        f"{name} {installed.get(name, 'missing')}, expected {version}"
+        for name, version in expected.items()
+        if installed.get(name) != version
     ]
-    if wrong:
-        remedy = "" if NEEDED not in found else ", or write `allowOtherVersions: true`"
+    if differences:
+        remedy = "" if NEEDED not in installed else ", or write `allowOtherVersions: true`"
         raise BadInputError(
-            f"runtime.path: {engine.path} has {'; '.join(wrong)}: install these there{remedy}"
+            f"runtime.path: {engine.path} has {'; '.join(differences)}: install these there{remedy}"
         )
 
 
@@ -60,7 +60,7 @@ def python_path(environment: str) -> Path:
 
 def _versions(python: Path, names: list[str], inside: Callable[[Sequence[str]], list[str]]) -> dict[str, str]:
     try:
-        asked = subprocess.run(
+        completed = subprocess.run(
             inside(isolated.code(python, _ASK, *names)),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -68,11 +68,11 @@ def _versions(python: Path, names: list[str], inside: Callable[[Sequence[str]], 
             timeout=_SECONDS,
             check=True,
         )
-        found: dict[str, str] = json.loads(asked.stdout)
+        versions: dict[str, str] = json.loads(completed.stdout)
     except FileNotFoundError:
         raise BadInputError(
             f"runtime.path: there is no {python} on this node; give the folder of an environment with Dynamo"
         ) from None
     except (OSError, ValueError, subprocess.SubprocessError) as error:
         raise BadInputError(f"runtime.path: {python} cannot be asked for its packages: {error}") from None
-    return found
+    return versions

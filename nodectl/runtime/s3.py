@@ -40,9 +40,9 @@ Known = dict[str, dict[str, Any]]
 class Progress:
     """Says now and then how many bytes have come."""
 
-    def __init__(self, total: int, there: int) -> None:
+    def __init__(self, total: int, existing: int) -> None:
         self._total = total
-        self._done = there
+        self._done = existing
         self._told = 0.0
 
     def add(self, count: int) -> None:
@@ -64,14 +64,14 @@ class Source:
     def listed(self) -> Known:
         """Return the objects below the folder; those that stand for a folder are none."""
         pages = self.client.get_paginator("list_objects_v2").paginate(Bucket=self.bucket, Prefix=self.prefix)
-        found = {}
+        objects = {}
         for item in (item for page in pages for item in page.get("Contents", ())):
             name = item["Key"].removeprefix(self.prefix)
             if name and not name.endswith("/"):
                 if ".." in name.split("/") or name.startswith("/"):
                     _refuse(f"s3://{self.bucket}/{item['Key']}: leads out of the folder; remove it")
-                found[name] = {"size": item["Size"], "etag": item["ETag"]}
-        return found
+                objects[name] = {"size": item["Size"], "etag": item["ETag"]}
+        return objects
 
     def fetch(self, name: str, target: Path, progress: Progress) -> None:
         """Fetch one file; it has its name only when whole. The SDK refuses one that changes meanwhile."""
@@ -101,30 +101,32 @@ def main(uri: str, folder: str, record: str) -> None:
 def sync(bucket: str, prefix: str, folder: Path, record: Path) -> None:
     """Make `folder` what lies below `prefix`, and remember in `record` what that is."""
     source = Source(client(), bucket, prefix)
-    wanted = source.listed()
-    if not wanted:
+    desired = source.listed()
+    if not desired:
         _refuse(f"s3://{bucket}/{prefix}: nothing is there; correct `model.uri`")
-    known = _read(record)
-    for name in known.keys() - wanted.keys():
+    recorded = _read(record)
+    for name in recorded.keys() - desired.keys():
         (folder / name).unlink(missing_ok=True)
-    there = {
-        name: one for name, one in wanted.items() if known.get(name) == one and _is_whole(folder / name, one)
+    complete = {
+        name: entry
+        for name, entry in desired.items()
+        if recorded.get(name) == entry and _is_whole(folder / name, entry)
     }
-    missing = wanted.keys() - there.keys()
-    total = sum(one["size"] for one in wanted.values())
-    progress = Progress(total, sum(one["size"] for one in there.values()))
+    missing = desired.keys() - complete.keys()
+    total = sum(entry["size"] for entry in desired.values())
+    progress = Progress(total, sum(entry["size"] for entry in complete.values()))
     with ThreadPoolExecutor(FILES) as pool:
         fetches = {pool.submit(source.fetch, name, folder / name, progress): name for name in sorted(missing)}
         try:
-            for done in as_completed(fetches):
-                done.result()
-                there[fetches[done]] = wanted[fetches[done]]
-                _write(record, there)
+            for future in as_completed(fetches):
+                future.result()
+                complete[fetches[future]] = desired[fetches[future]]
+                _write(record, complete)
         finally:
             pool.shutdown(cancel_futures=True)
-    _write(record, there)
-    _check(folder, wanted)
-    print(f"{len(wanted)} files, {total / 1e9:.1f} GB, of which {len(missing)} were fetched", flush=True)
+    _write(record, complete)
+    _check(folder, desired)
+    print(f"{len(desired)} files, {total / 1e9:.1f} GB, of which {len(missing)} were fetched", flush=True)
 
 
 def client() -> Any:
@@ -140,27 +142,27 @@ def _refuse(reason: str) -> NoReturn:
     sys.exit(os.EX_UNAVAILABLE)
 
 
-def _check(folder: Path, wanted: Known) -> None:
+def _check(folder: Path, desired: Known) -> None:
     """Refuse a folder whose files have not the sizes of their objects."""
-    wrong = [name for name, one in wanted.items() if not _is_whole(folder / name, one)]
-    if wrong:
-        _refuse(f"{folder}: {', '.join(sorted(wrong)[:5])} changed in S3 meanwhile; run it again")
+    mismatches = [name for name, entry in desired.items() if not _is_whole(folder / name, entry)]
+    if mismatches:
+        _refuse(f"{folder}: {', '.join(sorted(mismatches)[:5])} changed in S3 meanwhile; run it again")
 
 
-def _is_whole(path: Path, one: dict[str, Any]) -> bool:
-    return path.is_file() and path.stat().st_size == one["size"]
+def _is_whole(path: Path, entry: dict[str, Any]) -> bool:
+    return path.is_file() and path.stat().st_size == entry["size"]
 
 
 def _read(record: Path) -> Known:
     with suppress(FileNotFoundError, ValueError):
-        found: Known = json.loads(record.read_text(encoding="utf-8"))
-        return found
+        entries: Known = json.loads(record.read_text(encoding="utf-8"))
+        return entries
     return {}
 
 
-def _write(record: Path, known: Known) -> None:
+def _write(record: Path, entries: Known) -> None:
     draft = record.with_name(f"{record.name}.draft")
-    draft.write_text(json.dumps(known, sort_keys=True, indent=1), encoding="utf-8")
+    draft.write_text(json.dumps(entries, sort_keys=True, indent=1), encoding="utf-8")
     draft.replace(record)
 
 

@@ -29,10 +29,10 @@ def ensure(stores: Stores, folder: Path, deadline: float) -> bool:
         case "bundled":
             return True
         case "distribution":
-            there = [programs.ensure(name) for name in PROGRAMS]
+            cached = [programs.ensure(name) for name in PROGRAMS]
         case "release":
-            there = [_download(name, _release(name, stores), folder, deadline) for name in PROGRAMS]
-    return all(there)
+            cached = [_download(name, _release(name, stores), folder, deadline) for name in PROGRAMS]
+    return all(cached)
 
 
 def program_paths(stores: Stores, folder: Path, environment: Path) -> dict[str, Path]:
@@ -56,28 +56,28 @@ def _release(program: str, stores: Stores) -> StoreRelease:
 
 def _download(program: str, release: StoreRelease, folder: Path, deadline: float) -> bool:
     """Place the release of `program`: nothing of it is unpacked before its checksum was right."""
-    place = _place(program, release, folder)
-    if (place / program).is_file():
+    release_folder = _place(program, release, folder)
+    if (release_folder / program).is_file():
         return True
-    with steps.locked(place, deadline):
-        if (place / program).is_file():
+    with steps.locked(release_folder, deadline):
+        if (release_folder / program).is_file():
             return True
-        partial = place.with_name(f".{place.name}.partial")
+        partial = release_folder.with_name(f".{release_folder.name}.partial")
         shutil.rmtree(partial, ignore_errors=True)
         partial.mkdir()
         try:
             say(f"downloading {program} from {release.url}")
             archive = partial / "archive"
-            found = _fetch(release.url, archive)
-            if found != release.sha256:
+            digest = _fetch(release.url, archive)
+            if digest != release.sha256:
                 raise BadInputError(
-                    f"stores.{program}: {release.url} has the checksum {found}, expected "
+                    f"stores.{program}: {release.url} has the checksum {digest}, expected "
                     f"{release.sha256}: it is another file than was meant; nothing of it was run. "
                     "Of another release write its own checksum, `sha256`, beside `url`"
                 )
             _unpack(program, archive, partial / program)
             archive.unlink()
-            partial.rename(place)
+            partial.rename(release_folder)
         finally:
             shutil.rmtree(partial, ignore_errors=True)  # what is still there became no release
     return False

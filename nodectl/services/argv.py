@@ -74,8 +74,8 @@ def _text(value: Any) -> str:
 def filled(value: FlagValue | Any, folders: Folders) -> Any:
     """Return `value` with the node's folders in place of their tokens, however deep."""
     if isinstance(value, str):
-        given = {name: getattr(folders, name) for name in NAMES}
-        return fill(value, {name: str(folder) for name, folder in given.items() if folder is not None})
+        paths = {name: getattr(folders, name) for name in NAMES}
+        return fill(value, {name: str(folder) for name, folder in paths.items() if folder is not None})
     if isinstance(value, Mapping):
         return {key: filled(item, folders) for key, item in value.items()}
     if isinstance(value, list):

@@ -26,35 +26,38 @@ class Changes:
 
 def plan(
     manifest: Manifest,
-    wanted: Mapping[str, Launch],
-    known: Mapping[str, Launch],
+    desired: Mapping[str, Launch],
+    existing: Mapping[str, Launch],
     states: Mapping[str, State],
 ) -> Changes:
-    """Return the changes from what the launch files say (`known`) to what they shall say (`wanted`)."""
-    changed = {name for name, launch in wanted.items() if known.get(name) != launch}
+    """Return the changes from what the launch files say (`existing`) to what they shall say (`desired`)."""
+    changed = {name for name, launch in desired.items() if existing.get(name) != launch}
     failing = {name for name, state in states.items() if state.failing}
-    runs = {name for name, state in states.items() if not (state.idle or state.failing)}
-    covered = manifest.rollout.services if manifest.rollout else {}
-    differing = changed & runs & known.keys()
-    serving = differing & covered.keys()
-    staged = {name for name in differing if _follows(wanted[name], known[name])}
-    leaving = states.keys() - wanted.keys()
+    running = {name for name, state in states.items() if not (state.idle or state.failing)}
+    rollout_services = manifest.rollout.services if manifest.rollout else {}
+    differing = changed & running & existing.keys()
+    serving = differing & rollout_services.keys()
+    staged = {name for name in differing if _follows(desired[name], existing[name])}
+    leaving = states.keys() - desired.keys()
     last = {
         name
-        for name in leaving & known.keys()
-        if serving and Path(known[name].argv[0]).name in stores.PROGRAMS
+        for name in leaving & existing.keys()
+        if serving and Path(existing[name].argv[0]).name in stores.PROGRAMS
     }
     return Changes(
         at_once=frozenset((changed | failing | leaving) - serving - staged - last),
         staged=frozenset(staged),
-        in_turn=tuple(sorted(serving, key=lambda name: (covered[name].role != "frontend", name))),
+        in_turn=tuple(sorted(serving, key=lambda name: (rollout_services[name].role != "frontend", name))),
         last=frozenset(last),
     )
 
 
-def _follows(wanted: Launch, known: Launch) -> bool:
+def _follows(desired: Launch, existing: Launch) -> bool:
     """Return whether a headless rank stays one of the same engine, and is stopped as before."""
-    new, old = wanted.gang, known.gang
-    if not (new and old and new.rank) or wanted.stop_seconds != known.stop_seconds:
+    desired_gang, existing_gang = desired.gang, existing.gang
+    if (
+        not (desired_gang and existing_gang and desired_gang.rank)
+        or desired.stop_seconds != existing.stop_seconds
+    ):
         return False
-    return (new.id, new.rank) == (old.id, old.rank)
+    return (desired_gang.id, desired_gang.rank) == (existing_gang.id, existing_gang.rank)

@@ -50,55 +50,58 @@ def of_file(log: Path, heading: str) -> list[str]:
         return below_headings(file.read().decode(errors="replace").splitlines()[-LOOKED_AT:], heading)
 
 
-def below_headings(lines: Sequence[str], whose: str) -> list[str]:
-    """Return what went wrong, once each, and how the log ends, as lines for an error; `whose` log it is."""
-    plain = [_ANSI.sub("", line).rstrip()[:_WIDEST] for line in lines]
-    telling = [line for line in plain if line and not _ASKED.search(line)] or plain
-    troubles = _troubles(telling)
-    last = telling[-(_ENDING if troubles else LINES) :]
-    parts = {"warnings and errors of": [line for line in troubles if line not in last], "last lines of": last}
+def below_headings(lines: Sequence[str], source: str) -> list[str]:
+    """Return what went wrong, once each, and how the log of `source` ends, as lines for an error."""
+    plain_lines = [_ANSI.sub("", line).rstrip()[:_WIDEST] for line in lines]
+    relevant_lines = [line for line in plain_lines if line and not _ASKED.search(line)] or plain_lines
+    troubles = _troubles(relevant_lines)
+    last_lines = relevant_lines[-(_ENDING if troubles else LINES) :]
+    parts = {
+        "warnings and errors of": [line for line in troubles if line not in last_lines],
+        "last lines of": last_lines,
+    }
     return [
         text
         for heading, part in parts.items()
         if part
-        for text in (f"  {heading} {whose}:", *(f"    {line}" for line in part))
+        for text in (f"  {heading} {source}:", *(f"    {line}" for line in part))
     ]
 
 
 def last_words(supervisor: Supervisor, service: str) -> str:
     """Return what of a service's log says why it failed, and the command that shows more, for an error."""
-    shown = supervisor.log_command(service, lines=LOOKED_AT, follow=False)
+    command = supervisor.log_command(service, lines=LOOKED_AT, follow=False)
     try:
-        ran = subprocess.run(
-            shown, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
+        completed = subprocess.run(
+            command, capture_output=True, text=True, errors="replace", timeout=_SECONDS, check=False
         )
-        text = ran.stdout or ran.stderr
+        text = completed.stdout or completed.stderr
     except subprocess.TimeoutExpired:
         text = "its log cannot be read: no answer"
-    more = supervisor.log_command(service, lines=100, follow=False)
-    return "\n".join([*below_headings(text.splitlines(), service), f"  more: {shlex.join(more)}"])
+    more_command = supervisor.log_command(service, lines=100, follow=False)
+    return "\n".join([*below_headings(text.splitlines(), service), f"  more: {shlex.join(more_command)}"])
 
 
 def _troubles(lines: Sequence[str]) -> list[str]:
     """Return lines that tell of trouble, in their order: errors before warnings where there is no room."""
     errors = _distinct(lines, (number for number, line in enumerate(lines) if _ERROR.search(line)))
     warnings = _distinct(lines, (number for number, line in enumerate(lines) if _WARNING.search(line)))
-    chosen = _both_ends(errors, LINES - _ENDING)
-    chosen |= set(warnings[: LINES - _ENDING - len(chosen)])
-    return [lines[number] for number in sorted(chosen)]
+    numbers = _both_ends(errors, LINES - _ENDING)
+    numbers |= set(warnings[: LINES - _ENDING - len(numbers)])
+    return [lines[number] for number in sorted(numbers)]
 
 
 def _distinct(lines: Sequence[str], numbers: Iterable[int]) -> list[int]:
     """Return the numbers of lines that say something new, the first of each kind."""
-    first: dict[str, int] = {}
+    first_numbers: dict[str, int] = {}
     for number in numbers:
-        first.setdefault(_CHANGING.sub("#", lines[number]), number)
-    return list(first.values())
+        first_numbers.setdefault(_CHANGING.sub("#", lines[number]), number)
+    return list(first_numbers.values())
 
 
-def _both_ends(numbers: Sequence[int], most: int) -> set[int]:
+def _both_ends(numbers: Sequence[int], limit: int) -> set[int]:
     """Return the first, which are causes, and the last, which are what became of it."""
-    if len(numbers) <= most:
+    if len(numbers) <= limit:
         return set(numbers)
-    half = most // 2
-    return {*numbers[: most - half], *numbers[-half:]}
+    half = limit // 2
+    return {*numbers[: limit - half], *numbers[-half:]}

@@ -32,10 +32,10 @@ def trouble(url: str) -> str | None:
 def _reason(reply: http.client.HTTPResponse) -> str:
     """Return what etcd names in its page, or else the status."""
     try:
-        said = json.loads(reply.read(_PAGE_BYTES))
+        page = json.loads(reply.read(_PAGE_BYTES))
     except (ValueError, RecursionError):
-        said = None
-    reason = said.get("reason") if isinstance(said, dict) else None
+        page = None
+    reason = page.get("reason") if isinstance(page, dict) else None
     return str(reason) if reason else f"{reply.status} {reply.reason}"
 
 

@@ -45,12 +45,12 @@ def environment(env: Mapping[str, str], *, spans: bool) -> dict[str, str]:
     if _ADDRESS not in env or not any(token in value for value in env.values() for token in _TOKENS):
         return dict(env)
     address = ipaddress.IPv4Address(env[_ADDRESS])
-    found = _interface(address)
-    left_out = address.is_loopback or _has_rdma()
-    kept = {name: value for name, value in env.items() if not (left_out and WITHOUT_RDMA in value)}
-    if spans or any(WITHOUT_RDMA in value for value in kept.values()):
-        _check_first(address, found)
-    return {name: _filled(value, found.name) for name, value in kept.items()}
+    interface = _interface(address)
+    omit = address.is_loopback or _has_rdma()
+    variables = {name: value for name, value in env.items() if not (omit and WITHOUT_RDMA in value)}
+    if spans or any(WITHOUT_RDMA in value for value in variables.values()):
+        _check_first(address, interface)
+    return {name: _filled(value, interface.name) for name, value in variables.items()}
 
 
 def check_here(addresses: Iterable[str]) -> None:
@@ -74,9 +74,9 @@ def _interface(address: ipaddress.IPv4Address) -> Interface:
     """Return the interface that has an address; on the loopback interface every 127.x.y.z is."""
     if address.is_loopback:
         return Interface(_LOOPBACK, address)
-    for name, found in _addresses().items():
-        if address in found:
-            return Interface(name, found[0])
+    for name, addresses in _addresses().items():
+        if address in addresses:
+            return Interface(name, addresses[0])
     raise BadInputError(_nowhere(str(address)))
 
 
@@ -84,26 +84,26 @@ def _addresses() -> dict[str, list[ipaddress.IPv4Address]]:
     """Return the IPv4 addresses of each interface, in the kernel's order; `eth0:1` is a label on eth0."""
     import psutil  # noqa: PLC0415 - few services have a token, and every apply would wait for it
 
-    known: dict[str, list[ipaddress.IPv4Address]] = {}
-    for label, found in sorted(psutil.net_if_addrs().items(), key=lambda entry: ":" in entry[0]):
-        own = [ipaddress.IPv4Address(one.address) for one in found if one.family == socket.AF_INET]
-        known.setdefault(label.partition(":")[0], []).extend(own)
-    return known
+    addresses: dict[str, list[ipaddress.IPv4Address]] = {}
+    for label, items in sorted(psutil.net_if_addrs().items(), key=lambda entry: ":" in entry[0]):
+        ipv4 = [ipaddress.IPv4Address(item.address) for item in items if item.family == socket.AF_INET]
+        addresses.setdefault(label.partition(":")[0], []).extend(ipv4)
+    return addresses
 
 
-def _check_first(address: ipaddress.IPv4Address, found: Interface) -> None:
-    if found.first == address:
+def _check_first(address: ipaddress.IPv4Address, interface: Interface) -> None:
+    if interface.first == address:
         return
-    if found.name == _LOOPBACK:
+    if interface.name == _LOOPBACK:
         raise BadInputError(
-            f"the node's address {address} lies on the interface {_LOOPBACK}, whose first is {found.first}: "
-            "engines on several nodes would meet there, each alone; write the address of a network interface "
-            "in the stack file"
+            f"the node's address {address} lies on the interface {_LOOPBACK}, whose first is "
+            f"{interface.first}: engines on several nodes would meet there, each alone; write the address of "
+            "a network interface in the stack file"
         )
     raise BadInputError(
-        f"the node's address {address} is not the first of its interface {found.name}, which is "
-        f"{found.first} and what Gloo, NCCL and UCX use; write {found.first} in the stack file, or give "
-        f"{address} an interface of its own"
+        f"the node's address {address} is not the first of its interface {interface.name}, which is "
+        f"{interface.first} and what Gloo, NCCL and UCX use; write {interface.first} in the stack file, or "
+        f"give {address} an interface of its own"
     )
 
 
@@ -124,10 +124,13 @@ def _text(path: Path) -> str:
 
 
 def _nowhere(address: str) -> str:
-    others = ", ".join(
-        f"{one} ({name})" for name, found in _addresses().items() for one in found if name != _LOOPBACK
+    existing = ", ".join(
+        f"{other} ({name})"
+        for name, addresses in _addresses().items()
+        for other in addresses
+        if name != _LOOPBACK
     )
     return (
-        f"no network interface of this node has the address {address}; it has {others or 'none'}: correct "
+        f"no network interface of this node has the address {address}; it has {existing or 'none'}: correct "
         "the address in the stack file"
     )

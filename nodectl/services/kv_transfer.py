@@ -20,22 +20,25 @@ _SILENT: Final = "its log says nothing about transfers"
 _ABOUT: Final = re.compile(r"nixl|libfabric|\bUCX\b|\befa\b", re.IGNORECASE)
 
 
-def see(node: str, wanted: Transfer) -> None:
+def see(node: str, transfer: Transfer) -> None:
     """Wait for the worker to be healthy, and see its backend in the log of its present life.
 
     Raises `NodectlError`, with what the log says about transfers, where it has another.
     """
-    late = f"{wanted.service} on {node} was not healthy within {wanted.seconds} s"
-    healthy = Wait(wanted.service, wanted.seconds, interval=1.0, failure=lambda _: TimedOutError(late))
-    healthy.until(lambda: health.answers(wanted.health))
-    lines = _log(_unit(node, wanted.service))
-    if any(f"Backend {wanted.backend} was instantiated" in line for line in lines):
+    message = f"{transfer.service} on {node} was not healthy within {transfer.seconds} s"
+    wait = Wait(transfer.service, transfer.seconds, interval=1.0, failure=lambda _: TimedOutError(message))
+    wait.until(lambda: health.answers(transfer.health))
+    lines = _log(_unit(node, transfer.service))
+    if any(f"Backend {transfer.backend} was instantiated" in line for line in lines):
         return
-    about = [line for line in lines if _ABOUT.search(line)][-_LAST_LINES:]
+    transfer_lines = [line for line in lines if _ABOUT.search(line)][-_LAST_LINES:]
     raise NodectlError(
-        f"{wanted.service} on {node} serves, but moves KV blocks without {wanted.backend}: slowly, over TCP. "
-        "See that this machine has EFA interfaces (`fi_info -p efa`) and NIXL's plugin all its libraries, or "
-        + "\n".join(["write `efa: false` below `target`", *(f"    {line}" for line in about or [_SILENT])])
+        f"{transfer.service} on {node} serves, but moves KV blocks without {transfer.backend}: slowly, over "
+        "TCP. See that this machine has EFA interfaces (`fi_info -p efa`) and NIXL's plugin all its "
+        "libraries, or "
+        + "\n".join(
+            ["write `efa: false` below `target`", *(f"    {line}" for line in transfer_lines or [_SILENT])]
+        )
     )
 
 
@@ -49,14 +52,14 @@ def _unit(node: str, service: str) -> str:
 
 def _log(unit: str) -> list[str]:
     """Return what a unit printed since its last start."""
-    life = systemctl("show", "--property=InvocationID", "--value", "--", unit).strip()
-    command = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"_SYSTEMD_INVOCATION_ID={life}"]
+    invocation = systemctl("show", "--property=InvocationID", "--value", "--", unit).strip()
+    command = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"_SYSTEMD_INVOCATION_ID={invocation}"]
     try:
-        ran = subprocess.run(
+        completed = subprocess.run(
             command, capture_output=True, text=True, errors="replace", timeout=_JOURNAL_SECONDS, check=False
         )
     except subprocess.TimeoutExpired as error:
         raise NodectlError(f"journalctl took more than {_JOURNAL_SECONDS} s") from error
-    if ran.returncode:
-        raise NodectlError(f"journalctl failed with {ran.returncode}: {ran.stderr.strip()}")
-    return ran.stdout.splitlines()
+    if completed.returncode:
+        raise NodectlError(f"journalctl failed with {completed.returncode}: {completed.stderr.strip()}")
+    return completed.stdout.splitlines()

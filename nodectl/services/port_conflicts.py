@@ -78,7 +78,7 @@ class Own:
         return False
 
 
-def check(needs: Iterable[Need], own: Own, remover: str) -> None:
+def check(needs: Iterable[Need], node: Own, remover: str) -> None:
     """Raise NodectlError with every port that others hold than the node itself.
 
     `remover` is the command that removes another node on the host.
@@ -87,7 +87,7 @@ def check(needs: Iterable[Need], own: Own, remover: str) -> None:
         f"{need.service}: {_place(need)} is taken by {holder.who}; {holder.otherwise}"
         f"write another number at `ports.{need.key}` of the stack file"
         for need in sorted(needs)
-        if (holder := _holder(need, own, remover))
+        if (holder := _holder(need, node, remover))
     ]
     if conflicts:
         raise NodectlError("\n".join(dict.fromkeys(conflicts)))
@@ -101,16 +101,16 @@ def _is_any(host: str) -> bool:
     return ipaddress.ip_address(host).is_unspecified
 
 
-def _holder(need: Need, own: Own, remover: str) -> Holder | None:
+def _holder(need: Need, node: Own, remover: str) -> Holder | None:
     """Return who else listens on a port of an address, or on that port of every address."""
     inodes = _inodes(need)
     if not inodes or _is_free(need):
         return None
     pids = [process.pid for process in procfs.processes() if inodes & procfs.sockets(process.pid)]
     if not pids:
-        who = "a process of another user"
-        return Holder(who, f"`sudo ss -ltnp 'sport = :{need.port}'` names it; end it, then run `up` again")
-    if any(own.holds(pid) for pid in pids):
+        holder = "a process of another user"
+        return Holder(holder, f"`sudo ss -ltnp 'sport = :{need.port}'` names it; end it, then run `up` again")
+    if any(node.holds(pid) for pid in pids):
         return None
     return _named(pids[0], need.port, remover)
 
@@ -145,8 +145,8 @@ def _named(pid: int, port: int, remover: str) -> Holder:
     if pid == _INIT and unit:
         return Holder(unit, _disable(unit))
     if procfs.name(pid) in _PUBLISHERS:
-        listed = f"`docker ps --filter publish={port}` (or podman's) names it"
-        return Holder(f"a container's published port, {process}", f"{listed}; stop it, then run `up` again")
+        hint = f"`docker ps --filter publish={port}` (or podman's) names it"
+        return Holder(f"a container's published port, {process}", f"{hint}; stop it, then run `up` again")
     if container := _container(pid):
         return Holder(f"container {container}, {process}", "stop it, then run `up` again")
     if not unit:
@@ -154,8 +154,8 @@ def _named(pid: int, port: int, remover: str) -> Holder:
     if not unit.startswith(f"{PREFIX}."):
         return Holder(unit, _disable(unit))
     stack, node, _ = unit.removeprefix(f"{PREFIX}.").removesuffix(_UNIT).rsplit(".", 2)
-    remove = f"sudo {remover} --root {HOST_ROOTS}/{stack}/{node}"
-    return Holder(unit, f"take stack {stack} down first; where that is no more, run `{remove}` there")
+    command = f"sudo {remover} --root {HOST_ROOTS}/{stack}/{node}"
+    return Holder(unit, f"take stack {stack} down first; where that is no more, run `{command}` there")
 
 
 def _disable(unit: str) -> str:
@@ -192,10 +192,10 @@ def _socket_unit(port: int) -> str:
     """Return the unit for which systemd itself listens on a port, such as cockpit.socket, or nothing."""
     command = ["systemctl", "list-sockets", "--all", "--plain", "--no-legend", "--no-pager", "--full"]
     try:
-        listed = subprocess.run(
+        output = subprocess.run(
             command, capture_output=True, text=True, timeout=_LISTED_SECONDS, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    lines = (line.split() for line in listed.splitlines())
+    lines = (line.split() for line in output.splitlines())
     return next((words[1] for words in lines if len(words) > 1 and words[0].endswith(f":{port}")), "")

@@ -37,22 +37,22 @@ def launches(manifest: Manifest, layout: Layout) -> dict[str, Launch]:
 
 
 def _launch(name: str, service: Service, runtime: RuntimeSpec, folders: Folders, layout: Layout) -> Launch:
-    contained = None
-    apart = is_own(service) or service.module in stores.PROGRAMS or service.module in MACHINE_PROGRAMS
-    if isinstance(runtime.engine, ContainerEngine) and not apart:
-        contained = _container(name, service, runtime, runtime.engine, layout)
-    command, own = argv(service, folders), folders.environment / "bin"
+    service_container = None
+    runs_outside = is_own(service) or service.module in stores.PROGRAMS or service.module in MACHINE_PROGRAMS
+    if isinstance(runtime.engine, ContainerEngine) and not runs_outside:
+        service_container = _container(name, service, runtime, runtime.engine, layout)
+    command, bin_folder = argv(service, folders), folders.environment / "bin"
     values = _values(service, folders)
-    beside = Path(command[0]).parent == own or service.module in MACHINE_PROGRAMS
+    has_python_beside = Path(command[0]).parent == bin_folder or service.module in MACHINE_PROGRAMS
     return Launch(
         argv=command,
-        env=(_contained_env(runtime, layout) if contained else _env(service, runtime)) | values,
+        env=(_contained_env(runtime, layout) if service_container else _env(service, runtime)) | values,
         secrets=sorted(service.secrets),
         after=service.after,
         stop_seconds=service.stop.seconds,
         gang=service.gang,
-        container=contained,
-        python=None if beside else str(own / "python"),
+        container=service_container,
+        python=None if has_python_beside else str(bin_folder / "python"),
         gate=service.gate,
         files={file: str(filled(text, folders)) for file, text in service.files.items()},
         reload=service.reload,
@@ -64,8 +64,8 @@ def _folders(runtime: RuntimeSpec, layout: Layout) -> Folders:
     match runtime.engine:
         case ContainerEngine():
             engine = container.PYTHON
-        case PreinstalledEngine() as found:
-            engine = str(preinstalled.python_path(found.path))
+        case PreinstalledEngine() as preinstalled_engine:
+            engine = str(preinstalled.python_path(preinstalled_engine.path))
         case _:
             engine = str(environment / "bin" / "python")
     programs = {}
@@ -116,13 +116,13 @@ def _container(
 ) -> Container:
     program = container.find(engine.program)
     gpus = service.gpus if runtime.variant == "gpu" else []
-    called = container.name(layout.root, name)
+    container_name = container.name(layout.root, name)
     options = container.options(
-        program, called, gpus=gpus, mounts=_mounts(runtime, layout), stop_seconds=service.stop.seconds
+        program, container_name, gpus=gpus, mounts=_mounts(runtime, layout), stop_seconds=service.stop.seconds
     )
     if gpus:
         options += container.fabric()
-    return Container(program, called, engine.image, options)
+    return Container(program, container_name, engine.image, options)
 
 
 def _mounts(runtime: RuntimeSpec, layout: Layout) -> Iterator[Mount]:

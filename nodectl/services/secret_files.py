@@ -15,14 +15,18 @@ def keep(values: Mapping[str, str], layout: Layout, supervisor: Supervisor) -> s
     Services that use one that changes are stopped before, so that none ever runs with an old one unnoticed.
     """
     supervision.prepare(layout)
-    kept = {path.name for path in layout.secrets.iterdir()}
-    changed = {name for name, value in values.items() if read_if_there(layout.secret(name)) != value}
-    changed |= kept - values.keys()
-    known = launch.read_all(layout)
-    using = {service for service, one in known.items() if changed.intersection(one.secrets)}
-    converge.stop(supervisor, using & supervisor.states().keys(), known)
-    for name in kept - values.keys():
+    existing_names = {path.name for path in layout.secrets.iterdir()}
+    changed_names = {name for name, value in values.items() if read_if_there(layout.secret(name)) != value}
+    changed_names |= existing_names - values.keys()
+    launches = launch.read_all(layout)
+    affected_services = {
+        service
+        for service, service_launch in launches.items()
+        if changed_names.intersection(service_launch.secrets)
+    }
+    converge.stop(supervisor, affected_services & supervisor.states().keys(), launches)
+    for name in existing_names - values.keys():
         layout.secret(name).unlink()
-    for name in changed & values.keys():
+    for name in changed_names & values.keys():
         write_atomically(layout.secret(name), values[name], mode=0o600, owner=layout.service_user)
     return converge.start_idle(supervisor)

@@ -38,8 +38,8 @@ def check_ports(layout: Layout, needs: Iterable[Need], variant: str) -> None:
     """Raise NodectlError when anybody but the node listens where its services are about to."""
     units = unitfile.prefix(layout.root.parent.name, layout.root.name)
     session = None if layout.on_host else identity.supervisor(layout)
-    own = port_conflicts.Own(layout.root, units, session)
-    port_conflicts.check(needs, own, f"{CODE}/nodectl/run {variant} remove")
+    node = port_conflicts.Own(layout.root, units, session)
+    port_conflicts.check(needs, node, f"{CODE}/nodectl/run {variant} remove")
 
 
 def tidy(layout: Layout) -> None:
@@ -48,11 +48,11 @@ def tidy(layout: Layout) -> None:
         shared.tidy()
 
 
-def guard(layout: Layout, wanted: Firewall | None) -> None:
+def guard(layout: Layout, desired: Firewall | None) -> None:
     """Set a host's firewall to refuse connections that its nodes do not need."""
     if layout.on_host:
-        firewall.guard(layout, wanted)
-    elif wanted is not None:
+        firewall.guard(layout, desired)
+    elif desired is not None:
         raise BadInputError("firewall: only hosts have one of their own; leave it out")
 
 

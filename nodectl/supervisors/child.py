@@ -28,12 +28,12 @@ def stop(*_: Any) -> None:
     sys.exit(0)
 
 
-def start(started: Launch, layout: Layout) -> "subprocess.Popen[bytes]":
+def start(service_launch: Launch, layout: Layout) -> "subprocess.Popen[bytes]":
     """Start the service. The thread that calls this must live as long as the runner, and be its only one."""
     _LIBC.prctl(_SET_CHILD_SUBREAPER, 1)
     return subprocess.Popen(
-        launch.command(started),
-        env=launch.environment(started, layout, os.environ),
+        launch.command(service_launch),
+        env=launch.environment(service_launch, layout, os.environ),
         cwd=layout.data,
         preexec_fn=lambda: _LIBC.prctl(_SET_PARENT_DEATH_SIGNAL, signal.SIGKILL),  # noqa: PLW1509 - no threads
     )
@@ -47,8 +47,8 @@ def end(service: "subprocess.Popen[bytes]", patience: float) -> None:
     service.terminate()
     with contextlib.suppress(subprocess.TimeoutExpired):
         service.wait(patience)
-    left = psutil.Process().children(recursive=True)
-    for process in left:
+    leftovers = psutil.Process().children(recursive=True)
+    for process in leftovers:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
-    psutil.wait_procs(left, timeout=_KILL_SECONDS)
+    psutil.wait_procs(leftovers, timeout=_KILL_SECONDS)

@@ -18,8 +18,8 @@ def local_identity(root: str | Path) -> str:
     """Return the recorded identity of the local node at `root` while its supervisor lives, else a new one."""
     layout = Layout.at(root)
     pid = supervisor(layout)
-    kept = None if pid is None or procfs.process(pid) is None else recorded(layout)
-    return kept or uuid.uuid4().hex
+    identity = None if pid is None or procfs.process(pid) is None else recorded(layout)
+    return identity or uuid.uuid4().hex
 
 
 def recorded(layout: Layout) -> str | None:
@@ -40,8 +40,8 @@ def supervisor(layout: Layout) -> int | None:
 def record(layout: Layout, identity: str, pid: int) -> None:
     """Remember that the node is `identity` for as long as its supervisor, the process `pid`, lives."""
     process = procfs.process(pid)
-    started = None if process is None else process.started
-    body = {"identity": identity, "boot": procfs.boot_id(), "pid": pid, "started": started}
+    start = None if process is None else process.started
+    body = {"identity": identity, "boot": procfs.boot_id(), "pid": pid, "started": start}
     write_atomically(layout.identity, json.dumps(body) + "\n")
 
 

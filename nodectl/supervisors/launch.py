@@ -83,8 +83,8 @@ def command(launch: Launch) -> list[str]:
     if launch.container is None:
         return launch.argv
     # what podman's or docker's own configuration hands to containers is none of a service's
-    none = dict.fromkeys(surroundings.PROXIES, "")
-    env = {**none, **isolated.ENVIRONMENT, **launch.env}
+    no_proxies = dict.fromkeys(surroundings.PROXIES, "")
+    env = {**no_proxies, **isolated.ENVIRONMENT, **launch.env}
     return container.command(launch.container, launch.argv, env, launch.secrets)
 
 
@@ -95,14 +95,14 @@ def environment(launch: Launch, layout: Layout, base: Mapping[str, str]) -> dict
     restarts nothing. The programs of the Python environment come first on PATH, as in an activated one. What
     runs a container gets the secrets to hand on, and no value of the service: those are in its arguments.
     """
-    own = launch.argv[1:2] == ["-m"] and launch.argv[2].startswith("nodectl.")
-    around = surroundings.of_services(base)
-    kept = {name: value for name, value in around.items() if own or name != "PYTHONPATH"}
+    is_own = launch.argv[1:2] == ["-m"] and launch.argv[2].startswith("nodectl.")
+    inherited = surroundings.of_services(base)
+    variables = {name: value for name, value in inherited.items() if is_own or name != "PYTHONPATH"}
     secrets = {name: _secret(layout, name) for name in launch.secrets}
     if launch.container is not None:
-        return {**kept, **secrets}
+        return {**variables, **secrets}
     path = {"PATH": f"{Path(launch.argv[0]).parent}{os.pathsep}{base.get('PATH', os.defpath)}"}
-    return {**kept, **path, **isolated.ENVIRONMENT, **launch.env, **secrets}
+    return {**variables, **path, **isolated.ENVIRONMENT, **launch.env, **secrets}
 
 
 def _secret(layout: Layout, name: str) -> str:

@@ -20,13 +20,13 @@ _LEAST_GRACE: Final = 5
 """Seconds; for a node whose launch files are gone."""
 
 
-def end_orphans(layout: Layout, known: Mapping[str, Launch]) -> None:
+def end_orphans(layout: Layout, launches: Mapping[str, Launch]) -> None:
     """End what a supervisor that is gone left running: it holds the ports of its successors."""
-    left = orphans(layout)
-    if left:
-        steps.say(f"ending {len(left)} processes that their supervisor left")
-        end(left, max((launch.stop_seconds for launch in known.values()), default=_LEAST_GRACE))
-    container.remove(launch.container for launch in known.values())
+    leftovers = orphans(layout)
+    if leftovers:
+        steps.say(f"ending {len(leftovers)} processes that their supervisor left")
+        end(leftovers, max((launch.stop_seconds for launch in launches.values()), default=_LEAST_GRACE))
+    container.remove(launch.container for launch in launches.values())
 
 
 def orphans(layout: Layout) -> set[psutil.Process]:
@@ -35,19 +35,23 @@ def orphans(layout: Layout) -> set[psutil.Process]:
     Most carry the node's marker. Others have lost it, since a process that sets its title, as vLLM's engines
     do, overwrites its environment: they share a session and the working folder.
     """
-    everything = list(psutil.process_iter())
-    marked = {process for process in everything if _is_marked(process, layout)}
-    sessions = {identity.supervisor(layout), *map(_session, marked)} - {None}
-    return marked | {p for p in everything if _session(p) in sessions and _works_in(p, layout.data)}
+    processes = list(psutil.process_iter())
+    marked_processes = {process for process in processes if _is_marked(process, layout)}
+    sessions = {identity.supervisor(layout), *map(_session, marked_processes)} - {None}
+    return marked_processes | {
+        candidate
+        for candidate in processes
+        if _session(candidate) in sessions and _works_in(candidate, layout.data)
+    }
 
 
 def end(processes: Collection[psutil.Process], seconds: float) -> None:
     """End processes: SIGTERM to main processes, SIGKILL to whatever is left after they end or `seconds`."""
-    main = [process for process in processes if _leads_its_group(process)]
-    for process in main:
+    leaders = [process for process in processes if _leads_its_group(process)]
+    for process in leaders:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.terminate()
-    ended(main, seconds)
+    ended(leaders, seconds)
     for process in processes:
         with contextlib.suppress(psutil.NoSuchProcess):
             process.kill()
@@ -75,8 +79,8 @@ def _leads_its_group(process: psutil.Process) -> bool:
 
 
 def _session(process: psutil.Process) -> int | None:
-    living = procfs.process(process.pid)
-    return None if living is None else living.session
+    details = procfs.process(process.pid)
+    return None if details is None else details.session
 
 
 def _works_in(process: psutil.Process, folder: Path) -> bool:

@@ -28,14 +28,14 @@ def ensure() -> Account:
     """Return the user, made if need be, and in the groups of the host's devices."""
     if _find() is None:
         group = ["--gid", NAME] if _group_exists() else ["--user-group"]
-        nowhere = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
-        _run("useradd", "--system", *group, *nowhere, "--comment", _COMMENT, NAME)
+        login_options = ["--no-create-home", "--home-dir", "/nonexistent", "--shell", "/usr/sbin/nologin"]
+        _run("useradd", "--system", *group, *login_options, "--comment", _COMMENT, NAME)
     if missing := _groups_without_it():
         _run("usermod", "--append", "--groups", ",".join(sorted(missing)), NAME)
-    found = _find()
-    if found is None:
+    user = _find()
+    if user is None:
         raise NodectlError(f"user {NAME} was made, but this host does not know it; check /etc/nsswitch.conf")
-    return Account(found.pw_uid, found.pw_gid)
+    return Account(user.pw_uid, user.pw_gid)
 
 
 def exists() -> bool:
@@ -45,8 +45,8 @@ def exists() -> bool:
 
 def remove() -> None:
     """Remove the user, if it was made here, and its group."""
-    found = _find()
-    if found is not None and found.pw_gecos == _COMMENT:
+    user = _find()
+    if user is not None and user.pw_gecos == _COMMENT:
         _run("userdel", NAME)
     if _find() is None and _group_exists():  # userdel was cut off, or did not make it
         _run("groupdel", NAME)
@@ -75,10 +75,10 @@ def _groups_without_it() -> Collection[str]:
 
 def _run(*command: str) -> None:
     try:
-        ran = subprocess.run(command, capture_output=True, text=True, check=False)
+        completed = subprocess.run(command, capture_output=True, text=True, check=False)
     except FileNotFoundError as error:
         raise NodectlError(
             f"{command[0]} is not on this host; install the package that has it (passwd, shadow-utils)"
         ) from error
-    if ran.returncode:
-        raise NodectlError(f"{command[0]} failed with {ran.returncode}: {ran.stderr.strip()}")
+    if completed.returncode:
+        raise NodectlError(f"{command[0]} failed with {completed.returncode}: {completed.stderr.strip()}")

@@ -17,18 +17,18 @@ def end_leftovers(session: int) -> set[int]:
 
     Every service is a process group of the session, and its main process the group's leader.
     """
-    ended: set[int] = set()
+    ended_pids: set[int] = set()
 
     def none_is_left() -> bool:
-        left = _leaderless(session)
-        for pid in left:
+        leftovers = _leaderless(session)
+        for pid in leftovers:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
-        ended.update(left)
-        return not left
+        ended_pids.update(leftovers)
+        return not leftovers
 
     Wait("the end of leftovers", _PATIENCE, interval=0.05).holds(none_is_left)
-    return ended
+    return ended_pids
 
 
 def _leaderless(session: int) -> set[int]:

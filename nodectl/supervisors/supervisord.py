@@ -96,9 +96,11 @@ class Supervisord:
 
     def stop(self, services: Collection[str]) -> None:
         with self._calls() as calls:
-            seconds = [c["stopwaitsecs"] for c in calls.getAllConfigInfo() if c["name"] in services]
+            seconds = [
+                config["stopwaitsecs"] for config in calls.getAllConfigInfo() if config["name"] in services
+            ]
 
-            def stopped() -> bool:
+            def all_stopped() -> bool:
                 active = self._active(services)
                 for name, state in active.items():
                     if state.name != "stopping":
@@ -108,7 +110,7 @@ class Supervisord:
                 return True
 
             limit = max(seconds, default=0) + KILL_SECONDS
-            Wait("the end of services", limit, interval=0.05, failure=_still_there).until(stopped)
+            Wait("the end of services", limit, interval=0.05, failure=_still_there).until(all_stopped)
             end_leftovers(session=calls.getPID())
 
     def load(self, units: Mapping[str, Unit], python: Path) -> int:
@@ -169,19 +171,19 @@ class Supervisord:
         )
 
     def _active(self, services: Collection[str]) -> dict[str, State]:
-        return {n: state for n, state in self.states().items() if n in services and not state.idle}
+        return {name: state for name, state in self.states().items() if name in services and not state.idle}
 
     def _launch(self, python: Path) -> None:
         """Start supervisord in a session of its own and wait until it answers."""
         root = self._layout.root
         inherited = surroundings.of_services(os.environ)
-        own = {MARKER: str(root), "PYTHONPATH": str(CODE), "PYTHONUNBUFFERED": "1"}
-        printed = root / "supervisord.err"
-        with printed.open("wb") as errors:
+        variables = {MARKER: str(root), "PYTHONPATH": str(CODE), "PYTHONUNBUFFERED": "1"}
+        log = root / "supervisord.err"
+        with log.open("wb") as errors:
             process = subprocess.Popen(
                 isolated.module(python, "supervisor.supervisord", "-c", _CONFIGURATION),
                 cwd=root,
-                env=inherited | own,
+                env=inherited | variables,
                 stdin=subprocess.DEVNULL,
                 stdout=errors,
                 stderr=errors,
@@ -192,12 +194,12 @@ class Supervisord:
             if self.pid() is not None:
                 return True
             if process.poll() is not None:
-                last = printed.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
-                raise NodectlError(f"supervisord did not start: {' '.join(last)}")
+                last_lines = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()[-3:]
+                raise NodectlError(f"supervisord did not start: {' '.join(last_lines)}")
             return False
 
-        late = f"supervisord does not answer after {_START_SECONDS:.0f} s: see {root}"
-        Wait("supervisord", _START_SECONDS, interval=0.05, failure=lambda _: TimedOutError(late)).until(
+        message = f"supervisord does not answer after {_START_SECONDS:.0f} s: see {root}"
+        Wait("supervisord", _START_SECONDS, interval=0.05, failure=lambda _: TimedOutError(message)).until(
             answers
         )
 

@@ -74,11 +74,11 @@ class Systemd:
         return 1
 
     def states(self) -> dict[str, State]:
-        known = [self._owner.unit(service) for service in self._installed()]
-        shown = systemctl(
-            "show", f"--property={','.join(_PROPERTIES)}", "--", *known, f"{self._owner.prefix}*.service"
+        units = [self._owner.unit(service) for service in self._installed()]
+        output = systemctl(
+            "show", f"--property={','.join(_PROPERTIES)}", "--", *units, f"{self._owner.prefix}*.service"
         )
-        return states(shown, self._owner, time.clock_gettime(time.CLOCK_MONOTONIC))
+        return states(output, self._owner, time.clock_gettime(time.CLOCK_MONOTONIC))
 
     def stop(self, services: Collection[str]) -> None:
         units = self._units(services)
@@ -104,8 +104,8 @@ class Systemd:
     def start(self, services: Collection[str]) -> None:
         # no waiting for the end: a unit may come after network-online.target, which can take minutes to reach
         systemctl("start", "--no-block", "--", *self._units(services))
-        begun = Wait("starts", _START_SECONDS, interval=0.05)
-        begun.holds(lambda: not any(self.states()[name].idle for name in services))
+        wait = Wait("starts", _START_SECONDS, interval=0.05)
+        wait.holds(lambda: not any(self.states()[name].idle for name in services))
 
     def shut_down(self, launches: Mapping[str, Launch]) -> None:
         states = self.states()
@@ -118,8 +118,14 @@ class Systemd:
         return self._installed()
 
     def log_command(self, service: str, *, lines: int, follow: bool) -> Sequence[str]:
-        what = ["journalctl", "--quiet", "--no-pager", "--output=cat", f"--unit={self._owner.unit(service)}"]
-        return [*what, f"--lines={lines}", *(["--follow"] if follow else [])]
+        command = [
+            "journalctl",
+            "--quiet",
+            "--no-pager",
+            "--output=cat",
+            f"--unit={self._owner.unit(service)}",
+        ]
+        return [*command, f"--lines={lines}", *(["--follow"] if follow else [])]
 
     def _installed(self) -> set[str]:
         """Return the services that have a unit file."""
@@ -154,13 +160,13 @@ class Systemd:
         return unitfile.FOLDER / "multi-user.target.wants" / self._owner.unit(service)
 
 
-def states(shown: str, owner: unitfile.Owner, now: float) -> dict[str, State]:
+def states(output: str, owner: unitfile.Owner, now: float) -> dict[str, State]:
     """Return the states of a node's services from what `systemctl show` printed at `now`, seconds since boot.
 
     A unit that waits for its next automatic start counts as failing, whatever systemd's release calls it.
     """
     by_service = {}
-    for block in shown.split("\n\n"):
+    for block in output.split("\n\n"):
         properties = dict(line.split("=", 1) for line in block.splitlines() if "=" in line)
         service = owner.service(properties.get("Id", ""))
         absent = (properties.get("LoadState"), properties.get("ActiveState")) == ("not-found", "inactive")
@@ -170,14 +176,14 @@ def states(shown: str, owner: unitfile.Owner, now: float) -> dict[str, State]:
 
 
 def _state(properties: Mapping[str, str], now: float) -> State:
-    waits = "auto-restart" in properties["SubState"]
-    name = "backoff" if waits else _NAMES.get(properties["ActiveState"], "stopped")
+    is_waiting = "auto-restart" in properties["SubState"]
+    name = "backoff" if is_waiting else _NAMES.get(properties["ActiveState"], "stopped")
     pid = int(properties["MainPID"])
-    began = int(properties["ExecMainStartTimestampMonotonic"]) / 1e6
+    start = int(properties["ExecMainStartTimestampMonotonic"]) / 1e6
     return State(
         name=name,
         pid=pid or None,
-        uptime=max(int(now - began), 0) if pid else None,
+        uptime=max(int(now - start), 0) if pid else None,
         restarts=int(properties["NRestarts"]),
     )
 
@@ -188,18 +194,20 @@ def _device_commands() -> list[list[str]]:
     which services do not have, and after a boot nothing else need have done it.
     """
     commands = (["nvidia-smi", "--list-gpus"], ["nvidia-modprobe", "-u", "-c=0"])
-    return [[found, *arguments] for program, *arguments in commands if (found := shutil.which(program))]
+    return [[path, *arguments] for program, *arguments in commands if (path := shutil.which(program))]
 
 
 def systemctl(*arguments: str, seconds: float = _CALL_SECONDS, tolerant: bool = False) -> str:
     """Run systemctl; return what it printed. Where it fails, so does this, unless it is `tolerant`."""
     command = ["systemctl", *arguments]
     try:
-        ran = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
+        completed = subprocess.run(command, capture_output=True, text=True, timeout=seconds, check=False)
     except FileNotFoundError as error:
         raise NodectlError("this host has no systemctl; hosts need systemd") from error
     except subprocess.TimeoutExpired as error:
         raise TimedOutError(f"systemctl {arguments[0]} took more than {seconds:.0f} s") from error
-    if ran.returncode and not tolerant:
-        raise NodectlError(f"systemctl {arguments[0]} failed with {ran.returncode}: {ran.stderr.strip()}")
-    return ran.stdout
+    if completed.returncode and not tolerant:
+        raise NodectlError(
+            f"systemctl {arguments[0]} failed with {completed.returncode}: {completed.stderr.strip()}"
+        )
+    return completed.stdout

@@ -173,7 +173,9 @@ def text(owner: Owner, service: str, unit: Unit, after: Sequence[str] = ()) -> s
                 "Type": "exec",
                 **({} if unit.contained else {"User": owner.user, "Group": owner.user}),
                 "WorkingDirectory": _plain(str(owner.root)),
-                "Environment": [_quoted(f"{n}={v}") for n, v in sorted(owner.environment.items())],
+                "Environment": [
+                    _quoted(f"{name}={value}") for name, value in sorted(owner.environment.items())
+                ],
                 "UnsetEnvironment": " ".join([*surroundings.BEFORE_US, *surroundings.PROXIES]),
                 "ExecStartPre": [f"-+{_command(command)}" for command in owner.prelude],
                 "ExecStart": _command(unit.command),

@@ -31,12 +31,12 @@ def main(argv: Sequence[str]) -> int:
     layout = Layout.at(options.parser("apply", main.__doc__).parse_args(argv).root)
     manifest = documents.manifest(sys.stdin.read())
     with locked(layout):
-        done = apply(manifest, layout, supervision.supervisor(layout))
+        result = apply(manifest, layout, supervision.supervisor(layout))
         supervision.tidy(layout)
     garbage_collection.record(layout, cache.environment(manifest.runtime.environment))
     for name in garbage_collection.collect():
         steps.say(f"removed the environment {name}, which no node uses any more")
-    print(json.dumps(done))
+    print(json.dumps(result))
     return 0
 
 
@@ -48,7 +48,7 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     changes: one that runs was started from the file that is there, whenever nodectl was killed. The headless
     ranks of an engine are the exception: they restart with its rank 0, whose file changes last.
     """
-    wanted = render.launches(manifest, layout)
+    desired = render.launches(manifest, layout)
     listeners = [listener for service in manifest.services.values() for listener in service.listens]
     interface.check_here(listener.endpoint[0] for listener in listeners)
     python = cache.python(manifest.runtime.environment)
@@ -57,51 +57,51 @@ def apply(manifest: Manifest, layout: Layout, supervisor: Supervisor) -> dict[st
     supervision.prepare(layout)
     supervision.guard(layout, manifest.firewall)
     supervision.watch(layout, wanted=manifest.watch is not None)
-    known = launch.read_all(layout)
+    existing = launch.read_all(layout)
     if supervisor.pid() is None:
         from nodectl.supervisors import orphans  # noqa: PLC0415 - what it looks with takes long to load
 
-        orphans.end_orphans(layout, known)
-    before = supervisor.states()
-    needs = _about_to_listen(manifest, before, wanted, known)
+        orphans.end_orphans(layout, existing)
+    states = supervisor.states()
+    needs = _about_to_listen(manifest, states, desired, existing)
     supervision.check_ports(layout, needs, manifest.runtime.environment)
-    reread = _reread(before, wanted, known, layout)
-    plan = changes.plan(manifest, wanted, {**known, **{name: wanted[name] for name in reread}}, before)
-    files = LaunchFiles(layout, supervisor, python, known)
-    converge.stop(supervisor, plan.at_once & before.keys(), known)
+    reread = _reread(states, desired, existing, layout)
+    plan = changes.plan(manifest, desired, {**existing, **{name: desired[name] for name in reread}}, states)
+    files = LaunchFiles(layout, supervisor, python, existing)
+    converge.stop(supervisor, plan.at_once & states.keys(), existing)
     write_atomically(layout.manifest, codec.written(manifest, indent=1) + "\n")
-    kept = {name: known[name] for name in (*plan.in_turn, *plan.last)}
-    pid = files.become({**wanted, **kept})
+    current = {name: existing[name] for name in (*plan.in_turn, *plan.last)}
+    pid = files.become({**desired, **current})
     identity.record(layout, manifest.identity, pid)
-    begun = converge.start_idle(supervisor)
+    started = converge.start_idle(supervisor)
     if plan.in_turn:
-        _await([name for name in begun if not wanted[name].after], manifest)
-        restarts = {name: partial(files.restart, name, wanted[name]) for name in plan.in_turn}
+        _await([name for name in started if not desired[name].after], manifest)
+        restarts = {name: partial(files.restart, name, desired[name]) for name in plan.in_turn}
         _change_in_turn(manifest, supervisor, restarts)
     if plan.last:
-        converge.stop(supervisor, plan.last, known)
-        files.become(wanted)
-    begun |= {*plan.in_turn, *plan.staged}
-    ran = {name for name, state in before.items() if not state.idle}
+        converge.stop(supervisor, plan.last, existing)
+        files.become(desired)
+    started |= {*plan.in_turn, *plan.staged}
+    active = {name for name, state in states.items() if not state.idle}
     return {
-        "started": sorted(begun - ran),
-        "restarted": sorted(begun & ran),
-        "removed": sorted(before.keys() - wanted.keys()),
-        "unchanged": sorted(wanted.keys() - begun),
+        "started": sorted(started - active),
+        "restarted": sorted(started & active),
+        "removed": sorted(states.keys() - desired.keys()),
+        "unchanged": sorted(desired.keys() - started),
     }
 
 
 def _about_to_listen(
     manifest: Manifest,
     states: Mapping[str, State],
-    wanted: Mapping[str, Launch],
-    known: Mapping[str, Launch],
+    desired: Mapping[str, Launch],
+    existing: Mapping[str, Launch],
 ) -> list[Need]:
     """Return where the services that do not run, or are to run otherwise, are going to listen."""
     return [
         Need(name, listener.key, *listener.endpoint)
         for name, service in manifest.services.items()
-        if name not in states or states[name].pid is None or known.get(name) != wanted[name]
+        if name not in states or states[name].pid is None or existing.get(name) != desired[name]
         for listener in service.listens
     ]
 
@@ -118,19 +118,22 @@ def _change_in_turn(
 
 
 def _reread(
-    running: Mapping[str, State], wanted: Mapping[str, Launch], known: Mapping[str, Launch], layout: Layout
+    running: Mapping[str, State],
+    desired: Mapping[str, Launch],
+    existing: Mapping[str, Launch],
+    layout: Layout,
 ) -> set[str]:
     """Tell services to read their files where nothing else of them changed; return which.
 
     Only then are their launch files written: what a nodectl that is killed in between left is done again.
     """
     reread = set()
-    for name in running.keys() & known.keys() & wanted.keys():
-        desired, state = wanted[name], running[name]
-        if state.pid is not None and not state.failing and launch.reloads(known[name], desired):
+    for name in running.keys() & existing.keys() & desired.keys():
+        service_launch, state = desired[name], running[name]
+        if state.pid is not None and not state.failing and launch.reloads(existing[name], service_launch):
             steps.say(f"{name} reads its changed files")
-            launch.write_files(desired, layout, name)
-            os.kill(state.pid, signal.Signals[f"SIG{desired.reload}"])
+            launch.write_files(service_launch, layout, name)
+            os.kill(state.pid, signal.Signals[f"SIG{service_launch.reload}"])
             reread.add(name)
     return reread
 

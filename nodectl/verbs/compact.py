@@ -30,20 +30,22 @@ def main(argv: Sequence[str]) -> int:
     store = client.connect(address, _SECONDS)
     try:
         with client.unavailable():
-            before, after = _compact(store)
+            size_before, size_after = _compact(store)
     except client.EtcdUnavailableError as error:
         raise NodectlError(f"{address}: {error}") from None
-    if raised := client.alarms(store):
-        raise NodectlError(f"{address}: {client.alarmed(raised)} still; its file has {after} bytes in use")
-    print(json.dumps({"etcd": address, "bytes": {"before": before, "after": after}}))
+    if alarms := client.alarms(store):
+        raise NodectlError(
+            f"{address}: {client.alarmed(alarms)} still; its file has {size_after} bytes in use"
+        )
+    print(json.dumps({"etcd": address, "bytes": {"before": size_before, "after": size_after}}))
     return 0
 
 
 def _etcd_of(manifest: Manifest) -> str:
     """Return the address of the deployment's etcd, as the services of any of its nodes know it."""
-    known = {service.env.get(registration.STORE) for service in manifest.services.values()} - {None}
+    store_addresses = {service.env.get(registration.STORE) for service in manifest.services.values()} - {None}
     stores = [s.flags.get("listen-client-urls") for s in manifest.services.values() if s.module == "etcd"]
-    addresses = [*map(str, known), *(str(url).rpartition("//")[2] for url in stores if url)]
+    addresses = [*map(str, store_addresses), *(str(url).rpartition("//")[2] for url in stores if url)]
     if not addresses:
         raise NodectlError(f"{manifest.node}: no service here uses etcd; run it on another node")
     return addresses[0]
@@ -59,7 +61,7 @@ def _compact(store: Etcd3Client) -> tuple[int, int]:
         if client.code(error) != _OUT_OF_RANGE:  # nothing was written since the last compaction
             raise
     store.post(store.get_url("/maintenance/defragment"), json={})
-    raised = store.post(store.get_url("/maintenance/alarm"), json={"action": "GET"}).get("alarms", [])
-    for alarm in (alarm for alarm in raised if alarm["alarm"] == "NOSPACE"):
+    alarms = store.post(store.get_url("/maintenance/alarm"), json={"action": "GET"}).get("alarms", [])
+    for alarm in (alarm for alarm in alarms if alarm["alarm"] == "NOSPACE"):
         store.post(store.get_url("/maintenance/alarm"), json={"action": "DEACTIVATE", **alarm})
     return int(status["dbSize"]), int(store.status()["dbSize"])

@@ -15,10 +15,10 @@ def main(argv: Sequence[str]) -> int:
     undoing = options.undoing("forget", main.__doc__, argv)
     layout = undoing.layout
     with locked(layout):
-        due = undoing.is_due()
-        if due and layout.manifest.exists():
+        is_due = undoing.is_due()
+        if is_due and layout.manifest.exists():
             keep({}, layout, supervision.supervisor(layout))
-        elif due:
+        elif is_due:
             remove_folder(layout)  # no manifest was ever applied, or the node was removed before
-    print(json.dumps({"forgotten": due}))
+    print(json.dumps({"forgotten": is_due}))
     return 0

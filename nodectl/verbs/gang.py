@@ -36,29 +36,29 @@ def main(argv: Sequence[str]) -> int:
     """Run a service's rank until it ends, its gang starts anew, or SIGTERM says to stop."""
     layout, service = options.service("gang", main.__doc__, argv)
     signal.signal(signal.SIGTERM, child.stop)
-    started = launch.read(layout, service)
-    gang = started.gang
+    service_launch = launch.read(layout, service)
+    gang = service_launch.gang
     if gang is None:
         raise NodectlError(f"{service} is no rank of an engine that spans nodes")
-    shared = GangEpoch(gang)
-    epoch = _join(gang, shared)
+    gang_epoch = GangEpoch(gang)
+    epoch = _join(gang, gang_epoch)
     print(f"nodectl: {gang.id} starts rank {gang.rank} in epoch {epoch}", flush=True)
-    _run(started, layout, shared, epoch)
+    _run(service_launch, layout, gang_epoch, epoch)
     return 0
 
 
-def _join(gang: Gang, shared: GangEpoch) -> int:
+def _join(gang: Gang, gang_epoch: GangEpoch) -> int:
     """Return the epoch in which the rank starts, once it may."""
 
     def tell(moment: Moment) -> None:
         print(f"nodectl: {gang.id}, rank {gang.rank} waits: {moment.seen}", flush=True)
 
     def joined() -> int:
-        while (epoch := shared.epoch()) == shared.started(gang.rank):
-            shared.raise_epoch(epoch)
-        if obstacle := _obstacle(gang, shared, epoch):
+        while (epoch := gang_epoch.epoch()) == gang_epoch.started(gang.rank):
+            gang_epoch.raise_epoch(epoch)
+        if obstacle := _obstacle(gang, gang_epoch, epoch):
             raise NotYetError(obstacle)
-        shared.start(gang.rank, epoch)
+        gang_epoch.start(gang.rank, epoch)
         return epoch
 
     progress = Progress(tell, changes=True)
@@ -66,11 +66,11 @@ def _join(gang: Gang, shared: GangEpoch) -> int:
     return wait.attempt(joined)
 
 
-def _obstacle(gang: Gang, shared: GangEpoch, epoch: int) -> str:
+def _obstacle(gang: Gang, gang_epoch: GangEpoch, epoch: int) -> str:
     """Return what keeps the rank from starting in `epoch`, nothing when it may."""
     if gang.rank != 0:
         # an earlier start could still meet the rank 0 that is about to end
-        return "" if shared.started(0) == epoch else f"rank 0 has not started in epoch {epoch}"
+        return "" if gang_epoch.started(0) == epoch else f"rank 0 has not started in epoch {epoch}"
     host, _, port = gang.master.rpartition(":")
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -81,31 +81,31 @@ def _obstacle(gang: Gang, shared: GangEpoch, epoch: int) -> str:
     return ""
 
 
-def _run(started: Launch, layout: Layout, shared: GangEpoch, epoch: int) -> None:
+def _run(service_launch: Launch, layout: Layout, gang_epoch: GangEpoch, epoch: int) -> None:
     """Run the rank; return when nothing of it is left. Whatever ends this process ends the rank."""
-    rank = child.start(started, layout)
-    patience: float = started.stop_seconds  # when the supervisor says to stop
+    rank = child.start(service_launch, layout)
+    patience: float = service_launch.stop_seconds  # when the supervisor says to stop
     try:
-        print(f"nodectl: {_why_ended(rank, shared, epoch)}", flush=True)
+        print(f"nodectl: {_why_ended(rank, gang_epoch, epoch)}", flush=True)
         patience = _BREAK_UP_SECONDS
     finally:
         child.end(rank, patience)
-        container.remove([started.container])
+        container.remove([service_launch.container])
 
 
-def _why_ended(rank: "subprocess.Popen[bytes]", shared: GangEpoch, epoch: int) -> str:
+def _why_ended(rank: "subprocess.Popen[bytes]", gang_epoch: GangEpoch, epoch: int) -> str:
     """Return why the rank must go, as soon as it must."""
-    away = False
+    is_away = False
     while rank.poll() is None:
         try:
-            current = shared.epoch()
+            current = gang_epoch.epoch()
         except EtcdUnavailableError as error:
-            if not away:
+            if not is_away:
                 print(f"nodectl: the rank goes on: {error}", flush=True)
-            away = True
+            is_away = True
         else:
             if current != epoch:
                 return f"the gang starts anew in epoch {current}"
-            away = False
+            is_away = False
         time.sleep(_INTERVAL)
     return f"the rank ended with {rank.returncode}"

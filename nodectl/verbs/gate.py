@@ -64,10 +64,10 @@ class Gatekeeper:
         """Return what the balancer is to do."""
         if self._draining:
             return Word.NO_MORE
-        serves = self._serves()
+        is_serving = self._serves()
         if self._draining:  # by now
             return Word.NO_MORE
-        return Word.SEND if serves else Word.NOT_YET
+        return Word.SEND if is_serving else Word.NOT_YET
 
     def hear(self, word: Word) -> None:
         """Remember what the balancer was told."""
@@ -85,8 +85,8 @@ class Gatekeeper:
             now = time.monotonic()
             self._healthy_since = self._healthy_since or now
             if not self._knows_models:
-                found = json.loads(self._get("/v1/models"))["data"]
-                self._knows_models = bool(found) or now - self._healthy_since > _FINDING_SECONDS
+                models = json.loads(self._get("/v1/models"))["data"]
+                self._knows_models = bool(models) or now - self._healthy_since > _FINDING_SECONDS
         except (OSError, HTTPException, ValueError, KeyError):
             return False
         return self._knows_models
@@ -112,14 +112,14 @@ def main(argv: Sequence[str]) -> int:
     """Run a frontend as `run-registered` does; it gets no request that it would refuse."""
     layout, service = options.service("gate", main.__doc__, argv)
     signal.signal(signal.SIGTERM, child.stop)
-    started = launch.read(layout, service)
-    gate = started.gate
+    service_launch = launch.read(layout, service)
+    gate = service_launch.gate
     if gate is None:
         raise NodectlError(f"{service} is behind no balancer")
     keeper = Gatekeeper(gate.frontend)
     server = _server(gate, keeper)
-    mark = DataMark(started.env[registration.STORE])
-    frontend = child.start(started, layout)
+    mark = DataMark(service_launch.env[registration.STORE])
+    frontend = child.start(service_launch, layout)
     try:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         end_when_lost(mark)
@@ -127,8 +127,8 @@ def main(argv: Sequence[str]) -> int:
     finally:
         if frontend.poll() is None:
             _drain(keeper)
-        child.end(frontend, started.stop_seconds)
-        container.remove([started.container])
+        child.end(frontend, service_launch.stop_seconds)
+        container.remove([service_launch.container])
     return 0
 
 

@@ -56,19 +56,23 @@ def _provide(spec: InstallSpec) -> dict[str, Any]:
         if _on_host():
             sandbox.check_readable([preinstalled.python_path(spec.engine.path)])
         preinstalled.check(spec.engine, spec.variant, sandbox.inside if _on_host() else list)
-    own = spec.environment
-    cached = [environments.ensure(own, cache.environment(own), spec.packages, deadline, compiled=_on_host())]
+    environment = spec.environment
+    cached = [
+        environments.ensure(
+            environment, cache.environment(environment), spec.packages, deadline, compiled=_on_host()
+        )
+    ]
     if isinstance(spec.engine, ContainerEngine):
         cached.append(container.ensure(spec.engine, spec.variant, cache.folder() / "images", deadline))
     if spec.stores is not None:
         cached.append(stores.ensure(spec.stores, cache.stores(), deadline))
-    model, there = _model(spec, deadline)
+    model, model_cached = _model(spec, deadline)
     if _on_host():
         sandbox.check_readable(_read_by_services(spec, model))
     return {
-        "python": str(cache.python(own)),
+        "python": str(cache.python(environment)),
         "variant": spec.variant,
-        "cached": all((*cached, there)),
+        "cached": all((*cached, model_cached)),
         "model": model,
     }
 
@@ -77,12 +81,12 @@ def _model(spec: InstallSpec, deadline: float) -> tuple[str | None, bool]:
     """Provide the model, if any is wanted; return its folder and whether nothing had to be done."""
     if spec.model is None:
         return None, True
-    python, there = cache.python(spec.environment), True
+    python, is_cached = cache.python(spec.environment), True
     if spec.model.kind == "s3":
-        there = environments.ensure(S3, cache.environment(S3), spec.packages, deadline)
+        is_cached = environments.ensure(S3, cache.environment(S3), spec.packages, deadline)
         python = cache.python(S3)
-    model, found = models.ensure(spec.model, cache.models(), python, spec.secrets, deadline)
-    return model, there and found
+    model, model_cached = models.ensure(spec.model, cache.models(), python, spec.secrets, deadline)
+    return model, is_cached and model_cached
 
 
 def _on_host() -> bool:
@@ -92,17 +96,17 @@ def _on_host() -> bool:
 
 def _read_by_services(spec: InstallSpec, model: str | None) -> list[Path]:
     """Return one file of each folder that services of a host need; root runs what is in containers."""
-    own = cache.python(spec.environment)
+    python = cache.python(spec.environment)
     if isinstance(spec.engine, ContainerEngine):
-        return [own]
-    return [own, *([] if model is None else [Path(model, "config.json")])]
+        return [python]
+    return [python, *([] if model is None else [Path(model, "config.json")])]
 
 
 def _check(spec: InstallSpec) -> None:
     if spec.model is not None:
         models.check(spec.model)
     if sys.version_info[:2] not in cache.PYTHONS:
-        known = ", ".join(f"{major}.{minor}" for major, minor in cache.PYTHONS)
+        releases = ", ".join(f"{major}.{minor}" for major, minor in cache.PYTHONS)
         raise BadInputError(
-            f"python: {sys.executable} is {sys.version.split()[0]}; run nodectl with one of {known}"
+            f"python: {sys.executable} is {sys.version.split()[0]}; run nodectl with one of {releases}"
         )

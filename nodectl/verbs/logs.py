@@ -18,9 +18,9 @@ def main(argv: Sequence[str]) -> int:
     options = parser.parse_args(argv)
     layout = Layout.at(options.root)
     supervisor = supervision.supervisor(layout)
-    known = supervisor.logged()
-    if options.service not in known:
-        there = ", ".join(sorted(known)) or "none"
-        raise BadInputError(f"{options.service}: no such service in {layout.root}; it has {there}")
+    services = supervisor.logged()
+    if options.service not in services:
+        names = ", ".join(sorted(services)) or "none"
+        raise BadInputError(f"{options.service}: no such service in {layout.root}; it has {names}")
     command = supervisor.log_command(options.service, lines=max(options.lines, 0), follow=options.follow)
     os.execvp(command[0], list(command))  # noqa: S606 - no shell is the point

@@ -22,22 +22,22 @@ class Undoing(NamedTuple):
 
 def parser(verb: str, description: str | None) -> CommandLine:
     """Return a parser of the options that all verbs of a node have."""
-    made = CommandLine(prog=f"nodectl {verb}", description=description)
-    made.add_argument("--root", type=Path, required=True, help="the node's folder")
-    return made
+    command_line = CommandLine(prog=f"nodectl {verb}", description=description)
+    command_line.add_argument("--root", type=Path, required=True, help="the node's folder")
+    return command_line
 
 
 def service(verb: str, description: str | None, argv: Sequence[str]) -> tuple[Layout, str]:
     """Read the command line of a verb that the supervisor starts for one service: its node and its name."""
-    made = parser(verb, description)
-    made.add_argument("--service", required=True)
-    options = made.parse_args(argv)
+    command_line = parser(verb, description)
+    command_line.add_argument("--service", required=True)
+    options = command_line.parse_args(argv)
     return Layout.at(options.root), options.service
 
 
 def undoing(verb: str, description: str | None, argv: Sequence[str]) -> Undoing:
     """Read the command line of a verb that undoes what another did."""
-    made = parser(verb, description)
-    made.add_argument("--identity", help="do so only while this identity is recorded, or none")
-    options = made.parse_args(argv)
+    command_line = parser(verb, description)
+    command_line.add_argument("--identity", help="do so only while this identity is recorded, or none")
+    options = command_line.parse_args(argv)
     return Undoing(Layout.at(options.root), options.identity)

@@ -45,7 +45,7 @@ def probe(targets: Sequence[ProbeTarget], seconds: float) -> Mapping[ProbeTarget
     def all_open() -> bool:
         nonlocal closed
         troubles = pool.map(_trouble, closed)
-        closed = {target: why for target, why in zip(closed, troubles, strict=True) if why}
+        closed = {target: reason for target, reason in zip(closed, troubles, strict=True) if reason}
         return not closed
 
     with ThreadPoolExecutor(_AT_ONCE) as pool:
@@ -57,8 +57,8 @@ def explain(spec: ProbeSpec, closed: Mapping[ProbeTarget, str]) -> str:
     """Return what is closed, for whom and why, in one text."""
     width = max(len(f"{target.node} {target.endpoint}") for target in closed)
     lines = (
-        f"  {f'{target.node} {target.endpoint}':<{width}}  {why}; for: {target.why}"
-        for target, why in closed.items()
+        f"  {f'{target.node} {target.endpoint}':<{width}}  {reason}; for: {target.why}"
+        for target, reason in closed.items()
     )
     return "\n".join(
         [

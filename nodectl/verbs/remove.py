@@ -20,10 +20,10 @@ def main(argv: Sequence[str]) -> int:
     """Stop all services and remove the node's folder, unless it belongs to a successor by now."""
     undoing = options.undoing("remove", main.__doc__, argv)
     with locked(undoing.layout):
-        due = undoing.is_due()
-        if due:
+        is_due = undoing.is_due()
+        if is_due:
             remove(undoing.layout)
-    print(json.dumps({"removed": due}))
+    print(json.dumps({"removed": is_due}))
     return 0
 
 
@@ -38,15 +38,15 @@ def remove_folder(layout: Layout) -> None:
 
     It is renamed first: a nodectl that waits for the lock begins a new folder and finds nothing of this one.
     """
-    gone = layout.root.with_name(f"{layout.root.name}.removed")
-    shutil.rmtree(gone, ignore_errors=True)
-    layout.root.rename(gone)
-    shutil.rmtree(gone)
+    trash = layout.root.with_name(f"{layout.root.name}.removed")
+    shutil.rmtree(trash, ignore_errors=True)
+    layout.root.rename(trash)
+    shutil.rmtree(trash)
     supervision.guard(layout, None)
     supervision.watch(layout, wanted=False)
     supervision.leave(layout)
-    stack, run = layout.root.parents[:2]
-    if run.name == LOCAL_FOLDER:
-        for folder in (stack, run):
+    stack, run_folder = layout.root.parents[:2]
+    if run_folder.name == LOCAL_FOLDER:
+        for folder in (stack, run_folder):
             with contextlib.suppress(OSError):
                 folder.rmdir()

@@ -18,14 +18,14 @@ def main(argv: Sequence[str]) -> int:
     """Run a service until it ends, etcd loses its registration, or SIGTERM says to stop."""
     layout, service = options.service("run-registered", main.__doc__, argv)
     signal.signal(signal.SIGTERM, child.stop)
-    started = launch.read(layout, service)
-    mark = DataMark(started.env[registration.STORE])
-    process = child.start(started, layout)
+    service_launch = launch.read(layout, service)
+    mark = DataMark(service_launch.env[registration.STORE])
+    process = child.start(service_launch, layout)
     try:
         end_when_lost(mark)
         code = process.wait()
         print(f"nodectl: the service ended with {code}", flush=True)
     finally:
-        child.end(process, started.stop_seconds)
-        container.remove([started.container])
+        child.end(process, service_launch.stop_seconds)
+        container.remove([service_launch.container])
     return code if code >= 0 else 128 - code  # as a shell tells of a signal

@@ -45,7 +45,7 @@ def main(argv: Sequence[str]) -> int:
     supervisor = supervision.supervisor(layout)
     services = status(manifest, supervisor.states())
     if options.why:
-        failing = {name for name, one in services.items() if not one.ready}
+        failing = {name for name, entry in services.items() if not entry.ready}
         for name in sorted(failing.intersection(supervisor.logged())):
             print(excerpt.last_words(supervisor, name), file=sys.stderr)
     if options.human:
@@ -58,17 +58,17 @@ def main(argv: Sequence[str]) -> int:
 def status(manifest: Manifest, states: Mapping[str, State]) -> dict[str, ServiceStatus]:
     """Return the status of each service of the manifest, all probed at the same time."""
 
-    def one(name: str) -> ServiceStatus:
+    def probe(name: str) -> ServiceStatus:
         state = states.get(name, _ABSENT)
-        asked = manifest.services[name].ready
+        check = manifest.services[name].ready
         runs = state.pid is not None
-        trouble = health.trouble(asked.http) if runs and asked.http is not None else None
-        ready = runs and (is_ready(asked) if asked.http is None else trouble is None)
+        trouble = health.trouble(check.http) if runs and check.http is not None else None
+        ready = runs and (is_ready(check) if check.http is None else trouble is None)
         return ServiceStatus(state.name, state.pid, state.uptime, ready, state.restarts, trouble)
 
     names = sorted(manifest.services)
     with ThreadPoolExecutor(max_workers=len(names) or 1) as pool:
-        return dict(zip(names, pool.map(one, names), strict=True))
+        return dict(zip(names, pool.map(probe, names), strict=True))
 
 
 def is_ready(ready: Ready) -> bool:
@@ -81,10 +81,10 @@ def is_ready(ready: Ready) -> bool:
 def _table(services: Mapping[str, ServiceStatus]) -> str:
     width = max((len(name) for name in services), default=0)
     return "\n".join(
-        f"{name:<{width}}  {'ready' if one.ready else 'not ready':<9}  {one.state:<8}"
-        f"  pid {one.pid or '-':<8}  up {_span(one.uptime):<8}  restarts {one.restarts}"
-        f"{f'  {one.trouble}' if one.trouble else ''}"
-        for name, one in services.items()
+        f"{name:<{width}}  {'ready' if entry.ready else 'not ready':<9}  {entry.state:<8}"
+        f"  pid {entry.pid or '-':<8}  up {_span(entry.uptime):<8}  restarts {entry.restarts}"
+        f"{f'  {entry.trouble}' if entry.trouble else ''}"
+        for name, entry in services.items()
     )
 
 

@@ -22,7 +22,7 @@ from nodectl.verbs import options
 def main(argv: Sequence[str]) -> int:
     """Wait for the service's endpoints, then become it or its runner: the process stays the same."""
     layout, service = options.service("wait", main.__doc__, argv)
-    started = launch.read(layout, service)
+    service_launch = launch.read(layout, service)
     if (files := limits.raise_open_files()) < limits.FEW:
         print(f"nodectl: at most {files} open files: raise the hard limit (`ulimit -Hn`)", flush=True)
     if layout.starts.is_dir():  # systemd counts itself
@@ -30,31 +30,31 @@ def main(argv: Sequence[str]) -> int:
     if os.environ.get(MARKER) == str(layout.root):  # not where a user tries it in a shell's session
         for pid in end_leftovers(os.getsid(0)):
             print(f"nodectl: ended process {pid}, left by a service that died", flush=True)
-    for endpoint in started.after:
+    for endpoint in service_launch.after:
         wait_for(endpoint)
-    container.remove([started.container])  # a client that was killed left it running
-    _deregister(started)
-    launch.write_files(started, layout, service)
+    container.remove([service_launch.container])  # a client that was killed left it running
+    _deregister(service_launch)
+    launch.write_files(service_launch, layout, service)
     runners = {
-        "gang": started.gang,
-        "gate": started.gate,
-        "run-registered": started.env.get(registration.STORE),
+        "gang": service_launch.gang,
+        "gate": service_launch.gate,
+        "run-registered": service_launch.env.get(registration.STORE),
     }
-    for runner, wanted in runners.items():
-        if wanted is not None:
+    for runner, setting in runners.items():
+        if setting is not None:
             argv = isolated.module(sys.executable, "nodectl", runner, "--root", str(layout.root))
             os.execv(sys.executable, [*argv, "--service", service])  # noqa: S606 - no shell is the point
-    env = launch.environment(started, layout, os.environ)
+    env = launch.environment(service_launch, layout, os.environ)
     os.chdir(layout.data)
-    command = launch.command(started)
+    command = launch.command(service_launch)
     os.execvpe(command[0], command, env)  # noqa: S606 - no shell is the point
 
 
-def _deregister(started: launch.Launch) -> None:
+def _deregister(service_launch: launch.Launch) -> None:
     """Take dead predecessors out of the registry; a start does not depend on it, their leases end anyway."""
     try:
-        if gone := registration.revoke_predecessors(started.env):
-            print(f"nodectl: took {gone} dead predecessors out of the registry", flush=True)
+        if count := registration.revoke_predecessors(service_launch.env):
+            print(f"nodectl: took {count} dead predecessors out of the registry", flush=True)
     except registration.TROUBLES as error:
         print(f"nodectl: dead predecessors may stay registered until their lease ends: {error}", flush=True)
 
@@ -72,5 +72,5 @@ def wait_for(endpoint: str) -> None:
 
 
 def _count(starts: Path) -> None:
-    before = int(starts.read_text(encoding="ascii") or 0) if starts.exists() else 0
-    starts.write_text(str(before + 1), encoding="ascii")
+    previous = int(starts.read_text(encoding="ascii") or 0) if starts.exists() else 0
+    starts.write_text(str(previous + 1), encoding="ascii")
