@@ -12,8 +12,6 @@ from nodectl.contract.runtime import MACHINE_PROGRAMS
 from nodectl.contract.tokens import NAMES, fill
 from nodectl.runtime import stores
 
-"""Services that are programs, not Python modules."""
-
 
 @dataclass(frozen=True)
 class Folders:
