@@ -30,4 +30,4 @@ class Node(NamedTuple):
     public: pulumi.Input[str] | None = None
     """Address that clients ask it at, where that is another."""
     ends: str | pulumi.Output[str] | None = None
-    """When the machine's capacity block ends (`nodectl.contract.manifest.Watch`); empty where not known."""
+    """End of the machine's capacity block (`nodectl.contract.manifest.Watch`); empty where not known."""

@@ -23,7 +23,7 @@ class NodeDeploymentArgs:
 
     node: Node
     runtime: RuntimeSpec
-    """What is installed before services start: nodectl's environment and, for engines, the model."""
+    """Software installed before services start: nodectl's environment and, for engines, the model."""
     secrets: Mapping[str, str]
     """By environment name; a changed one restarts the services that use it."""
     manifest: Manifest | pulumi.Output[Manifest]

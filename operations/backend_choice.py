@@ -1,4 +1,4 @@
-"""Where a stack's state is kept and what its secrets are encrypted with, decided once for all who work on it.
+"""Choice of the backend of a stack's state and of its secrets provider, once for all who work on it.
 
 The backend is written into Pulumi.yaml, which Pulumi itself reads, and the secrets provider into the stack
 file, where Pulumi keeps it: both belong in version control, and a fresh clone needs neither this script nor a
@@ -34,7 +34,7 @@ EXAMPLE: Final = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """What was asked for."""
+    """The requested backend and secrets provider of a stack."""
 
     stack: str
     backend: str
@@ -83,7 +83,7 @@ def _of_backend(wanted: Wanted, settings: Settings, environ: Mapping[str, str]) 
 
 
 def _needs_sharing(backend: str, settings: Settings) -> bool:
-    """Whether the backend is of this machine alone, and what it would hold costs money."""
+    """Return whether the backend is of this machine alone, and what it would hold costs money."""
     target = aws_target(settings)
     return target is not None and not target.allow_local_state and kept_on_this_machine(backend)
 

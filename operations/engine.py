@@ -15,7 +15,7 @@ from typing import Any, Final, TextIO
 from tools.toolchain import shell
 
 _NO_SUCH_STACK: Final = 6
-"""What the Pulumi CLI exits with when it knows no stack of that name."""
+"""Exit code of the Pulumi CLI when it knows no stack of that name."""
 
 
 def enter(stack: str | None) -> None:

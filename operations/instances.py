@@ -1,4 +1,4 @@
-"""How the instances of a stack on AWS are reached, from its state: also by who did not bring it up."""
+"""Access to the instances of a stack on AWS, from its state: also for those who did not bring it up."""
 
 from collections.abc import Mapping
 from datetime import datetime

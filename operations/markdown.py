@@ -27,7 +27,7 @@ _PLANNED: Final = "plan "
 
 @dataclass(frozen=True)
 class Change:
-    """What would become of one resource."""
+    """The planned change of one resource."""
 
     step: str
     kind: str
@@ -37,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Preview:
-    """What the engine said of an `up`."""
+    """The engine's report on a preview of `up`."""
 
     changes: tuple[Change, ...]
     said: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""How the Pulumi program meets its stack: settings, preflight, nodes, and what it announces.
+"""The Pulumi program: it reads its stack's settings, runs the preflight, makes nodes, and announces changes.
 
 Resources are registered by `components`, decisions are made by `planning`.
 """

@@ -1,4 +1,4 @@
-"""What a preview says besides its resources: what runs where, what restarts and why, what changes in cost."""
+"""Messages of a preview besides its resources: what runs where, what restarts and why, changes in cost."""
 
 from collections.abc import Mapping, Sequence
 

@@ -1,4 +1,4 @@
-"""Where Pulumi keeps the running stack's state, as its CLI decides; the SDK does not tell a program."""
+"""Location of the running stack's state, as Pulumi's CLI decides it; the SDK does not tell a program."""
 
 import json
 import os

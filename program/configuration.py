@@ -14,7 +14,7 @@ from settings.loader import exposed_secrets, from_config, stack_file
 from settings.problems import StackFileError
 
 _AROUND_PROXY: Final = "DYNAMO_MULTINODE_AROUND_PROXY"
-"""What `tools/toolchain/loopback.py` marks that it had to do: without it, no program would get this far."""
+"""Variable set by `tools/toolchain/loopback.py` where it had to act; else no program would get this far."""
 
 
 def read_settings() -> Settings:

@@ -18,7 +18,7 @@ from settings.problems import StackFileError
 
 
 class Source(NamedTuple):
-    """How the nodes of a target come to be; where they will be is known before anything is."""
+    """Functions for the nodes of a target: their addresses, known before anything is made, and the nodes."""
 
     addresses: Callable[[Plan], Mapping[str, str]]
     nodes: Callable[[Plan, Mapping[str, str]], list[Node]]

@@ -1,4 +1,4 @@
-"""How the program ends where something is wrong: one clear text, and no stack trace."""
+"""Errors that end the program where something is wrong: one clear text, and no stack trace."""
 
 import pulumi
 

@@ -1,4 +1,4 @@
-"""How the nodes of a stack on AWS are reached: a folder that commands read when they run.
+"""Access to the nodes of a stack on AWS: a folder that commands read when they run.
 
 What changes (a public address, an instance) and what is secret stands there, and so in no command's text: the
 same stack previews no change for a colleague. `up` writes the folder, and scripts do from the stack's state.
@@ -27,7 +27,7 @@ GENERATE: Final = (
 """Shell command that prints a new private key and then, in a line, its public key."""
 
 BOOT_SECONDS: Final = 900.0
-"""How long after it was launched an instance may take until SSH answers; with eight GPUs it takes minutes."""
+"""Seconds from an instance's launch until SSH must answer; with eight GPUs it takes minutes."""
 
 _FOLDER: Final = 0o700
 _FILE: Final = 0o600
@@ -37,7 +37,7 @@ _PROGRAMS: Final = {
     "session-manager-plugin": "the AWS CLI's Session Manager plugin: https://docs.aws.amazon.com/"
     "systems-manager/latest/userguide/session-manager-working-with-install-plugin.html",
 }
-"""What `access: ssm` needs on the operator's machine, and what it is part of."""
+"""Programs that `access: ssm` needs on the operator's machine, and the product that each is part of."""
 
 
 def private_part(pair: str) -> str:
@@ -52,7 +52,7 @@ def public_part(pair: str) -> str:
 
 @dataclass(frozen=True)
 class FleetAccess:
-    """What is between here and the nodes."""
+    """The path from this machine to the nodes of a stack."""
 
     region: str
     ssm: bool
@@ -66,12 +66,12 @@ class FleetAccess:
     instances: Mapping[str, str] = field(default_factory=dict)
     """Id of each node's instance."""
     since: Mapping[str, float] = field(default_factory=dict)
-    """When each instance came to be, as far as is known here: seconds since 1970."""
+    """Creation time of each instance, as far as it is known here: seconds since 1970."""
 
 
 @dataclass(frozen=True)
 class SshRoute:
-    """How one node is reached now."""
+    """The route by which SSH reaches one node now."""
 
     key: Path | None
     """Private key of the stack; None: the operator's own, of a given key pair."""

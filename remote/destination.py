@@ -1,4 +1,4 @@
-"""Where SSH connects to, as people write it: `[user@]host[:port]`, an IPv6 address in brackets. Pure."""
+"""Destinations of SSH, as people write them: `[user@]host[:port]`, an IPv6 address in brackets. Pure."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ _DESTINATION: Final = re.compile(
 
 
 class Destination(NamedTuple):
-    """Who logs in where; None leaves a choice to the operator's SSH configuration."""
+    """User, host and port of an SSH login; None leaves a choice to the operator's SSH configuration."""
 
     user: str | None
     host: str

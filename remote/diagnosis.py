@@ -57,30 +57,30 @@ _SECONDS: Final = 15.0
 _PASSING: Final = re.compile(
     r"Connection refused|kex_exchange_identification|Connection reset|Connection closed|closed by remote host"
 )
-"""What goes by: a host that boots, an sshd with too many logins at once."""
+"""Errors that pass: of a host that boots, or of an sshd with too many logins at once."""
 
 _STAYING: Final = re.compile(
     r"Permission denied|No route to host|timed out|Could not resolve|IDENTIFICATION HAS CHANGED"
     r"|verification failed"
 )
-"""What does not, also where the end of a bastion's connection is said after it."""
+"""Errors that do not pass, also where the end of a bastion's connection is reported after them."""
 
 _BOOTS: Final = re.compile(
     _PASSING.pattern + r"|timed out|No route to host|Host is down|stdio forwarding failed|TargetNotConnected"
 )
-"""What an instance that boots, or the head on the way to it, goes through until SSH answers."""
+"""Errors of an instance that boots, or of the head on the way to it, until SSH answers."""
 
 _KEPT_OUT: Final = re.compile(
     r"Permission denied|IDENTIFICATION HAS CHANGED|verification failed|AccessDenied"
 )
-"""What it does not go through."""
+"""Errors that do not come from booting."""
 
 _GONE: Final = re.compile(
     r"timed out|No route to host|Network is unreachable|Host is down|Connection refused"
     r"|Could not resolve hostname|REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed"
     r"|stdio forwarding failed"
 )
-"""What a machine that is no more leaves: nothing, or another in its place."""
+"""Errors where a machine no longer exists: nothing answers, or another machine in its place."""
 
 
 def passes(said: Sequence[str]) -> bool:

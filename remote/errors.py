@@ -1,4 +1,4 @@
-"""How reaching a host fails: one clear text."""
+"""Errors of reaching a host: each is one clear text."""
 
 
 class RemoteError(Exception):

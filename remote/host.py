@@ -27,7 +27,7 @@ ALIVE_COUNT: Final = 6
 
 
 class Host(NamedTuple):
-    """Where a host is, who logs in, through which bastion, and by which key it shows who it is.
+    """A host's address, login user and bastion, and the key by which it proves its identity.
 
     None leaves a choice to the operator's SSH configuration, as for plain `ssh HOST`.
     """
@@ -42,7 +42,7 @@ class Host(NamedTuple):
     """Type and key; None: recorded in `known_hosts` at the first connection."""
     known_hosts: Path | None = None
     route: "SshRoute | None" = None
-    """How an instance of a stack on AWS is reached; it stands in place of bastion, key and known_hosts."""
+    """Route to an instance of a stack on AWS; it stands in place of bastion, key and known_hosts."""
 
     def arguments(self) -> list[str]:
         """Return the options of `python -m remote` that stand for this host."""
@@ -85,7 +85,7 @@ class Host(NamedTuple):
 
     @property
     def _is_bastion(self) -> bool:
-        """Whether the host is the bastion itself, which is reached directly."""
+        """Return whether the host is the bastion itself, which is reached directly."""
         return self.bastion is not None and self.bastion_host == self.host
 
     @property

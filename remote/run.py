@@ -32,14 +32,14 @@ _MARKS: Final = (BEGUN, READY, LACKING)
 _REFUSALS: Final = (NO_RELEASE, NO_RIGHTS, WRONG_SYSTEM, NOT_BROUGHT)
 
 RETRY_SECONDS: Final = 20.0
-"""How long a host may refuse connections: one that boots, or an sshd with too many logins at once."""
+"""Seconds for which a host may refuse connections: it boots, or its sshd has too many logins at once."""
 
 BEGIN_SECONDS: Final = 60.0
-"""How long a host that lets one in may take until the command asks for its input."""
+"""Seconds that a command may take, once the host lets one in, until it asks for its input."""
 
 _PAUSE: Final = 1.0
 _TELL_SECONDS: Final = 30.0
-"""How often it is said that a host that boots is still waited for."""
+"""Seconds between two messages that a host that boots is still waited for."""
 
 _LAST_LINES: Final = 12
 
@@ -88,11 +88,11 @@ archive, and the archive; what is unpacked gets its name as one step: a folder o
 
 
 class Done(NamedTuple):
-    """How a command on a host ended."""
+    """Result of a command on a host."""
 
     code: int
     stdout: bytes
-    """What the command printed, without what a login shell did before it."""
+    """Output of the command, without what a login shell printed before it."""
     errors: list[str]
     silent: bool = False
     """Whether it was ended, since it did not begin in time."""

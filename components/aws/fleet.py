@@ -39,25 +39,25 @@ class FleetArgs:
 
 
 class _Surroundings(NamedTuple):
-    """What instances are in."""
+    """Network, subnets and security groups that instances are placed in."""
 
     network: PlannedNetwork
     subnets: Subnets
     groups: Mapping[str, pulumi.Output[str]]
     """Ids of the security groups by their names."""
     ready: Sequence[pulumi.Resource]
-    """What must be there before an instance boots."""
+    """Resources that must exist before an instance boots."""
 
 
 class _Launch(NamedTuple):
-    """What all instances are launched with."""
+    """Launch settings that all instances share."""
 
     image: pulumi.Input[str]
     root_device: pulumi.Input[str]
     profile: pulumi.Input[str]
     placement_group: pulumi.Input[str] | None
     ready: Sequence[pulumi.Resource]
-    """What must be there before an instance boots."""
+    """Resources that must exist before an instance boots."""
 
 
 class Fleet(pulumi.ComponentResource):

@@ -27,9 +27,9 @@ class StackKeys(pulumi.ComponentResource):
     pair: pulumi.Input[str]
     """Name of the key pair."""
     login: pulumi.Input[str | None]
-    """What `ssh-keygen` made for who logs in; a secret. None where a key pair is given."""
+    """Output of `ssh-keygen` for the login key; a secret. None where a key pair is given."""
     host: pulumi.Output[str]
-    """What it made for the nodes; a secret."""
+    """Output of `ssh-keygen` for the nodes' host key; a secret."""
 
     def __init__(self, name: str, args: StackKeysArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:aws:Keys", name, None, opts)

@@ -17,7 +17,7 @@ NEWEST: Final = "$Latest"
 """Of the node's own template. A number would be unknown in previews that only change the template's tags."""
 
 DECIDED_BY_THE_DIGEST: Final = ["launchTemplate.version", "placementGroup"]
-"""Whose change alone replaces nothing: the digest of the template's content does.
+"""Properties whose change alone replaces nothing: the digest of the template's content does.
 
 A refresh writes the version that runs in place of NEWEST once the template has a newer one, such as one with
 other tags. And instances of earlier releases say no placement group themselves.
@@ -85,9 +85,9 @@ class MachineArgs:
     """Arguments of `Machine`. `after` must be there before the instance boots."""
 
     template: Mapping[str, Any]
-    """What decides what the instance is (`components.aws.template`)."""
+    """Part of the launch template that decides what the instance is (`components.aws.template`)."""
     more: Mapping[str, Any]
-    """What its launch template says beside that, and what replaces no machine when it changes."""
+    """Other parts of the launch template, which replace no machine when they change."""
     placement_group: pulumi.Input[str] | None
     """Said on the instance, too: the provider sends a placement of its own beside a launch template."""
     role: Role

@@ -21,7 +21,7 @@ class Subnets(NamedTuple):
     public: pulumi.Input[str]
     """Subnet of a dedicated head."""
     routes: Sequence[pulumi.Resource]
-    """What must be there before an instance reaches anything, or is reached from outside."""
+    """Resources that must exist before an instance reaches anything, or is reached from outside."""
     cluster_subnet: pulumi.Resource | None
     public_subnet: pulumi.Resource | None
     """The subnets as resources; None in an existing network."""

@@ -27,7 +27,7 @@ class Profile(pulumi.ComponentResource):
     profile: pulumi.Output[str]
     """Name of the instance profile."""
     rights: list[pulumi.Resource]
-    """What must be there before an instance may do anything."""
+    """Resources that must exist before an instance may do anything."""
 
     def __init__(self, name: str, args: ProfileArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:aws:Profile", name, None, opts)

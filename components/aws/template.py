@@ -17,13 +17,13 @@ HOPS: Final = 2
 
 @dataclass(frozen=True)
 class TemplateArgs:
-    """What goes into a launch template."""
+    """Content of a launch template."""
 
     target: AwsTarget
     launch: Launch
     image: pulumi.Input[str]
     root_device: pulumi.Input[str]
-    """What the image calls its root volume."""
+    """Device name of the root volume in the image."""
     key_pair: pulumi.Input[str]
     profile: pulumi.Input[str]
     user_data: pulumi.Output[str]
@@ -36,7 +36,7 @@ class TemplateArgs:
     primary: pulumi.Input[str]
     """Id of the primary interface."""
     subnet: pulumi.Input[str]
-    """Where all other interfaces are."""
+    """Subnet of all other interfaces."""
     cluster: pulumi.Input[str]
     """The security group that they are in."""
 
