@@ -9,7 +9,20 @@ import pytest
 
 PROJECT = Path(__file__).parents[3]
 
-FOLDERS = ("account", "benchmarks", "plugins", "policy", "settings", "tests", "tools")
+FOLDERS = (
+    *(
+        "account",
+        "benchmarks",
+        "components",
+        "operations",
+        "planning",
+        "plugins",
+        "policy",
+        "program",
+        "remote",
+    ),
+    *("settings", "tests", "tools"),
+)
 """Folders whose docstrings are held to it; others are added once they are clean."""
 
 OPENINGS = {"What", "Who", "Whom", "Whose", "Where", "When", "Why", "How", "Which", "Whether", "Have"}
