@@ -17,10 +17,10 @@ from nodectl.common.steps import say
 from nodectl.common.waiting import Moment, Progress, Wait
 
 LOCK_SECONDS: Final = 600
-"""How long another program may keep apt: unattended-upgrades takes minutes on a machine that is new."""
+"""Seconds that another program may keep apt: unattended-upgrades takes minutes on a machine that is new."""
 
 CLOUD_INIT_SECONDS: Final = 300
-"""How long cloud-init is waited for; then apt's lock alone has to do."""
+"""Limit on the wait for cloud-init; after it apt's lock alone has to do."""
 
 _INSTALL_SECONDS: Final = 300
 _AGAIN_SECONDS: Final = 5.0

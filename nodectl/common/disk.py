@@ -1,4 +1,4 @@
-"""Which file systems are full: the error of a write names a number and no place."""
+"""Reports full file systems: the error of a write names a number and no place."""
 
 import errno
 import os

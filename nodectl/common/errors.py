@@ -1,4 +1,4 @@
-"""How nodectl's verbs fail: each error is one clear text and an exit code."""
+"""Errors of nodectl's verbs: each is one clear text and an exit code."""
 
 from typing import ClassVar
 

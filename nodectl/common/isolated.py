@@ -1,4 +1,4 @@
-"""How nodectl starts a Python: neither the current folder nor the script's own is searched.
+"""Commands that start a Python: neither the current folder nor the script's own is searched.
 
 Otherwise a file there stands in for a module of the same name: `secrets.py` beside a script hides the
 standard library's from every package that the script imports.

@@ -1,4 +1,4 @@
-"""Where things lie on a node: the one place for paths below a node's root."""
+"""Paths of a node: the one place for all that lies below its root."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,7 +30,7 @@ class Layout:
 
     @property
     def on_host(self) -> bool:
-        """Whether the node is a host of its own rather than one of several on an operator's machine."""
+        """Return whether the node is a host of its own, and not one of several on an operator's machine."""
         return self.root.parent.parent == HOST_ROOTS.resolve()
 
     @property
@@ -49,12 +49,12 @@ class Layout:
 
     @property
     def firewall(self) -> Path:
-        """Who may connect to the node; there only while its firewall is managed."""
+        """File that says who may connect to the node; it exists only while the firewall is managed."""
         return self.root / "firewall.json"
 
     @property
     def launches(self) -> Path:
-        """How each service is started, one file a service."""
+        """Folder that says how each service is started, one file a service."""
         return self.root / "launches"
 
     def launch(self, service: str) -> Path:
@@ -73,7 +73,7 @@ class Layout:
         return self.root / "starts"
 
     def started(self, service: str) -> Path:
-        """How often the service was started since nodectl last did it; systemd counts itself."""
+        """Return the file that counts starts since nodectl last made one; systemd counts itself."""
         return self.starts / service
 
     @property

@@ -1,4 +1,4 @@
-"""How many files a service may have open: every connection is one, and shells and docker give 1,024.
+"""Limit on the files that a service may have open: every connection is one, and shells and docker give 1,024.
 
 Set where services start, so that all runtimes have the same: units and local nodes (`nodectl wait`),
 containers.

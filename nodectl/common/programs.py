@@ -10,7 +10,7 @@ from nodectl.common import apt
 from nodectl.common.errors import BadInputError, NodectlError
 
 _FOLDERS: Final = ("/usr/local/sbin", "/usr/sbin", "/sbin")
-"""Where such programs lie that an ordinary user's PATH does not name."""
+"""Folders of such programs that an ordinary user's PATH does not name."""
 
 _PACKAGES: Final = {"blkid": "util-linux", "etcd": "etcd-server", "mkfs.ext4": "e2fsprogs", "nft": "nftables"}
 """Program -> its package on Debian, where that has another name."""

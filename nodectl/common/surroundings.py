@@ -83,7 +83,7 @@ def proxied(http: str | None, https: str | None, direct: Iterable[str]) -> Itera
 
 @contextmanager
 def without_indexes() -> Iterator[None]:
-    """Have pip and uv go meanwhile where they are told to, and nowhere else."""
+    """Make pip and uv go, meanwhile, where they are told to and nowhere else."""
     names = (name for name in os.environ if name in _INDEXES or name.startswith(_UV_INDEXES))
     with _changed(dict.fromkeys(names)):
         yield
@@ -91,7 +91,7 @@ def without_indexes() -> Iterator[None]:
 
 @contextmanager
 def _changed(names: Mapping[str, str | None]) -> Iterator[None]:
-    """Have names set in the environment meanwhile, or unset."""
+    """Set names in the environment meanwhile, or unset them."""
     before = {name: os.environ.get(name) for name in names}
     _set(names)
     try:

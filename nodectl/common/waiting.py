@@ -17,7 +17,7 @@ class NotYetError(Exception):
 
 @dataclass(frozen=True)
 class Moment:
-    """How far a wait is. Written out, it is the sentence that an error or a line of progress may say."""
+    """The state of a wait. Written out, it is the sentence that an error or a line of progress may say."""
 
     what: str
     """The name of what is waited for."""
@@ -44,7 +44,7 @@ class WaitTimeoutError(TimedOutError):
 
 
 class Clock(Protocol):
-    """Where the time of a wait comes from, and what its pauses are."""
+    """Source of the time of a wait, and of its pauses."""
 
     def now(self) -> float:
         """Return seconds on a clock that only goes forward."""
@@ -76,7 +76,7 @@ MONOTONIC: Final = MonotonicClock()
 
 @dataclass(frozen=True)
 class Progress:
-    """When a wait reports, and to whom."""
+    """The reports of a wait: at what times, and to whom."""
 
     tell: Callable[[Moment], None]
     after: float = 0.0

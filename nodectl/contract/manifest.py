@@ -43,7 +43,7 @@ class Ready:
     process: bool = False
     """Nothing listens: that the process lives is all."""
     seconds: Positive
-    """How long a start may take before it counts as failed."""
+    """Seconds that a start may take before it counts as failed."""
 
     @property
     def endpoint(self) -> tuple[str, int] | None:
@@ -54,7 +54,7 @@ class Ready:
 
 @dataclass(frozen=True, kw_only=True)
 class Stop:
-    """How a service is stopped: SIGTERM to its main process, SIGKILL to what is left after `seconds`."""
+    """The stop of a service: SIGTERM to its main process, SIGKILL to what is left after `seconds`."""
 
     seconds: Positive
 
@@ -92,7 +92,7 @@ class Gate:
 
 @dataclass(frozen=True, kw_only=True)
 class Listener:
-    """Where a service listens; nobody else may when it starts."""
+    """An endpoint that a service listens at; nobody else may when it starts."""
 
     key: str
     """Key of the stack file's `ports` that moves it."""
@@ -137,14 +137,14 @@ class RolloutService:
 
     role: Literal["frontend", "aggregated", "prefill", "decode"]
     address: HostPort
-    """Where it answers; workers are listed under it by the frontends."""
+    """`host:port` that it answers at; workers are listed under it by the frontends."""
     revision: str
     """The same for all of the role; what failed once is not tried elsewhere."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Rollout:
-    """How a change reaches services that run: one after another, so that no request is lost."""
+    """The rollout of a change to services that run: one after another, so that no request is lost."""
 
     stack: str = ""
     """Keeps deployments apart; who knows the stack writes it in."""
@@ -157,7 +157,7 @@ class Rollout:
     namespace: str
     """Dynamo namespace that this generation's workers register under."""
     max_unavailable: Positive
-    """How many of a role may be down for a change at once."""
+    """Limit on the services of a role that may be down for a change at once."""
     services: dict[ServiceName, RolloutService]
 
 
@@ -170,15 +170,15 @@ class Watch:
     idle_minutes: int | None = None
     """So long after the last request all nodes end; none: never."""
     warn_minutes: Count = 0
-    """How long before that it is said."""
+    """Minutes from the warning to that end."""
     spot: bool = False
     """Whether the machine may be taken away at any time."""
     ends: Annotated[str, pattern(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\dZ", "YYYY-MM-DDThh:mm:ssZ")] | None = None
-    """When the capacity block that the machine is in ends; none: in none, or not known."""
+    """End of the capacity block that the machine is in; none: in none, or not known."""
     workers: list[HostPort] = field(default_factory=list)
-    """Where engines with a part on this node are listed."""
+    """`host:port`s at which engines with a part on this node are listed."""
     drain_seconds: Positive
-    """How long requests in flight may take to end."""
+    """Seconds that requests in flight may take to end."""
     etcd: HostPort
     """`host:port` of the etcd through which the head tells the others."""
 

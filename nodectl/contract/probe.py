@@ -24,7 +24,7 @@ class Transfer:
     health: str
     """URL that answers 200 when the worker is healthy."""
     seconds: Positive
-    """How long its start may take."""
+    """Seconds that its start may take."""
     revision: str
     """Digest of how the worker is started: another one is looked at anew."""
 
@@ -36,5 +36,5 @@ class ProbeSpec:
     node: str
     targets: list[ProbeTarget] = field(default_factory=list, metadata=SPARSE)
     seconds: Positive
-    """How long a way may take to open."""
+    """Seconds that a connection may take to become possible."""
     transfers: list[Transfer] = field(default_factory=list, metadata=SPARSE)

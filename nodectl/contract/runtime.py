@@ -25,7 +25,7 @@ MachineLibrary = Literal["libfabric.so.1", "libhwloc.so.15"]
 
 @dataclass(frozen=True, kw_only=True)
 class ModelSource:
-    """Where a node takes the model from."""
+    """The source that a node takes the model from."""
 
     kind: Literal["hub", "s3", "path", "generated"]
     name: str
@@ -49,7 +49,7 @@ class Proxy:
 
 @dataclass(frozen=True, kw_only=True)
 class Packages:
-    """Where Python packages come from: at most one of both, else pip's and uv's own configuration decides."""
+    """The source of Python packages: at most one of both, else pip's and uv's own configuration decides."""
 
     index: str | None = None
     """URL of a package index."""
@@ -98,7 +98,7 @@ class StoreRelease:
 
 @dataclass(frozen=True, kw_only=True)
 class Stores:
-    """Where NATS and etcd come from: nodectl's environment, the distribution's packages, or releases."""
+    """The source of NATS and etcd: nodectl's environment, the distribution's packages, or releases."""
 
     source: Literal["bundled", "distribution", "release"] = "bundled"
     releases: dict[str, StoreRelease] = field(default_factory=dict)
@@ -107,11 +107,11 @@ class Stores:
 
 @dataclass(frozen=True, kw_only=True)
 class Lifetime:
-    """When the machine powers itself off, counted from each boot, whatever becomes of all else on it."""
+    """The machine's own power-off, a set time after each boot, whatever becomes of all else on it."""
 
     minutes: Positive
     warn_minutes: Count
-    """How long before that it is said."""
+    """Minutes from the warning to the power-off."""
 
 
 @dataclass(frozen=True, kw_only=True)

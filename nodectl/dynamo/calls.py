@@ -12,9 +12,9 @@ import httpx
 from nodectl.dynamo.nats import nats
 
 LOOK_SECONDS: Final = 5.0
-"""How long a service may take to say how it is."""
+"""Seconds that a service may take to say how it is."""
 ANSWER_SECONDS: Final = 30.0
-"""How long a completion may take: real vLLM on a busy machine needs many seconds for its first one."""
+"""Seconds that a completion may take: real vLLM on a busy machine needs many seconds for its first one."""
 
 
 class RefusedError(Exception):

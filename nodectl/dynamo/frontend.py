@@ -17,7 +17,7 @@ MAX_TOKENS: Final = 8
 
 _GENERATION_TRIES: Final = 1000
 _GENERATION_PAUSE: Final = 0.01
-"""How often, and after how many seconds, a refused pin is tried again.
+"""Number of further tries of a refused pin, and the seconds before each.
 
 The first new one of 100 workers is met within 1,000 tries, but for one case in 20,000.
 """

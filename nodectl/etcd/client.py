@@ -1,4 +1,4 @@
-"""How nodectl reaches a deployment's etcd: calls are bounded, and fail with one error.
+"""Client of a deployment's etcd: calls are bounded, and fail with one error.
 
 An etcd with an alarm (its file has reached the quota, or is corrupt) answers every read and refuses every
 write, leases among them: what stops then cannot register again.
@@ -18,7 +18,7 @@ from nodectl.common.waiting import Progress, Wait
 _CALL_SECONDS: Final = 2.0
 
 AWAY_SECONDS: Final = 60.0
-"""How long an etcd that does not answer is waited for: a restart of it takes seconds."""
+"""Limit on the wait for an etcd that does not answer: a restart of it takes seconds."""
 
 
 class EtcdUnavailableError(Exception):

@@ -18,7 +18,7 @@ from nodectl.etcd import registration
 _KEY: Final = "/dynamo-multinode/origin"
 
 _LOOK_SECONDS: Final = (2.0, 4.0)
-"""How often, at random: services that started together do not ask, or restart, in step."""
+"""Seconds between looks, at random: services that started together do not ask, or restart, in step."""
 
 
 class DataMark:
@@ -46,7 +46,7 @@ class DataMark:
 
 
 def end_when_lost(mark: DataMark) -> None:
-    """Have this process told to stop, as its supervisor does, once the data of `mark` are lost.
+    """Tell this process to stop, as its supervisor does, once the data of `mark` are lost.
 
     Call it from any thread. The supervisor starts it again, since it did not ask for the stop.
     """

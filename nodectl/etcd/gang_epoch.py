@@ -1,4 +1,4 @@
-"""Where the ranks of a gang agree: a few keys in etcd (`nodectl.verbs.gang` says what they are for)."""
+"""The gang's epoch: keys in etcd by which its ranks agree (`nodectl.verbs.gang` says what they are for)."""
 
 import time
 

@@ -23,7 +23,7 @@ RULES: Final = Path("/etc/dynamo-multinode.nft")
 UNIT: Final = unitfile.FOLDER / f"{unitfile.HOST_PREFIX}firewall.service"
 
 _LEAVING_SECONDS: Final = 3600
-"""How long who left the group may go on connecting: it drains after the others were told."""
+"""Seconds that a node that left the group may go on connecting: it drains after the others were told."""
 
 _SSH: Final = 22
 _CALL_SECONDS: Final = 60

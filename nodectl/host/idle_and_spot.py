@@ -29,16 +29,16 @@ from nodectl.supervisors.systemd import systemctl
 UNIT: Final = f"{unitfile.HOST_PREFIX}watch.service"
 
 LOOK_SECONDS: Final = 5.0
-"""How often: as EC2 recommends for its notice, 2 minutes before, that an instance is taken away."""
+"""Seconds between looks, as EC2 recommends for its notice, 2 minutes before it takes an instance away."""
 
 HEED_SECONDS: Final = 60.0
-"""How long the head waits for the others to hear that all end, before it ends with their etcd."""
+"""Seconds that the head waits for the others to hear that all end, before it ends with their etcd."""
 
 FRESH_SECONDS: Final = 120.0
-"""How long an order of the head is valid: etcd keeps it, over a stop of all machines too."""
+"""Seconds that an order of the head is valid: etcd keeps it, over a stop of all machines too."""
 
 _SKEW_SECONDS: Final = 5.0
-"""How far the clocks of two machines may be apart."""
+"""Seconds that the clocks of two machines may be apart."""
 
 Message = Literal["warn", "call off", "end"]
 
@@ -58,7 +58,7 @@ _ENDS_EARLY: Final = 30 * 60.0
 _WARN_MINUTES: Final = 10
 
 _LEAVE_SECONDS: Final = 300.0
-"""How long before that a machine begins to drain, to be off in time: drained and stopped, twice 75 s."""
+"""Seconds before that to begin draining at, to be off in time: drained and stopped, twice 75 s."""
 
 _ENDS_FORMAT: Final = "%Y-%m-%dT%H:%M:%S%z"
 
@@ -97,11 +97,11 @@ def _unit_text(layout: Layout) -> str:
 
 @dataclass(frozen=True)
 class Order:
-    """What the head tells the others."""
+    """An order of the head to the others."""
 
     word: Message
     at: float
-    """When, in seconds since 1970."""
+    """Time of the order, in seconds since 1970."""
 
 
 class Watcher:
@@ -175,7 +175,7 @@ class Watcher:
             power_off()
 
     def _drain(self, spec: Watch, services: Mapping[str, Service]) -> None:
-        """Have requests go elsewhere, let those in flight end, and stop the workers while EC2 gives time."""
+        """Send requests elsewhere, let those in flight end, and stop the workers while EC2 gives time."""
         try:
             for endpoint in registration.registered(spec.etcd):
                 if endpoint.component in registration.COMPONENTS and endpoint.address in spec.workers:

@@ -1,4 +1,4 @@
-"""How long a deployment has had nothing to do, as its frontends' metrics tell. No effects.
+"""Idleness of a deployment: how long it has had nothing to do, as its frontends' metrics tell. No effects.
 
 Whatever is not known counts as work: a frontend that does not answer, a watch that has
 just begun.

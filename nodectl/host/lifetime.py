@@ -13,7 +13,7 @@ from nodectl.host.deadline import SERVICE, TIMER, texts
 
 
 def keep(wanted: Lifetime | None) -> None:
-    """Have the machine's lifetime be `wanted`, or none.
+    """Set the machine's lifetime to `wanted`, or to none.
 
     One that is over by now ends after its warning. A shutdown that was announced is called off where the
     lifetime changed.

@@ -35,7 +35,7 @@ _FOUND_NOTHING: Final = 2
 
 @dataclass(frozen=True)
 class Places:
-    """Where a machine's disks are seen."""
+    """Paths at which a machine's disks are seen."""
 
     block: Path = Path("/sys/block")
     devices: Path = Path("/dev")
@@ -45,7 +45,7 @@ class Places:
 
 
 def ensure(cache: Path, deadline: float, places: Places = Places()) -> bool:
-    """Have `cache` lie on the instance store, if there is one; return whether it did before.
+    """Put `cache` on the instance store, if there is one; return whether it was there before.
 
     What was in the folder before lies below the mount from then on. Raises `NodectlError` where a step fails.
     """

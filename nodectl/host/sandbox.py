@@ -1,4 +1,4 @@
-"""Where services of a host run: as their user, in their namespaces. Checks for them are made there."""
+"""The sandbox of a host's services: their user, their namespaces. Checks for them are made in it."""
 
 import stat
 import subprocess

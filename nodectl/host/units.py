@@ -17,7 +17,7 @@ STAMPS: Final = Path("/run/dynamo-multinode")
 def keep(
     texts: Mapping[str, str], *, start: str | None = None, before: Callable[[], None] | None = None
 ) -> None:
-    """Have units of these names and texts, enabled where they can be, and have `start` run as it says.
+    """Install units of these names and texts, enabled where they can be, and run `start` as it says.
 
     Where nothing changed, nothing happens; where something did, `before` is called before the start. Names
     begin with `unitfile.HOST_PREFIX`, by which releases are kept.

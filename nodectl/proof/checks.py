@@ -18,7 +18,7 @@ from nodectl.dynamo.registry import Registry, compare
 from nodectl.proof import stores
 
 SERVING_SECONDS: Final = 90.0
-"""How long completions are tried once all workers are healthy: first NIXL handshakes fail on busy nodes."""
+"""Seconds that completions are tried once all are healthy: first NIXL handshakes fail on busy nodes."""
 PAUSES: Final = (0.0, 0.1, 0.3, 1.0, 2.0)
 """Seconds before each look at what follows a completion a little later: KV events and metrics."""
 
@@ -231,7 +231,7 @@ class Checks:
             return await self._first.complete(self.spec.model, prompt)
 
     async def _complete_by_each(self, words: int) -> None:
-        """Have every worker take part in a completion of a new prompt, prefill and decode in pairs."""
+        """Make every worker take part in a completion of a new prompt, prefill and decode in pairs."""
         ids = (await self._registry()).ids
         prefills, decodes = self._of("prefill"), self._of("decode") or self._of("aggregated")
         count = max(len(prefills), len(decodes))

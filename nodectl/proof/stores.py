@@ -9,11 +9,11 @@ from nodectl.etcd import client as etcd
 
 _SECONDS: Final = 5.0
 _KEPT_SECONDS: Final = 60
-"""How long etcd keeps the key of a proof that was killed between writing and deleting it."""
+"""Seconds that etcd keeps the key of a proof that was killed between writing and deleting it."""
 
 
 async def ask_jetstream(url: str) -> None:
-    """Have JetStream answer. Raises RefusedError without it, and `nats.errors.Error`."""
+    """Get an answer from JetStream. Raises RefusedError without it, and `nats.errors.Error`."""
     client = await nats.connect(
         url, allow_reconnect=False, max_reconnect_attempts=1, reconnect_time_wait=0, error_cb=_silent
     )
