@@ -38,14 +38,14 @@ def install(apt: str, package: str) -> None:
     """Install a package of the distribution with `apt`, the path of apt-get. Raises `NodectlError`."""
     say(f"installing the package {package}")
     _wait_for_cloud_init()
-    wanted = ("install", "-y", "-qq", "--no-install-recommends", package)
-    done = _run(apt, wanted)
-    if done.returncode:  # a machine that never asked for the lists of packages
+    arguments = ("install", "-y", "-qq", "--no-install-recommends", package)
+    result = _run(apt, arguments)
+    if result.returncode:  # a machine that never asked for the lists of packages
         _run(apt, ("update", "-qq"))
-        done = _run(apt, wanted)
-    if done.returncode:
-        last = " ".join(done.stderr.split()[-_SHOWN:])
-        raise NodectlError(f"apt-get install {package} failed; install {package} yourself: {last}")
+        result = _run(apt, arguments)
+    if result.returncode:
+        complaint = " ".join(result.stderr.split()[-_SHOWN:])
+        raise NodectlError(f"apt-get install {package} failed; install {package} yourself: {complaint}")
 
 
 @cache
@@ -54,9 +54,9 @@ def _wait_for_cloud_init() -> None:
     tool = shutil.which("cloud-init")
     if tool is None:
         return
-    waiting = [tool, "status", "--wait"]
+    command = [tool, "status", "--wait"]
     try:
-        subprocess.run(waiting, capture_output=True, timeout=CLOUD_INIT_SECONDS, check=False)
+        subprocess.run(command, capture_output=True, timeout=CLOUD_INIT_SECONDS, check=False)
     except subprocess.TimeoutExpired:
         say(f"cloud-init is not done after {CLOUD_INIT_SECONDS} s; going on")
 
@@ -74,19 +74,19 @@ def _once(command: Sequence[str]) -> "subprocess.CompletedProcess[str]":
 def _run(apt: str, arguments: Sequence[str]) -> "subprocess.CompletedProcess[str]":
     """Run apt-get; while another program keeps one of its locks, again."""
     command = [apt, "-o", f"DPkg::Lock::Timeout={LOCK_SECONDS}", *arguments]
-    done = _once(command)
+    result = _once(command)
 
     def unlocked() -> bool:
-        return not done.returncode or not _LOCKED.search(done.stderr)
+        return not result.returncode or not _LOCKED.search(result.stderr)
 
-    def again() -> bool:
-        nonlocal done
-        done = _once(command)
+    def retry() -> bool:
+        nonlocal result
+        result = _once(command)
         return unlocked()
 
     def tell(_: Moment) -> None:
         say("another program is using apt; waiting for it")
 
     if not unlocked():
-        Wait("apt", LOCK_SECONDS, interval=_AGAIN_SECONDS, progress=Progress(tell)).holds(again)
-    return done
+        Wait("apt", LOCK_SECONDS, interval=_AGAIN_SECONDS, progress=Progress(tell)).holds(retry)
+    return result

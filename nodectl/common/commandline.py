@@ -19,10 +19,10 @@ class CommandLine(argparse.ArgumentParser):
 
     def parse_args(self, *args: Any, **kwargs: Any) -> Any:
         """Return what was given; a complaint ends the program."""
-        given, more = self.parse_known_args(*args, **kwargs)
-        if more:
-            self.error(_unknown(more))
-        return given
+        arguments, unknown = self.parse_known_args(*args, **kwargs)
+        if unknown:
+            self.error(_unknown(unknown))
+        return arguments
 
     def parse_known_args(self, *args: Any, **kwargs: Any) -> Any:
         """Return what was given, and what nothing is known of; a complaint ends the program."""
@@ -48,8 +48,8 @@ def only_argument(prog: str, description: str | None, name: str) -> str:
 
 def _name(action: argparse.Action) -> str:
     """Return what argparse calls an argument in its errors."""
-    shown = action.metavar if isinstance(action.metavar, str) else action.dest
-    return "/".join(action.option_strings) or shown
+    placeholder = action.metavar if isinstance(action.metavar, str) else action.dest
+    return "/".join(action.option_strings) or placeholder
 
 
 def _expected(action: argparse.Action | None) -> str:
@@ -62,8 +62,8 @@ def _expected(action: argparse.Action | None) -> str:
     return "expected a whole number" if action.type is int else "expected a value"
 
 
-def _unknown(more: Sequence[str]) -> str:
-    options = [redacted(word.partition("=")[0]) for word in more if word.startswith("-") and word != "--"]
+def _unknown(words: Sequence[str]) -> str:
+    options = [redacted(word.partition("=")[0]) for word in words if word.startswith("-") and word != "--"]
     if not options:
-        return f"{len(more)} argument{'s' if len(more) > 1 else ''} too many"
+        return f"{len(words)} argument{'s' if len(words) > 1 else ''} too many"
     return f"unknown option{'s' if len(options) > 1 else ''} {', '.join(options)}"

@@ -17,24 +17,26 @@ def explained(error: OSError, argv: Iterable[str]) -> str:
     """Return an error of the system in words; where a disk is full, which one and what to do."""
     if error.errno not in _FULL:
         return str(error)
-    named = [word.removeprefix("--root=") for word in argv if word.startswith(("/", "--root=/"))]
-    own = [error.filename] if isinstance(error.filename, str) else []
-    places = shortages([*map(Path, own), *map(Path, named), Path.home(), Path(tempfile.gettempdir())])
-    where = "; ".join(places) or f"{error.filename or 'where it was written'}: the quota is used up"
-    return f"no space left on device: {where}; free some and run it again"
+    argument_paths = [word.removeprefix("--root=") for word in argv if word.startswith(("/", "--root=/"))]
+    error_paths = [error.filename] if isinstance(error.filename, str) else []
+    messages = shortages(
+        [*map(Path, error_paths), *map(Path, argument_paths), Path.home(), Path(tempfile.gettempdir())]
+    )
+    cause = "; ".join(messages) or f"{error.filename or 'where it was written'}: the quota is used up"
+    return f"no space left on device: {cause}; free some and run it again"
 
 
 def shortages(paths: Iterable[Path]) -> list[str]:
     """Return the file systems of these paths that have no room for more data or files, once each."""
-    found: dict[int, str] = {}
+    messages: dict[int, str] = {}
     for path in paths:
-        there = next((place for place in (path, *path.parents) if place.exists()), Path("/"))
-        usage, files = shutil.disk_usage(there), os.statvfs(there)
+        existing = next((candidate for candidate in (path, *path.parents) if candidate.exists()), Path("/"))
+        usage, files = shutil.disk_usage(existing), os.statvfs(existing)
         if usage.total and usage.free < _LEAST:
             room = f"{usage.free >> 20:,} MiB free of {usage.total >> 20:,}"
         elif files.f_files and not files.f_favail:
             room = f"no more files, {files.f_files:,} are there"
         else:
             continue
-        found.setdefault(there.stat().st_dev, f"the file system of {path} is full ({room})")
-    return list(found.values())
+        messages.setdefault(existing.stat().st_dev, f"the file system of {path} is full ({room})")
+    return list(messages.values())

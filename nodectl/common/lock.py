@@ -42,13 +42,13 @@ def _acquire(layout: Layout) -> int:
     def tell(_: Moment) -> None:
         print("waiting for another nodectl that works on this node", file=sys.stderr, flush=True)
 
-    late = f"{layout.root}: another nodectl still works on this node after {PATIENCE:.0f} s"
+    message = f"{layout.root}: another nodectl still works on this node after {PATIENCE:.0f} s"
     return Wait(
         "lock",
         PATIENCE,
         progress=Progress(tell),
         pending=(FileNotFoundError,),  # a `remove` takes the folder, or the one above, away meanwhile
-        failure=lambda _: TimedOutError(late),
+        failure=lambda _: TimedOutError(message),
     ).attempt(acquired)
 
 

@@ -80,7 +80,7 @@ def process(pid: int) -> Process | None:
 
 def processes() -> list[Process]:
     """Return every living process of the machine."""
-    return [living for pid in pids() if (living := process(pid))]
+    return [record for pid in pids() if (record := process(pid))]
 
 
 def name(pid: int) -> str:
@@ -139,5 +139,5 @@ def _text(pid: int, file: str) -> str:
 def _address(text: str) -> ipaddress.IPv4Address | ipaddress.IPv6Address:
     words = [text[start : start + _WORD] for start in range(0, len(text), _WORD)]
     address = ipaddress.ip_address(b"".join(bytes.fromhex(word)[::-1] for word in words))
-    mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
-    return mapped or address
+    ipv4 = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None
+    return ipv4 or address

@@ -23,13 +23,13 @@ _COMPLAINT: Final = 1000
 
 def find(program: str) -> str:
     """Return the path of `program`. Raises `BadInputError`, with the remedy, where there is none."""
-    found = look(program)
-    if found is None:
+    path = look(program)
+    if path is None:
         raise BadInputError(
             f"{program} is not on this machine: `apt install {_PACKAGES.get(program, program)}`, "
             "or the same of another distribution"
         )
-    return found
+    return path
 
 
 def look(program: str) -> str | None:
@@ -45,10 +45,10 @@ def ensure(program: str) -> bool:
     """
     if look(program) is not None:
         return True
-    get = look("apt-get")
-    if os.geteuid() == 0 and get is not None:
+    apt_get = look("apt-get")
+    if os.geteuid() == 0 and apt_get is not None:
         package = _PACKAGES.get(program, program)
-        apt.install(get, package)
+        apt.install(apt_get, package)
         for unit in {package, program}:  # the package starts a service of its own
             if systemctl := look("systemctl"):
                 call([systemctl, "disable", "--now", f"{unit}.service"], _DISABLE_SECONDS)
@@ -70,7 +70,7 @@ def call(
 
 def run(command: Sequence[str], seconds: float, *, stdin: str = "") -> None:
     """Run a command that has to succeed. Raises `NodectlError`, with what it complained of."""
-    done = call(command, seconds, stdin=stdin)
-    if done.returncode:
-        complaint = done.stderr.strip()[:_COMPLAINT]
-        raise NodectlError(f"{' '.join(command)} failed with {done.returncode}: {complaint}")
+    result = call(command, seconds, stdin=stdin)
+    if result.returncode:
+        complaint = result.stderr.strip()[:_COMPLAINT]
+        raise NodectlError(f"{' '.join(command)} failed with {result.returncode}: {complaint}")

@@ -107,10 +107,10 @@ def shown(value: object) -> str:
 
 def quoted(text: str) -> str:
     """Return text in quotes, as much of it as may be shown."""
-    plain = redacted(text)
-    written = json.dumps(plain, ensure_ascii=not plain.isprintable())
-    short = written if len(written) <= _SHOWN else f"{written[:_SHOWN]}{HIDDEN}"
-    return short if len(text) <= _SHOWN else f"{short} ({len(text)} characters)"
+    redacted_text = redacted(text)
+    literal = json.dumps(redacted_text, ensure_ascii=not redacted_text.isprintable())
+    excerpt = literal if len(literal) <= _SHOWN else f"{literal[:_SHOWN]}{HIDDEN}"
+    return excerpt if len(text) <= _SHOWN else f"{excerpt} ({len(text)} characters)"
 
 
 def redacted(text: str) -> str:
@@ -127,7 +127,7 @@ def redacted(text: str) -> str:
 def without_known_secrets(text: str) -> str:
     """Return text of ours, in which something of a user's may be, without tokens, keys and passwords."""
     text = _PRIVATE_KEY.sub(HIDDEN, text)
-    text = _PASSWORD_IN_URL.sub(lambda found: f"{found[0].partition('://')[0]}://{HIDDEN}@", text)
+    text = _PASSWORD_IN_URL.sub(lambda match: f"{match[0].partition('://')[0]}://{HIDDEN}@", text)
     return _TOKEN.sub(HIDDEN, text)
 
 
@@ -173,11 +173,11 @@ def _without_login(text: str) -> str:
     """Hide who logs in at an address, and by what: all before the last `@`, since passwords hold anything."""
     digest = _DIGEST.search(text)
     end = digest.start() if digest else len(text)
-    login, at, place = text[:end].rpartition("@")
-    if not at or ":" not in login:
+    login, separator, address = text[:end].rpartition("@")
+    if not separator or ":" not in login:
         return text
     scheme = _SCHEME.match(login)
-    return f"{scheme[0] if scheme else ''}{HIDDEN}@{place}{text[end:]}"
+    return f"{scheme[0] if scheme else ''}{HIDDEN}@{address}{text[end:]}"
 
 
 def _word(word: str) -> str:
@@ -185,8 +185,8 @@ def _word(word: str) -> str:
     if not _is_dense(word):
         return word
     scheme = _SCHEME.match(word)
-    login, at, place = word.rpartition("@")
-    if at and login.endswith(HIDDEN) and not _is_dense(place):
+    login, separator, address = word.rpartition("@")
+    if separator and login.endswith(HIDDEN) and not _is_dense(address):
         return word
     return f"{scheme[0] if scheme else ''}{HIDDEN}"
 
@@ -195,8 +195,8 @@ def _is_dense(word: str) -> bool:
     """Return whether a word is one that people do not write: a token, a generated password, a key."""
     if _TOKEN.search(word) or _LONGEST_HEXADECIMAL.search(word):
         return True
-    plain = _AWS_ID.sub("", _DIGEST.sub("", word))
-    if any(_is_generated(segment) for segment in _SEGMENT.findall(plain)):
+    remainder = _AWS_ID.sub("", _DIGEST.sub("", word))
+    if any(_is_generated(segment) for segment in _SEGMENT.findall(remainder)):
         return True
     return (
         len(word) >= _SHORTEST

@@ -75,38 +75,38 @@ class Steps:
         return max(1.0, self._deadline - time.monotonic())
 
     def _ended(self, process: "subprocess.Popen[bytes]", tell: str, *, progress: bool) -> int:
-        started = time.monotonic()
+        start = time.monotonic()
         while tell:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 return process.wait(min(_TELL_EVERY, self.left()))
             if time.monotonic() > self._deadline:
                 raise subprocess.TimeoutExpired(process.args, LIMIT_SECONDS)
-            done = f": {lines[-1]}" if progress and (lines := self._lines()) else ""
-            say(f"{tell}{done} ({time.monotonic() - started:.0f} s)")
+            last_line = f": {lines[-1]}" if progress and (lines := self._lines()) else ""
+            say(f"{tell}{last_line} ({time.monotonic() - start:.0f} s)")
         return process.wait(self.left())
 
     def _lines(self) -> list[str]:
         return self._log.read_text(encoding="utf-8", errors="replace").splitlines()
 
-    def _told(self, command: Sequence[str], what: str) -> str:
+    def _told(self, command: Sequence[str], outcome: str) -> str:
         tail = "".join(f"  {line}\n" for line in self._lines()[-_LAST_LINES:])
-        does = next((argument for argument in command[1:] if not argument.startswith("-")), "")
-        return f"{Path(command[0]).name} {Path(does).name}: {what}\n{tail}more: cat {self._log}"
+        operand = next((argument for argument in command[1:] if not argument.startswith("-")), "")
+        return f"{Path(command[0]).name} {Path(operand).name}: {outcome}\n{tail}more: cat {self._log}"
 
 
 @contextlib.contextmanager
-def locked(made: Path, deadline: float) -> Iterator[Steps]:
+def locked(path: Path, deadline: float) -> Iterator[Steps]:
     """Hold the lock of what is made, waiting for whoever holds it; it is free when its holders die."""
-    made.parent.mkdir(parents=True, exist_ok=True)
-    with lock_file(made).open("w") as lock:
-        _acquire(lock.fileno(), made, deadline)
-        yield Steps(made.with_name(f".{made.name}.log"), lock.fileno(), deadline)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with lock_file(path).open("w") as lock:
+        _acquire(lock.fileno(), path, deadline)
+        yield Steps(path.with_name(f".{path.name}.log"), lock.fileno(), deadline)
 
 
 @contextlib.contextmanager
-def locked_now(made: Path) -> Iterator[bool]:
+def locked_now(path: Path) -> Iterator[bool]:
     """Hold the lock of what is made if nobody else does; say whether it is held."""
-    with lock_file(made).open("w") as lock:
+    with lock_file(path).open("w") as lock:
         try:
             fcntl.flock(lock.fileno(), fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -115,19 +115,19 @@ def locked_now(made: Path) -> Iterator[bool]:
             yield True
 
 
-def lock_file(made: Path) -> Path:
-    """Return the file whose lock guards `made`; it stays, so that nobody locks another one of that name."""
-    return made.with_name(f".{made.name}.lock")
+def lock_file(path: Path) -> Path:
+    """Return the file whose lock guards `path`; it stays, so that nobody locks another one of that name."""
+    return path.with_name(f".{path.name}.lock")
 
 
-def _acquire(lock: int, made: Path, deadline: float) -> None:
+def _acquire(lock: int, path: Path, deadline: float) -> None:
     def tell(moment: Moment) -> None:
-        say(f"waiting for another install of {made.name} ({moment.waited:.0f} s)")
+        say(f"waiting for another install of {path.name} ({moment.waited:.0f} s)")
 
     Wait(
-        made.name,
+        path.name,
         deadline - time.monotonic(),
         progress=Progress(tell, every=_TELL_EVERY),
         pending=(BlockingIOError,),
-        failure=lambda _: TimedOutError(f"{made.name}: another install of it takes over {LIMIT_SECONDS} s"),
+        failure=lambda _: TimedOutError(f"{path.name}: another install of it takes over {LIMIT_SECONDS} s"),
     ).attempt(lambda: fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB))

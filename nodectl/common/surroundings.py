@@ -60,13 +60,13 @@ _NEVER_BY_PROXY: Final = ("localhost", "127.0.0.1", "::1", "169.254.169.254")
 def settle(umask: int) -> None:
     """Make the environment of this process what it should be, and so that of all that it starts."""
     os.umask(umask)
-    kept = {
+    variables = {
         name: value
         for name, value in os.environ.items()
         if name in SERVICES or name in _SOURCES or name.startswith(_SOURCE_PREFIXES)
     }
     os.environ.clear()
-    os.environ.update({**kept, **_PLANNED})
+    os.environ.update({**variables, **_PLANNED})
 
 
 def of_services(base: Mapping[str, str]) -> dict[str, str]:
@@ -90,24 +90,24 @@ def without_indexes() -> Iterator[None]:
 
 
 @contextmanager
-def _changed(names: Mapping[str, str | None]) -> Iterator[None]:
+def _changed(variables: Mapping[str, str | None]) -> Iterator[None]:
     """Set names in the environment meanwhile, or unset them."""
-    before = {name: os.environ.get(name) for name in names}
-    _set(names)
+    previous = {name: os.environ.get(name) for name in variables}
+    _set(variables)
     try:
         yield
     finally:
-        _set(before)
+        _set(previous)
 
 
-def _set(names: Mapping[str, str | None]) -> None:
-    for name, value in names.items():
+def _set(variables: Mapping[str, str | None]) -> None:
+    for name, value in variables.items():
         os.environ.pop(name, None)
         if value is not None:
             os.environ[name] = value
 
 
 def _proxy_names(http: str | None, https: str | None, direct: Iterable[str]) -> dict[str, str]:
-    never = ",".join([*_NEVER_BY_PROXY, *direct])
-    values = {"http_proxy": http, "https_proxy": https, "no_proxy": never}
+    no_proxy = ",".join([*_NEVER_BY_PROXY, *direct])
+    values = {"http_proxy": http, "https_proxy": https, "no_proxy": no_proxy}
     return {name: value for lower, value in values.items() if value for name in (lower, lower.upper())}

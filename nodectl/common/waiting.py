@@ -29,17 +29,17 @@ class Moment:
     """Seconds that the wait may take; infinite without a deadline."""
 
     def __str__(self) -> str:
-        seen = f": {self.seen}" if self.seen else ""
+        state = f": {self.seen}" if self.seen else ""
         bound = "" if math.isinf(self.seconds) else f" of {self.seconds:.0f}"
-        return f"waiting for {self.what}{seen} ({self.waited:.0f} s{bound})"
+        return f"waiting for {self.what}{state} ({self.waited:.0f} s{bound})"
 
 
 class WaitTimeoutError(TimedOutError):
     """The deadline of a wait has passed; `moment` says how far it was."""
 
     def __init__(self, moment: Moment) -> None:
-        seen = f": {moment.seen}" if moment.seen else ""
-        super().__init__(f"{moment.what}: not within {moment.seconds:.0f} s{seen}")
+        state = f": {moment.seen}" if moment.seen else ""
+        super().__init__(f"{moment.what}: not within {moment.seconds:.0f} s{state}")
         self.moment = moment
 
 
@@ -115,8 +115,8 @@ class Wait:
             try:
                 return call()
             except self._not_yet as error:
-                missed = error
-            self.clock.sleep(tries.pause(missed))
+                last_error = error
+            self.clock.sleep(tries.pause(last_error))
 
     @property
     def _not_yet(self) -> tuple[type[Exception], ...]:
@@ -145,8 +145,8 @@ class Wait:
             try:
                 return await call()
             except self._not_yet as error:
-                missed = error
-            await self.clock.pause(tries.pause(missed))
+                last_error = error
+            await self.clock.pause(tries.pause(last_error))
 
     async def holds_async(self, condition: Callable[[], Awaitable[object]]) -> bool:
         """Do as `holds`, with pauses for other coroutines."""
@@ -177,12 +177,12 @@ class _Tries:
         self._report_at = self._began + (wait.progress.after if wait.progress else math.inf)
         self._reported: str | None = None
 
-    def pause(self, missed: Exception) -> float:
+    def pause(self, error: Exception) -> float:
         """Report a try that missed; return the seconds until the next one, or raise when there is none."""
         wait, now = self._wait, self._wait.clock.now()
-        moment = Moment(wait.what, str(missed), now - self._began, wait.seconds)
+        moment = Moment(wait.what, str(error), now - self._began, wait.seconds)
         if moment.waited >= wait.seconds:
-            raise wait.failure(moment) from missed
+            raise wait.failure(moment) from error
         self._report(moment, now)
         pause = min(self._next_pause, wait.seconds - moment.waited)
         self._next_pause = max(self._next_pause, min(2 * self._next_pause, wait.longest))

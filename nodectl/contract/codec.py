@@ -45,15 +45,15 @@ class Rule:
     holds: Callable[[Any], bool]
 
 
-def document(text: str, what: str, source: str = STDIN) -> Any:
-    """Return the JSON document in `text`; `what` and `source` name it in errors (`a manifest`, a file)."""
+def document(text: str, label: str, source: str = STDIN) -> Any:
+    """Return the JSON document in `text`; `label` and `source` name it in errors (`a manifest`, a file)."""
     try:
         return json.loads(text, parse_constant=_refuse)
     except (ValueError, RecursionError) as error:
-        raise BadInputError(f"{source}: expected {what} as JSON: {error}") from None
+        raise BadInputError(f"{source}: expected {label} as JSON: {error}") from None
 
 
-def decode(kind: type[T], content: object, what: str, source: str = STDIN) -> T:
+def decode(kind: type[T], content: object, label: str, source: str = STDIN) -> T:
     """Return a JSON document as the type that it must be.
 
     Raises `BadInputError` with the path of everything that is wrong, and without values that may be secrets.
@@ -61,13 +61,13 @@ def decode(kind: type[T], content: object, what: str, source: str = STDIN) -> T:
     value, problems = _decoded(kind, content)
     if problems:
         lines = [f"  {problem}" for problem in problems]
-        raise BadInputError("\n".join([f"{source} is not {what}:", *lines]))
+        raise BadInputError("\n".join([f"{source} is not {label}:", *lines]))
     return value
 
 
-def read(kind: type[T], text: str, what: str, source: str = STDIN) -> T:
+def read(kind: type[T], text: str, label: str, source: str = STDIN) -> T:
     """Return the JSON in `text` as the type that it must be. Raises `BadInputError`."""
-    return decode(kind, document(text, what, source), what, source)
+    return decode(kind, document(text, label, source), label, source)
 
 
 def encode(value: object) -> Any:
@@ -199,11 +199,11 @@ def _union(kinds: tuple[Any, ...], content: Any, place: _Place) -> Any:
 
 def _tagged(kinds: tuple[Any, ...], content: Any, place: _Place) -> Any:
     """Return a dataclass of several: that which has the document's `kind`."""
-    known = {tag: kind for kind in kinds for tag in get_args(_hints(kind)[_TAG])}
+    kinds_by_tag = {tag: kind for kind in kinds for tag in get_args(_hints(kind)[_TAG])}
     tag = content.get(_TAG) if isinstance(content, dict) else None
-    if not isinstance(tag, str) or tag not in known:
-        return _literal(tuple(known), tag, place.below(_TAG))
-    return _record(known[tag], content, place)
+    if not isinstance(tag, str) or tag not in kinds_by_tag:
+        return _literal(tuple(kinds_by_tag), tag, place.below(_TAG))
+    return _record(kinds_by_tag[tag], content, place)
 
 
 _FORMS: Final[Mapping[Any, Callable[[tuple[Any, ...], Any, _Place], Any]]] = {
@@ -228,8 +228,8 @@ def _is_json(content: Any, levels: int) -> bool:
     if isinstance(content, list):
         return levels > 0 and all(_is_json(item, levels - 1) for item in content)
     if isinstance(content, dict):
-        inside = (item for pair in content.items() for item in pair)
-        return levels > 0 and all(_is_json(item, levels - 1) for item in inside)
+        parts = (item for pair in content.items() for item in pair)
+        return levels > 0 and all(_is_json(item, levels - 1) for item in parts)
     return content is None or isinstance(content, bool | int | float)
 
 

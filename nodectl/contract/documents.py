@@ -12,14 +12,14 @@ from nodectl.contract.proof import ProofSpec
 
 def manifest(text: str) -> Manifest:
     """Return the manifest in `text`. Raises `BadInputError`, which never repeats the text."""
-    what = "a manifest"
-    content = codec.document(text, what)
+    label = "a manifest"
+    content = codec.document(text, label)
     schema = content.get("schema") if isinstance(content, dict) else None
     if isinstance(schema, int) and schema != SCHEMA:
         raise BadInputError(
             f"schema: expected {SCHEMA}, got {schema}; use the same release of this project here and there"
         )
-    return codec.decode(Manifest, content, what)
+    return codec.decode(Manifest, content, label)
 
 
 def applied(layout: Layout) -> Manifest:
@@ -37,8 +37,8 @@ def applied(layout: Layout) -> Manifest:
 
 def proof_spec(text: str) -> ProofSpec:
     """Return the specification of a proof, which the state of a stack may have from an earlier release."""
-    what = "a proof spec"
-    return codec.decode(ProofSpec, _current(codec.document(text, what)), what)
+    label = "a proof spec"
+    return codec.decode(ProofSpec, _current(codec.document(text, label)), label)
 
 
 def _current(content: Any) -> Any:

@@ -10,8 +10,8 @@ from nodectl.contract.codec import Rule
 
 def pattern(expression: str, expected: str) -> Rule:
     """Return the rule that all of a text matches a regular expression."""
-    compiled = re.compile(expression)
-    return Rule(expected, lambda text: compiled.fullmatch(text) is not None)
+    regex = re.compile(expression)
+    return Rule(expected, lambda text: regex.fullmatch(text) is not None)
 
 
 def between(least: int, most: float = math.inf) -> Rule:

@@ -15,9 +15,9 @@ _TOKEN: Final = re.compile(rf"(\$*)\$\{{({'|'.join(NAMES)})\}}")
 
 def fill(text: str, folders: Mapping[str, str]) -> str:
     """Return text with the node's folders in place of their tokens; a token without a folder stays."""
-    return _TOKEN.sub(lambda found: found[0][1:] if found[1] else folders.get(found[2], found[0]), text)
+    return _TOKEN.sub(lambda match: match[0][1:] if match[1] else folders.get(match[2], match[0]), text)
 
 
 def literal(text: str) -> str:
     """Return what `fill` makes `text` of, such as a name, which may hold anything."""
-    return _TOKEN.sub(lambda found: f"${found[0]}", text)
+    return _TOKEN.sub(lambda match: f"${match[0]}", text)

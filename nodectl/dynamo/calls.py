@@ -36,22 +36,22 @@ class CheckError(Exception):
 
 
 @asynccontextmanager
-async def bounded(deadline: float, seconds: float, whom: str, *blame: str) -> AsyncIterator[None]:
-    """Bound a question to `seconds` and by `deadline`; its failure becomes a CheckError naming `whom`."""
-    begun = time.monotonic()
+async def bounded(deadline: float, seconds: float, peer: str, *blame: str) -> AsyncIterator[None]:
+    """Bound a question to `seconds` and by `deadline`; its failure becomes a CheckError naming `peer`."""
+    start = time.monotonic()
     try:
-        async with asyncio.timeout(min(seconds, deadline - begun)):
+        async with asyncio.timeout(min(seconds, deadline - start)):
             yield
     except (TimeoutError, httpx.TimeoutException) as error:
-        raise CheckError(f"{whom}: no answer within {time.monotonic() - begun:.0f} s", *blame) from error
+        raise CheckError(f"{peer}: no answer within {time.monotonic() - start:.0f} s", *blame) from error
     except _NO_CONNECTION as error:
-        raise CheckError(f"{whom}: no connection", *blame) from error
+        raise CheckError(f"{peer}: no connection", *blame) from error
     except RefusedError as error:
-        raise CheckError(f"{whom}: {error}", *blame, hopeless=isinstance(error, HopelessError)) from error
+        raise CheckError(f"{peer}: {error}", *blame, hopeless=isinstance(error, HopelessError)) from error
     except (OSError, httpx.HTTPError, nats.errors.Error, etcd3gw.exceptions.Etcd3Exception) as error:
-        raise CheckError(f"{whom}: {type(error).__name__} {error}".strip(), *blame) from error
+        raise CheckError(f"{peer}: {type(error).__name__} {error}".strip(), *blame) from error
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckError(f"{whom}: the answer has not the form that Dynamo 1.6 gives it", *blame) from error
+        raise CheckError(f"{peer}: the answer has not the form that Dynamo 1.6 gives it", *blame) from error
 
 
 _NO_CONNECTION = (

@@ -116,7 +116,7 @@ class Frontend:
         numbers of workers, before it looks at the pin, and refuses with 400 a pin to a worker of another one.
         So the request is sent again until it meets the worker's own.
         """
-        begun = time.monotonic()
+        start = time.monotonic()
         request = _request(model, prompt, pin)
         reply = await self._post(request)
         if pin and reply.status_code == httpx.codes.BAD_REQUEST and await self._has_generations():
@@ -126,7 +126,7 @@ class Frontend:
                 if reply.status_code != httpx.codes.BAD_REQUEST:
                     break
         _accept(reply)
-        return _answer([_Part.model_validate_json(reply.content)], time.monotonic() - begun)
+        return _answer([_Part.model_validate_json(reply.content)], time.monotonic() - start)
 
     async def _post(self, request: Mapping[str, Any]) -> httpx.Response:
         return await self._http.post(f"{self.url}/v1/chat/completions", json=request)
@@ -137,17 +137,17 @@ class Frontend:
     async def stream(self, model: str, prompt: str) -> Answer:
         """Ask for a completion as a stream of chunks that ends with `[DONE]`."""
         body = _request(model, prompt) | {"stream": True, "stream_options": {"include_usage": True}}
-        begun = time.monotonic()
-        first: float | None = None
+        start = time.monotonic()
+        first_seconds: float | None = None
         parts: list[_Part] = []
         async with self._http.stream("POST", f"{self.url}/v1/chat/completions", json=body) as reply:
             if reply.is_error:
                 await reply.aread()
             _accept(reply)
             async for data in _events(reply):
-                first = first or time.monotonic() - begun
+                first_seconds = first_seconds or time.monotonic() - start
                 parts.append(_Part.model_validate_json(data))
-        return _answer(parts, first or 0.0)
+        return _answer(parts, first_seconds or 0.0)
 
     async def _get(self, path: str) -> Any:
         reply = await self._http.get(self.url + path)

@@ -43,9 +43,9 @@ class Registry:
         return tuple(instance for instance in self.planned if instance.service not in self.ids)
 
     def __str__(self) -> str:
-        wanted = Counter(instance.role for instance in self.planned)
-        found = wanted - Counter(instance.role for instance in self.missing)
-        counts = ", ".join(f"{found[role]} of {count} {role}" for role, count in wanted.items())
+        desired = Counter(instance.role for instance in self.planned)
+        listed = desired - Counter(instance.role for instance in self.missing)
+        counts = ", ".join(f"{listed[role]} of {count} {role}" for role, count in desired.items())
         parts = [f"{counts} workers"]
         if self.missing:
             parts.append("waiting for " + ", ".join(self._awaited(instance) for instance in self.missing))
@@ -55,8 +55,8 @@ class Registry:
 
     def _awaited(self, instance: ProofInstance) -> str:
         text = f"{instance.service} on {instance.node} ({instance.request_plane})"
-        instead = self.elsewhere.get(instance.service)
-        return f"{text}, listed as {instead}" if instead else text
+        listing = self.elsewhere.get(instance.service)
+        return f"{text}, listed as {listing}" if listing else text
 
 
 def compare(planned: Iterable[ProofInstance], namespace: str, listed: Iterable[Listed]) -> Registry:
@@ -67,12 +67,12 @@ def compare(planned: Iterable[ProofInstance], namespace: str, listed: Iterable[L
     elsewhere: dict[str, str] = {}
     for instance in planned:
         path = f"{namespace}/{COMPONENTS[instance.role]}"
-        here = [worker for worker in listed if worker.address == instance.request_plane]
-        fitting = [worker.id for worker in here if worker.path == path]
-        if fitting:
-            ids[instance.service] = max(fitting)  # a worker's id is its lease's, and etcd counts those up
-        elif here:
-            newest = max(here, key=lambda worker: worker.id)
+        candidates = [worker for worker in listed if worker.address == instance.request_plane]
+        worker_ids = [worker.id for worker in candidates if worker.path == path]
+        if worker_ids:
+            ids[instance.service] = max(worker_ids)  # a worker's id is its lease's, and etcd counts those up
+        elif candidates:
+            newest = max(candidates, key=lambda worker: worker.id)
             elsewhere[instance.service] = f"{newest.path} instead of {path}"
     addresses = {instance.request_plane for instance in planned}
     leaving = sorted({worker.address for worker in listed} - addresses)

@@ -56,7 +56,7 @@ def away(address: str, seconds: float = AWAY_SECONDS, progress: Progress | None 
         interval=0.3,
         progress=progress,
         pending=(EtcdUnavailableError,),
-        failure=lambda late: EtcdUnavailableError(f"{late.seen} ({address}, for {late.waited:.0f} s)"),
+        failure=lambda moment: EtcdUnavailableError(f"{moment.seen} ({address}, for {moment.waited:.0f} s)"),
     )
 
 
@@ -78,9 +78,9 @@ def alarms(store: Etcd3Client) -> list[str]:
     return sorted({alarm["alarm"] for alarm in answer.get("alarms", [])})
 
 
-def alarmed(raised: Sequence[str]) -> str:
+def alarmed(names: Sequence[str]) -> str:
     """Return what is wrong with an etcd that has these alarms, in a few words."""
-    return f"etcd refuses to write: alarm {', '.join(raised)}"
+    return f"etcd refuses to write: alarm {', '.join(names)}"
 
 
 def code(error: Etcd3Exception) -> int | None:

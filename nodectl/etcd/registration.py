@@ -30,7 +30,11 @@ def revoke_predecessors(env: Mapping[str, str]) -> int:
     store, host, port = (env.get(name) for name in (STORE, "DYN_TCP_RPC_HOST", "DYN_TCP_RPC_PORT"))
     if not (store and host and port):
         return 0
-    leases = {one.lease for one in registered(store) if one.address == f"{host}:{port}" and one.lease}
+    leases = {
+        endpoint.lease
+        for endpoint in registered(store)
+        if endpoint.address == f"{host}:{port}" and endpoint.lease
+    }
     for lease in leases:
         _ask(store, "lease/revoke", ID=lease)
     return len(leases)
@@ -47,8 +51,8 @@ class Registered(NamedTuple):
 
 def registered(store: str) -> list[Registered]:
     """Return all that is in the registry of the etcd at `store`; raises as `revoke_predecessors` does."""
-    found = _ask(store, "kv/range", key=_encoded(_INSTANCES), range_end=_encoded(_AFTER_INSTANCES))
-    return [_entry(entry) for entry in found.get("kvs", [])]
+    response = _ask(store, "kv/range", key=_encoded(_INSTANCES), range_end=_encoded(_AFTER_INSTANCES))
+    return [_entry(entry) for entry in response.get("kvs", [])]
 
 
 def withdraw(store: str, key: str) -> None:
@@ -66,23 +70,23 @@ def put(store: str, key: str, value: str) -> None:
 
 def get(store: str, key: str) -> str | None:
     """Return what a key of the etcd at `store` says, None where there is none; raises likewise."""
-    found = _ask(store, "kv/range", key=_encoded(key)).get("kvs", [])
-    return base64.b64decode(found[0]["value"]).decode() if found else None
+    entries = _ask(store, "kv/range", key=_encoded(key)).get("kvs", [])
+    return base64.b64decode(entries[0]["value"]).decode() if entries else None
 
 
 def put_first(store: str, key: str, value: str) -> str:
     """Write a key of the etcd at `store` unless it is there; return what it says. Raises likewise."""
     name = _encoded(key)
-    look = {"requestRange": {"key": name}}
-    done = _ask(
+    read_request = {"requestRange": {"key": name}}
+    response = _ask(
         store,
         "kv/txn",
         compare=[{"key": name, "target": "CREATE", "createRevision": "0"}],
-        success=[{"requestPut": {"key": name, "value": _encoded(value)}}, look],
-        failure=[look],
+        success=[{"requestPut": {"key": name, "value": _encoded(value)}}, read_request],
+        failure=[read_request],
     )
-    found = done["responses"][-1]["response_range"]["kvs"]
-    return base64.b64decode(found[0]["value"]).decode()
+    entries = response["responses"][-1]["response_range"]["kvs"]
+    return base64.b64decode(entries[0]["value"]).decode()
 
 
 def _entry(entry: Mapping[str, str]) -> Registered:

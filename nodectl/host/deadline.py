@@ -15,10 +15,10 @@ TIMER_FILE: Final = FOLDER / TIMER
 SERVICE: Final = f"{NAME}.service"
 
 
-def texts(wanted: Lifetime, shutdown: str) -> dict[str, str]:
+def texts(lifetime: Lifetime, shutdown: str) -> dict[str, str]:
     """Return the units: a timer that fires when the warning is due, and the shutdown that it announces."""
-    minutes = wanted.minutes
-    warning = min(wanted.warn_minutes, minutes)
+    minutes = lifetime.minutes
+    warning = min(lifetime.warn_minutes, minutes)
     return {
         SERVICE: unitfile.render(
             {
@@ -47,6 +47,6 @@ def texts(wanted: Lifetime, shutdown: str) -> dict[str, str]:
     }
 
 
-def files(wanted: Lifetime, shutdown: str) -> dict[str, str]:
+def files(lifetime: Lifetime, shutdown: str) -> dict[str, str]:
     """Return the same by the paths that systemd reads them at."""
-    return {str(FOLDER / name): text for name, text in texts(wanted, shutdown).items()}
+    return {str(FOLDER / name): text for name, text in texts(lifetime, shutdown).items()}

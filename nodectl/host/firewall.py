@@ -29,22 +29,25 @@ _SSH: Final = 22
 _CALL_SECONDS: Final = 60
 
 
-def guard(layout: Layout, wanted: Firewall | None) -> None:
-    """Let in what `wanted` says of this node, beside what other nodes of the host and SSH need.
+def guard(layout: Layout, desired: Firewall | None) -> None:
+    """Let in what `desired` says of this node, beside what other nodes of the host and SSH need.
 
     None: the node asks for no firewall. Raises `BadInputError` without nft, and `NodectlError` where the
     kernel refuses the rules; the old ones then stay.
     """
     with alone():
-        before = _read(layout.firewall)
-        if wanted is None:
+        existing = _read(layout.firewall)
+        if desired is None:
             layout.firewall.unlink(missing_ok=True)
         others = [_read(Layout(root).firewall) for root in _roots(layout)]
-        _converge([firewall for firewall in (*others, wanted) if firewall is not None])
-        if wanted is not None:
-            write_atomically(layout.firewall, codec.written(wanted, indent=1) + "\n")
-            if gone := _inner(before) - _inner(wanted):
-                _run([programs.find("nft"), "--file", "-"], nftables.leaving(gone, _LEAVING_SECONDS))
+        _converge([firewall for firewall in (*others, desired) if firewall is not None])
+        if desired is not None:
+            write_atomically(layout.firewall, codec.written(desired, indent=1) + "\n")
+            if removed_addresses := _inner(existing) - _inner(desired):
+                _run(
+                    [programs.find("nft"), "--file", "-"],
+                    nftables.leaving(removed_addresses, _LEAVING_SECONDS),
+                )
 
 
 def unit_text(nft: str) -> str:
@@ -76,22 +79,29 @@ def unit_text(nft: str) -> str:
 def ssh_ports() -> set[int]:
     """Return every port that sshd of this host listens on, or is told to; who is connected stays so."""
     ports = {_SSH}
-    listening = {socket.inode: socket.port for socket in procfs.listeners() if not socket.address.is_loopback}
+    ports_by_inode = {
+        socket.inode: socket.port for socket in procfs.listeners() if not socket.address.is_loopback
+    }
     for process in procfs.processes():
         if procfs.name(process.pid).startswith("sshd"):
-            ports |= {listening[inode] for inode in procfs.sockets(process.pid) if inode in listening}
-    told = (["/usr/sbin/sshd", "-T"], ["systemctl", "show", "--property=Listen", "ssh.socket", "sshd.socket"])
-    for command in told:
+            ports |= {
+                ports_by_inode[inode] for inode in procfs.sockets(process.pid) if inode in ports_by_inode
+            }
+    commands = (
+        ["/usr/sbin/sshd", "-T"],
+        ["systemctl", "show", "--property=Listen", "ssh.socket", "sshd.socket"],
+    )
+    for command in commands:
         ports |= _ports(command)
     return ports
 
 
-def _converge(wanted: Sequence[Firewall]) -> None:
+def _converge(firewalls: Sequence[Firewall]) -> None:
     """Make the host's rules those of all its nodes."""
-    if not wanted:
+    if not firewalls:
         _remove()
         return
-    openings = [opening for firewall in wanted for opening in firewall.openings]
+    openings = [opening for firewall in firewalls for opening in firewall.openings]
     rules = nftables.text(openings, ssh_ports())
     nft = programs.find("nft")
     unit = unit_text(nft)
@@ -122,12 +132,12 @@ def _remove() -> None:
         RULES.unlink()
 
 
-def _roots(without: Layout) -> Iterable[Path]:
+def _roots(layout: Layout) -> Iterable[Path]:
     """Return the folders of the other nodes; a dot is in the name of one that is being removed."""
     return (
         path
         for path in sorted(HOST_ROOTS.glob("*/*"))
-        if path.is_dir() and path != without.root and "." not in path.name
+        if path.is_dir() and path != layout.root and "." not in path.name
     )
 
 
@@ -153,15 +163,15 @@ def _is_loaded(nft: str) -> bool:
 def _ports(command: Sequence[str]) -> set[int]:
     """Return the ports that sshd's or a socket unit's settings name; none where they cannot be asked."""
     try:
-        printed = subprocess.run(
+        output = subprocess.run(
             command, capture_output=True, text=True, timeout=_CALL_SECONDS, check=False
         ).stdout
     except (OSError, subprocess.TimeoutExpired):
         return set()
-    words = [line.split() for line in printed.splitlines()]
-    named = [w[1] for w in words if len(w) == 2 and w[0] == "port"]
-    named += [w[0].rpartition(":")[2].rpartition("=")[2] for w in words if w and w[0].startswith("Listen=")]
-    return {int(port) for port in named if port.isdigit()}
+    words = [line.split() for line in output.splitlines()]
+    numbers = [w[1] for w in words if len(w) == 2 and w[0] == "port"]
+    numbers += [w[0].rpartition(":")[2].rpartition("=")[2] for w in words if w and w[0].startswith("Listen=")]
+    return {int(port) for port in numbers if port.isdigit()}
 
 
 def _run(command: Sequence[str], stdin: str = "") -> None:

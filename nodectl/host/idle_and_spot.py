@@ -148,10 +148,12 @@ class Watcher:
                 print(f"spot: {error}", flush=True)
             return
         self._unreachable = None
-        at = None if rebalance is None else str(rebalance.get("noticeTime"))
-        if at is not None and at != self._rebalance:
-            self._rebalance = at
-            tell(f"EC2 recommends to replace this spot instance, it is likely to be interrupted ({at})")
+        issued_at = None if rebalance is None else str(rebalance.get("noticeTime"))
+        if issued_at is not None and issued_at != self._rebalance:
+            self._rebalance = issued_at
+            tell(
+                f"EC2 recommends to replace this spot instance, it is likely to be interrupted ({issued_at})"
+            )
         if notice is not None and not self._taken:
             self._taken = True
             tell(
@@ -161,13 +163,13 @@ class Watcher:
 
     def _look_at_the_end(self, spec: Watch, ends: str, services: Mapping[str, Service]) -> None:
         """Say that the capacity block ends; before EC2 takes the machine away drain it, and power it off."""
-        left = leaving(ends) - time.time()
-        if left > 60 * max(spec.warn_minutes, _WARN_MINUTES):
+        seconds_left = leaving(ends) - time.time()
+        if seconds_left > 60 * max(spec.warn_minutes, _WARN_MINUTES):
             return
         if not self._end_told:
             self._end_told = True
             tell(f"the capacity block ends at {ends}: this machine drains and ends before, in minutes")
-        if left <= 0:
+        if seconds_left <= 0:
             if not self._taken:
                 self._taken = True
                 tell("the capacity block ends: draining")
@@ -185,10 +187,12 @@ class Watcher:
         except _OFF as error:  # stopping a worker drains it as well, if not as early
             print(f"etcd does not answer: {error}", flush=True)
         stack, node = self._layout.root.parts[-2:]
-        stopped = [f"{unitfile.PREFIX}.{stack}.{node}.{name}.service" for name in sorted(workers(services))]
-        if stopped:
-            print(f"stopping {', '.join(stopped)}", flush=True)
-            systemctl("stop", "--no-block", "--", *stopped)
+        unit_names = [
+            f"{unitfile.PREFIX}.{stack}.{node}.{name}.service" for name in sorted(workers(services))
+        ]
+        if unit_names:
+            print(f"stopping {', '.join(unit_names)}", flush=True)
+            systemctl("stop", "--no-block", "--", *unit_names)
 
     def _judge(self, spec: Watch, idle_minutes: int) -> None:
         """On the head: see whether there is anything to do, and say so to all nodes where there is not."""
@@ -252,11 +256,11 @@ def workers(services: Mapping[str, Service]) -> set[str]:
     }
 
 
-def tell(what: str) -> None:
+def tell(message: str) -> None:
     """Say it in the journal and to everybody who is logged in."""
-    print(what, flush=True)
+    print(message, flush=True)
     if wall := programs.look("wall"):
-        subprocess.run([wall, f"dynamo-multinode: {what}"], capture_output=True, check=False)
+        subprocess.run([wall, f"dynamo-multinode: {message}"], capture_output=True, check=False)
 
 
 def power_off() -> None:

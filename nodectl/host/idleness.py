@@ -44,8 +44,8 @@ def load(pages: Sequence[str]) -> Load | None:
     if not all(_ANY.search(page) for page in pages):
         return None
     text = "\n".join(pages)
-    in_flight = sum(float(found[2]) for found in _IN_FLIGHT.findall(text))
-    return Load(sum(float(found[2]) for found in _COUNTS.findall(text)), in_flight > 0)
+    in_flight = sum(float(groups[2]) for groups in _IN_FLIGHT.findall(text))
+    return Load(sum(float(groups[2]) for groups in _COUNTS.findall(text)), in_flight > 0)
 
 
 class Idleness:
@@ -59,18 +59,18 @@ class Idleness:
         self._last: Load | None = None
         self._warned = False
 
-    def see(self, now: float, seen: Load | None) -> Word:
+    def see(self, now: float, load: Load | None) -> Word:
         """Return what to do after a look at the load; None: nobody could tell."""
-        worked = seen is None or seen.busy or seen != self._last
-        self._last = seen
-        if worked or self._since is None:
+        busy = load is None or load.busy or load != self._last
+        self._last = load
+        if busy or self._since is None:
             self._since = now
-            called_off, self._warned = self._warned, False
-            return Word.CALL_OFF if called_off else Word.NOTHING
-        idle = now - self._since
-        if idle >= self._limit:
+            was_warned, self._warned = self._warned, False
+            return Word.CALL_OFF if was_warned else Word.NOTHING
+        idle_seconds = now - self._since
+        if idle_seconds >= self._limit:
             return Word.END
-        if idle >= self._limit - self._warning and not self._warned:
+        if idle_seconds >= self._limit - self._warning and not self._warned:
             self._warned = True
             return Word.WARN
         return Word.NOTHING

@@ -42,10 +42,10 @@ class Metadata:
     def _document(self, path: str) -> dict[str, Any] | None:
         text = self._get(path)
         try:
-            found = None if text is None else json.loads(text)
+            document = None if text is None else json.loads(text)
         except ValueError as error:
             raise UnreachableError(f"{self._endpoint}{path}: no JSON: {error}") from None
-        return found if isinstance(found, dict) else None
+        return document if isinstance(document, dict) else None
 
     def _get(self, path: str) -> str | None:
         """Return what is at a path; None where there is nothing. A token that ended is fetched anew, once."""

@@ -12,17 +12,17 @@ from nodectl.host import units
 from nodectl.host.deadline import SERVICE, TIMER, texts
 
 
-def keep(wanted: Lifetime | None) -> None:
-    """Set the machine's lifetime to `wanted`, or to none.
+def keep(desired: Lifetime | None) -> None:
+    """Set the machine's lifetime to `desired`, or to none.
 
     One that is over by now ends after its warning. A shutdown that was announced is called off where the
     lifetime changed.
     """
-    if wanted is None:
+    if desired is None:
         if units.drop(TIMER, SERVICE):
             _call_off()
         return
-    units.keep(texts(wanted, programs.find("shutdown")), start=TIMER, before=_call_off)
+    units.keep(texts(desired, programs.find("shutdown")), start=TIMER, before=_call_off)
 
 
 def _call_off() -> None:

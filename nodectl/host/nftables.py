@@ -56,19 +56,19 @@ def leaving(addresses: Collection[str], seconds: int) -> str:
     return f"add element inet {TABLE} {LEAVING} {{ {elements} }}\n"
 
 
-def _ports(one: Opening) -> str:
-    return str(one.first) if one.first == one.last else f"{one.first}-{one.last}"
+def _ports(opening: Opening) -> str:
+    return str(opening.first) if opening.first == opening.last else f"{opening.first}-{opening.last}"
 
 
 def _rules(openings: Iterable[Opening]) -> Iterator[str]:
-    for one in openings:
-        for sources in _by_family(one.sources):
-            yield f'{sources}tcp dport {_ports(one)} accept comment "{_comment("; ".join(one.why))}"'
+    for opening in openings:
+        for sources in _by_family(opening.sources):
+            yield f'{sources}tcp dport {_ports(opening)} accept comment "{_comment("; ".join(opening.why))}"'
 
 
 def _leaving(openings: Iterable[Opening]) -> Iterator[str]:
     """Yield the rules for those who left: all that the group may reach."""
-    for ports in sorted({_ports(one) for one in openings if one.group}):
+    for ports in sorted({_ports(opening) for opening in openings if opening.group}):
         yield f'ip saddr @{LEAVING} tcp dport {ports} accept comment "left the group, may finish"'
 
 
@@ -77,13 +77,13 @@ def _by_family(sources: Collection[str]) -> Iterator[str]:
     if not sources:
         yield ""
     networks = [ipaddress.ip_network(source) for source in sources]
-    four = ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv4Network))
-    six = ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv6Network))
-    for family, protocol, found in (("ip", "ipv4", list(four)), ("ip6", "ipv6", list(six))):
-        if any(network.prefixlen == 0 for network in found):
+    ipv4 = ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv4Network))
+    ipv6 = ipaddress.collapse_addresses(n for n in networks if isinstance(n, ipaddress.IPv6Network))
+    for family, protocol, ranges in (("ip", "ipv4", list(ipv4)), ("ip6", "ipv6", list(ipv6))):
+        if any(network.prefixlen == 0 for network in ranges):
             yield f"meta nfproto {protocol} "
-        elif found:
-            yield f"{family} saddr {_set(map(str, found))} "
+        elif ranges:
+            yield f"{family} saddr {_set(map(str, ranges))} "
 
 
 def _set(items: Iterable[str]) -> str:

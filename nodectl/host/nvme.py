@@ -112,8 +112,8 @@ def _device(places: Places) -> Path | None:
     """Return the device of the file system, made if need be; None where no disk is free for it."""
     if mdadm := programs.look("mdadm"):  # udev has done so at boot, on most systems
         programs.call([mdadm, "--assemble", "--scan"], _CALL_SECONDS)
-    if made := _blkid("-L", LABEL):
-        return Path(made)
+    if existing := _blkid("-L", LABEL):
+        return Path(existing)
     array = places.devices / "md" / LABEL
     if not array.exists():  # it would be there without a file system only where a kill came in between
         disks = _free(places)
@@ -143,19 +143,19 @@ def _free(places: Places) -> list[Path]:
 
 def _striped(array: Path, disks: Sequence[Path]) -> Path:
     programs.ensure("mdadm")
-    how = ["--run", "--level=0", f"--raid-devices={len(disks)}", "--homehost=any", f"--name={LABEL}"]
-    _run([programs.find("mdadm"), "--create", str(array), *how, *map(str, disks)])
+    options = ["--run", "--level=0", f"--raid-devices={len(disks)}", "--homehost=any", f"--name={LABEL}"]
+    _run([programs.find("mdadm"), "--create", str(array), *options, *map(str, disks)])
     return array
 
 
 def _blkid(*arguments: str) -> str:
     """Return what blkid says, nothing where it finds nothing."""
-    done = programs.call([programs.find("blkid"), *arguments], _CALL_SECONDS)
-    if done.returncode not in (0, _FOUND_NOTHING):
+    result = programs.call([programs.find("blkid"), *arguments], _CALL_SECONDS)
+    if result.returncode not in (0, _FOUND_NOTHING):
         raise NodectlError(
-            f"blkid {' '.join(arguments)} failed with {done.returncode}: {done.stderr.strip()}"
+            f"blkid {' '.join(arguments)} failed with {result.returncode}: {result.stderr.strip()}"
         )
-    return done.stdout.strip()
+    return result.stdout.strip()
 
 
 def _run(command: Sequence[str]) -> None:

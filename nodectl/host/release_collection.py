@@ -27,9 +27,9 @@ def share() -> None:
     if CODE.parent == FOLDER.resolve():
         for path in (CODE.parent, CODE, *CODE.rglob("*")):
             mode = path.stat().st_mode
-            needed = 0o055 if mode & stat.S_IXUSR else 0o044
-            if mode & needed != needed:
-                path.chmod(stat.S_IMODE(mode) | needed)
+            permissions = 0o055 if mode & stat.S_IXUSR else 0o044
+            if mode & permissions != permissions:
+                path.chmod(stat.S_IMODE(mode) | permissions)
 
 
 def collect(*, leaving: bool = False, nodes: bool = True) -> None:
@@ -39,9 +39,9 @@ def collect(*, leaving: bool = False, nodes: bool = True) -> None:
     """
     if CODE.parent != FOLDER.resolve() or not FOLDER.is_dir():
         return  # this runs from somewhere else, such as a checkout
-    used = {*_named(), *_running(), *([] if leaving else [CODE])}
+    releases_in_use = {*_named(), *_running(), *([] if leaving else [CODE])}
     for release in FOLDER.resolve().iterdir():
-        if release not in used and (not nodes or release == CODE or _is_settled(release)):
+        if release not in releases_in_use and (not nodes or release == CODE or _is_settled(release)):
             shutil.rmtree(release, ignore_errors=True)
     with contextlib.suppress(OSError):
         FOLDER.rmdir()
@@ -62,6 +62,6 @@ def _named() -> Iterator[Path]:
 def _running() -> Iterator[Path]:
     """Yield the releases that other processes import nodectl from."""
     for pid in procfs.pids():
-        imported = procfs.variable(pid, "PYTHONPATH")
-        if imported is not None and not _LEAVING.search(procfs.content(pid, "cmdline")):
-            yield Path(imported)
+        path = procfs.variable(pid, "PYTHONPATH")
+        if path is not None and not _LEAVING.search(procfs.content(pid, "cmdline")):
+            yield Path(path)

@@ -39,16 +39,16 @@ def check_readable(files: Sequence[Path]) -> None:
     """Raise `NodectlError` for a file that root can read and services cannot: none would start."""
     command = inside(["/bin/sh", "-c", _UNREADABLE, "sh", *map(str, files)])
     try:
-        ran = subprocess.run(
+        result = subprocess.run(
             command, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=_SECONDS, check=False
         )
     except FileNotFoundError as error:
         raise NodectlError("this host has no systemd-run; hosts need systemd") from error
     except subprocess.TimeoutExpired:
         raise TimedOutError(f"systemd-run took more than {_SECONDS:.0f} s") from None
-    if ran.returncode:
-        raise NodectlError(f"systemd-run failed with {ran.returncode}: {ran.stderr.strip()}")
-    for path in filter(None, ran.stdout.split("\0")):
+    if result.returncode:
+        raise NodectlError(f"systemd-run failed with {result.returncode}: {result.stderr.strip()}")
+    for path in filter(None, result.stdout.split("\0")):
         raise NodectlError(f"{path}: services cannot read it, {why_unreadable(Path(path))}")
 
 
@@ -58,8 +58,8 @@ def why_unreadable(path: Path) -> str:
         for part in reversed((link, *link.parents)):
             mode = part.stat().st_mode
             if not mode & (stat.S_IXOTH if part.is_dir() else stat.S_IROTH):
-                closed = f"since {part} is closed to other users (mode {stat.S_IMODE(mode):03o})"
-                return f"{closed}; open it, or have the file elsewhere"
+                reason = f"since {part} is closed to other users (mode {stat.S_IMODE(mode):03o})"
+                return f"{reason}; open it, or have the file elsewhere"
         for folder in PRIVATE_FOLDERS:
             if folder in link.parents:
                 return (

@@ -22,11 +22,11 @@ def keep(
     Where nothing changed, nothing happens; where something did, `before` is called before the start. Names
     begin with `unitfile.HOST_PREFIX`, by which releases are kept.
     """
-    if foreign := [name for name in texts if not name.startswith(HOST_PREFIX)]:
-        raise ValueError(f"{foreign[0]}: units of a host begin with {HOST_PREFIX}")
+    if foreign_names := [name for name in texts if not name.startswith(HOST_PREFIX)]:
+        raise ValueError(f"{foreign_names[0]}: units of a host begin with {HOST_PREFIX}")
     stamp = hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()
-    there = all(read_if_there(FOLDER / name) == text for name, text in texts.items())
-    if there and read_if_there(_stamp(*texts)) == stamp:
+    unchanged = all(read_if_there(FOLDER / name) == text for name, text in texts.items())
+    if unchanged and read_if_there(_stamp(*texts)) == stamp:
         return
     for name, text in texts.items():
         write_atomically(FOLDER / name, text)
@@ -42,14 +42,14 @@ def keep(
 
 def drop(*names: str) -> bool:
     """Stop units that were kept together, and leave nothing of them; return whether there were any."""
-    there = [name for name in names if (FOLDER / name).exists()]
-    if there:
-        systemctl("--quiet", "disable", "--now", "--", *there, tolerant=True)
+    existing = [name for name in names if (FOLDER / name).exists()]
+    if existing:
+        systemctl("--quiet", "disable", "--now", "--", *existing, tolerant=True)
         _stamp(*names).unlink(missing_ok=True)
-        for name in there:
+        for name in existing:
             (FOLDER / name).unlink()
         systemctl("daemon-reload")
-    return bool(there)
+    return bool(existing)
 
 
 def _stamp(*names: str) -> Path:

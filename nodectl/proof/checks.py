@@ -70,16 +70,16 @@ class Checks:
         ]
 
     async def nats(self) -> str:
-        begun = time.monotonic()
+        start = time.monotonic()
         async with self._looking("NATS", "nats"):
             await stores.ask_jetstream(self.spec.nats)
-        return f"JetStream answers, {_ms(begun)}"
+        return f"JetStream answers, {_ms(start)}"
 
     async def etcd(self) -> str:
-        begun = time.monotonic()
+        start = time.monotonic()
         async with self._looking("etcd", "etcd"):
             await asyncio.to_thread(stores.write_and_read, self.spec.etcd)
-        return f"written and read back, {_ms(begun)}"
+        return f"written and read back, {_ms(start)}"
 
     async def frontend(self) -> str:
         for url in self._urls:
@@ -91,9 +91,9 @@ class Checks:
         return str(await self._registry())
 
     async def workers(self) -> str:
-        found = await asyncio.gather(*map(self._trouble, self.spec.instances))
-        troubles = [trouble for trouble in found if trouble]
-        count = f"{len(found) - len(troubles)} of {len(found)} healthy"
+        results = await asyncio.gather(*map(self._trouble, self.spec.instances))
+        troubles = [trouble for trouble in results if trouble]
+        count = f"{len(results) - len(troubles)} of {len(results)} healthy"
         if troubles:
             blame = [service for trouble in troubles for service in trouble.blame]
             raise CheckError(f"{count}; waiting for {', '.join(map(str, troubles))}", *blame)
@@ -103,8 +103,10 @@ class Checks:
         async with self._looking("frontend", FRONTEND):
             names = await self._first.models()
         if self.spec.model not in names:
-            listed = ", ".join(names) or "none"
-            raise CheckError(f"listed: {listed}; expected {self.spec.model}", FRONTEND, *self._one_of_each())
+            name_list = ", ".join(names) or "none"
+            raise CheckError(
+                f"listed: {name_list}; expected {self.spec.model}", FRONTEND, *self._one_of_each()
+            )
         return f"{self.spec.model} is listed"
 
     async def pinned(self) -> str:
@@ -116,21 +118,19 @@ class Checks:
         prompt = _prompt(PROBE_WORDS)
         for url in self._urls:
             async with self._completing(url, *self._serving(url)):
-                whole = await Frontend(self.http, url).complete(self.spec.model, prompt)
-                streamed = await Frontend(self.http, url).stream(self.spec.model, prompt)
-                if whole.prompt_tokens != streamed.prompt_tokens:
-                    counts = f"{whole.prompt_tokens} tokens whole, {streamed.prompt_tokens} streamed"
+                answer = await Frontend(self.http, url).complete(self.spec.model, prompt)
+                stream = await Frontend(self.http, url).stream(self.spec.model, prompt)
+                if answer.prompt_tokens != stream.prompt_tokens:
+                    counts = f"{answer.prompt_tokens} tokens whole, {stream.prompt_tokens} streamed"
                     raise RefusedError(f"the same prompt counts {counts}")
-        self._words_per_token = PROBE_WORDS / whole.prompt_tokens
-        return (
-            f"{streamed.completion_tokens} tokens, first after {streamed.first_ms:.0f} ms, streamed and whole"
-        )
+        self._words_per_token = PROBE_WORDS / answer.prompt_tokens
+        return f"{stream.completion_tokens} tokens, first after {stream.first_ms:.0f} ms, streamed and whole"
 
     async def disagg(self) -> str:
         answer = await self._complete(_prompt(PROBE_WORDS))
         if answer.prefill is None or answer.decode is None or answer.prefill == answer.decode:
-            seen = f"prefill by {answer.prefill}, decode by {answer.decode}: expected two workers"
-            raise CheckError(seen, *self._of("prefill"))
+            message = f"prefill by {answer.prefill}, decode by {answer.decode}: expected two workers"
+            raise CheckError(message, *self._of("prefill"))
         services = {id_: service for service, id_ in (await self._registry()).ids.items()}
         prefill, decode = (services.get(id_, "a leaving worker") for id_ in (answer.prefill, answer.decode))
         return f"prefill by {prefill}, decode by {decode}"
@@ -141,26 +141,31 @@ class Checks:
         await self._complete_by_each(self._long)
         for pause in PAUSES:
             await asyncio.sleep(pause)
-            after = await self._received()
-            new = {service: after[service] - before for service, before in self._received_before.items()}
-            if all(new.values()):
-                moved = (f"{count / 1024:,.0f} KiB to {service}" for service, count in new.items())
-                return f"KV cache by NIXL: {', '.join(moved)}"
-        idle = [service for service, count in new.items() if not count]
-        raise CheckError(f"no KV cache came by NIXL to {', '.join(idle)} ({TRANSFERRED})", *idle)
+            received = await self._received()
+            increments = {
+                service: received[service] - received_before
+                for service, received_before in self._received_before.items()
+            }
+            if all(increments.values()):
+                amounts = (f"{count / 1024:,.0f} KiB to {service}" for service, count in increments.items())
+                return f"KV cache by NIXL: {', '.join(amounts)}"
+        idle_services = [service for service, count in increments.items() if not count]
+        raise CheckError(
+            f"no KV cache came by NIXL to {', '.join(idle_services)} ({TRANSFERRED})", *idle_services
+        )
 
     async def routing(self) -> str:
         prompt = _prompt(self._long)
-        cold = await self._complete(prompt)
-        if cold.hit_rate is None:
+        first_answer = await self._complete(prompt)
+        if first_answer.hit_rate is None:
             raise CheckError("answers name no hit rate: the frontend's router mode is not kv", FRONTEND)
-        known_to = {cold.prefill}
+        holders = {first_answer.prefill}
         for pause in PAUSES:
             await asyncio.sleep(pause)
-            again = await self._complete(prompt)
-            if again.hit_rate and again.prefill in known_to:
-                return self._hit(again)
-            known_to.add(again.prefill)
+            answer = await self._complete(prompt)
+            if answer.hit_rate and answer.prefill in holders:
+                return self._hit(answer)
+            holders.add(answer.prefill)
         raise CheckError("same prompt twice: the router knows no worker that holds it (KV events?)", FRONTEND)
 
     def _hit(self, answer: Answer) -> str:
@@ -196,16 +201,16 @@ class Checks:
         """Return a worker of each role: the frontend has the model from them."""
         return list({instance.role: instance.service for instance in reversed(self.spec.instances)}.values())
 
-    def _looking(self, whom: str, *blame: str) -> AbstractAsyncContextManager[None]:
-        return bounded(self.deadline, LOOK_SECONDS, whom, *blame)
+    def _looking(self, peer: str, *blame: str) -> AbstractAsyncContextManager[None]:
+        return bounded(self.deadline, LOOK_SECONDS, peer, *blame)
 
-    def _completing(self, whom: str, *blame: str) -> AbstractAsyncContextManager[None]:
-        return bounded(self.deadline, ANSWER_SECONDS, whom, *blame)
+    def _completing(self, peer: str, *blame: str) -> AbstractAsyncContextManager[None]:
+        return bounded(self.deadline, ANSWER_SECONDS, peer, *blame)
 
     async def _registry(self) -> Registry:
         async with self._looking("frontend", FRONTEND):
-            listed = await self._first.workers()
-        registry = compare(self.spec.instances, self.spec.namespace, listed)
+            workers = await self._first.workers()
+        registry = compare(self.spec.instances, self.spec.namespace, workers)
         if registry.missing:
             blame = [name for instance in registry.missing for name in self._ranks(instance)]
             raise CheckError(str(registry), *blame)
@@ -262,5 +267,5 @@ def _prompt(words: int) -> str:
     return " ".join([secrets.token_hex(8), *islice(text, words)])
 
 
-def _ms(begun: float) -> str:
-    return f"{(time.monotonic() - begun) * 1000:.0f} ms"
+def _ms(start: float) -> str:
+    return f"{(time.monotonic() - start) * 1000:.0f} ms"

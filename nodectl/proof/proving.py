@@ -30,24 +30,24 @@ class Proof:
 
 async def prove(spec: ProofSpec, progress: Callable[[str], None]) -> Proof:
     """Prove the deployment within `spec.seconds`; `progress` gets a line on what is waited for."""
-    begun = time.monotonic()
-    end = begun + spec.seconds
-    done: list[Check] = []
+    start = time.monotonic()
+    end = start + spec.seconds
+    completed: list[Check] = []
     blame: tuple[str, ...] = ()
     async with httpx.AsyncClient(timeout=ANSWER_SECONDS, trust_env=False) as http:
         checks = Checks(spec, http, end)
         for step in checks.steps():
             check, blame = await _hold(step, checks, end, progress)
-            done.append(check)
+            completed.append(check)
             if not check.ok:
                 break
     now = time.monotonic()
     result = ProofResult(
-        ok=done[-1].ok,
+        ok=completed[-1].ok,
         provedAt=datetime.now(UTC).isoformat(timespec="seconds"),
         digest=spec.digest,
-        seconds=round(now - begun, 3),
-        checks=done,
+        seconds=round(now - start, 3),
+        checks=completed,
     )
     return Proof(result, blame, timed_out=not result.ok and now >= end)
 
@@ -56,27 +56,27 @@ async def _hold(
     step: Step, checks: Checks, end: float, progress: Callable[[str], None]
 ) -> tuple[Check, tuple[str, ...]]:
     """Ask until the check holds or its time is over; return it with the services to blame."""
-    begun = time.monotonic()
-    checks.deadline = min(end, begun + step.seconds)
-    unmet: CheckError | None = None
-    told = begun
-    while unmet is None or time.monotonic() < checks.deadline:
+    start = time.monotonic()
+    checks.deadline = min(end, start + step.seconds)
+    failure: CheckError | None = None
+    reported_at = start
+    while failure is None or time.monotonic() < checks.deadline:
         try:
-            seen = await step.ask()
+            observation = await step.ask()
         except CheckError as error:
             now = time.monotonic()
-            if unmet is None or now < checks.deadline:  # a try that the bound cut short says less
-                if str(error) != str(unmet) or now - told > SILENCE:
-                    told = now
-                    progress(f"{step.name}  {error} ({now - begun:.0f} s of {checks.deadline - begun:.0f})")
-                unmet = error
+            if failure is None or now < checks.deadline:  # a try that the bound cut short says less
+                if str(error) != str(failure) or now - reported_at > SILENCE:
+                    reported_at = now
+                    progress(f"{step.name}  {error} ({now - start:.0f} s of {checks.deadline - start:.0f})")
+                failure = error
             if error.hopeless:
                 break
             await asyncio.sleep(PAUSE)
         else:
-            return Check(name=step.name, ok=True, seconds=_since(begun), seen=seen), ()
-    return Check(name=step.name, ok=False, seconds=_since(begun), seen=str(unmet)), unmet.blame
+            return Check(name=step.name, ok=True, seconds=_since(start), seen=observation), ()
+    return Check(name=step.name, ok=False, seconds=_since(start), seen=str(failure)), failure.blame
 
 
-def _since(begun: float) -> float:
-    return round(time.monotonic() - begun, 3)
+def _since(start: float) -> float:
+    return round(time.monotonic() - start, 3)

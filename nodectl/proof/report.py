@@ -27,8 +27,8 @@ def render(result: ProofResult) -> str:
 
 def explain(spec: ProofSpec, result: ProofResult, blame: Sequence[str]) -> str:
     """Return what failed, what the logs of the services to blame say of it, and how to see more."""
-    failed = result.checks[-1]
-    lines = [f"proof failed at {failed.name} after {failed.seconds:.1f} s: {failed.seen}"]
+    failed_check = result.checks[-1]
+    lines = [f"proof failed at {failed_check.name} after {failed_check.seconds:.1f} s: {failed_check.seen}"]
     lines += [f"  {place}" for place in disk.shortages(_folders_here(spec))]
     for service in list(dict.fromkeys(blame))[:LOGS]:
         lines += _log(spec, service)
@@ -44,14 +44,14 @@ def _folders_here(spec: ProofSpec) -> list[Path]:
 
 def _log(spec: ProofSpec, service: str) -> Iterator[str]:
     logs = {node: Layout.at(root).log(service) for node, root in spec.node_roots.items()}
-    written = {node: log.stat().st_mtime for node, log in logs.items() if log.is_file()}
-    if not written:
+    mtimes = {node: log.stat().st_mtime for node, log in logs.items() if log.is_file()}
+    if not mtimes:
         yield from _elsewhere(spec, service)
         return
-    node = max(written, key=lambda found: written[found])  # a service that moved left its old log behind
+    node = max(mtimes, key=lambda name: mtimes[name])  # a service that moved left its old log behind
     yield from excerpt.of_file(logs[node], f"{service} on {node}")
-    more = [sys.executable, "-m", "nodectl", "logs", service, "--root", spec.node_roots[node]]
-    yield f"  more: {shlex.join(more)}"
+    command = [sys.executable, "-m", "nodectl", "logs", service, "--root", spec.node_roots[node]]
+    yield f"  more: {shlex.join(command)}"
 
 
 def _elsewhere(spec: ProofSpec, service: str) -> Iterator[str]:
@@ -63,8 +63,8 @@ def _elsewhere(spec: ProofSpec, service: str) -> Iterator[str]:
     for instance in spec.instances:
         nodes |= instance.headless
     node = nodes.get(service)
-    here = [Layout.at(root) for root in _folders_here(spec) if node in (None, root.name)]
-    for layout in here if spec.stack else ():
+    layouts = [Layout.at(root) for root in _folders_here(spec) if node in (None, root.name)]
+    for layout in layouts if spec.stack else ():
         supervisor = supervision.supervisor(layout)
         if node or service in supervisor.logged():
             yield last_words(supervisor, service)

@@ -28,14 +28,14 @@ async def ask_jetstream(url: str) -> None:
 def write_and_read(address: str) -> None:
     """Put a key into etcd at `host:port`, read it back, delete it. Raises RefusedError, `Etcd3Exception`."""
     client = etcd.connect(address, _SECONDS)
-    if raised := etcd.alarms(client):
-        raise HopelessError(etcd.alarmed(raised) + "; `compact` on any node clears a space alarm")
+    if alarms := etcd.alarms(client):
+        raise HopelessError(etcd.alarmed(alarms) + "; `compact` on any node clears a space alarm")
     lease = client.lease(ttl=_KEPT_SECONDS)
     key, value = f"/dynamo-multinode/proof/{lease.id}", secrets.token_hex(8)
     client.put(key, value, lease=lease)
-    found = client.get(key)
+    values = client.get(key)
     lease.revoke()
-    if found != [value.encode()]:
+    if values != [value.encode()]:
         raise RefusedError("does not return what was written")
 
 
