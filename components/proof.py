@@ -21,7 +21,7 @@ class ProofArgs:
 
 
 class Proof(pulumi.ComponentResource):
-    """The proof that ran when the manifests last changed; its result is the stack output `proof`."""
+    """Report of the proof when the manifests last changed, as the stack output `proof`."""
 
     result: pulumi.Output[object]
 

@@ -1,4 +1,4 @@
-"""Choice of the backend of a stack's state and of its secrets provider, once for all who work on it.
+"""Backend and secrets provider of a stack: checked and recorded once for everybody who works on it.
 
 The backend is written into Pulumi.yaml, which Pulumi itself reads, and the secrets provider into the stack
 file, where Pulumi keeps it: both belong in version control, and a fresh clone needs neither this script nor a
@@ -34,7 +34,7 @@ EXAMPLE: Final = (
 
 @dataclass(frozen=True)
 class Wanted:
-    """The requested backend and secrets provider of a stack."""
+    """Backend and secrets provider that a stack is to have."""
 
     stack: str
     backend: str

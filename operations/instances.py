@@ -1,4 +1,4 @@
-"""Access to the instances of a stack on AWS, from its state: also for those who did not bring it up."""
+"""Access to the instances of a stack on AWS, from its state: also for people who did not bring it up."""
 
 from collections.abc import Mapping
 from datetime import datetime

@@ -27,7 +27,7 @@ _PLANNED: Final = "plan "
 
 @dataclass(frozen=True)
 class Change:
-    """The planned change of one resource."""
+    """Planned change to one resource: step of the engine, type, name, properties that cause it."""
 
     step: str
     kind: str
@@ -37,7 +37,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Preview:
-    """The engine's report on a preview of `up`."""
+    """Report of the engine on an `up`: changes, notes and errors."""
 
     changes: tuple[Change, ...]
     said: tuple[str, ...]

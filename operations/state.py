@@ -24,7 +24,7 @@ def living(exported: Mapping[str, Any] | None, kind: str) -> Iterator[tuple[str,
 
 @dataclass(frozen=True)
 class Proved:
-    """The proof of the last `up`: the command that ran it, and its standard input."""
+    """Proof of the last `up`: the command that made it, and its standard input."""
 
     command: str
     spec: str

@@ -1,4 +1,4 @@
-"""The Pulumi program: it reads its stack's settings, runs the preflight, makes nodes, and announces changes.
+"""The Pulumi program for its stack: settings, preflight, nodes, and announcements in previews.
 
 Resources are registered by `components`, decisions are made by `planning`.
 """

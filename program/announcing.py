@@ -1,4 +1,4 @@
-"""Messages of a preview besides its resources: what runs where, what restarts and why, changes in cost."""
+"""Announcements of a preview besides its resources: placement, restarts with reasons, changes in cost."""
 
 from collections.abc import Mapping, Sequence
 

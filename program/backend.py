@@ -1,4 +1,4 @@
-"""Location of the running stack's state, as Pulumi's CLI decides it; the SDK does not tell a program."""
+"""URL of the backend with the running stack's state, found as the CLI does; the SDK does not tell it."""
 
 import json
 import os

@@ -14,7 +14,10 @@ from settings.loader import exposed_secrets, from_config, stack_file
 from settings.problems import StackFileError
 
 _AROUND_PROXY: Final = "DYNAMO_MULTINODE_AROUND_PROXY"
-"""Variable set by `tools/toolchain/loopback.py` where it had to act; else no program would get this far."""
+"""Variable with the name of the proxy variable, set where `tools/toolchain/loopback.py` excluded loopback.
+
+Without that, no program would get this far.
+"""
 
 
 def read_settings() -> Settings:

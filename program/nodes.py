@@ -18,7 +18,7 @@ from settings.problems import StackFileError
 
 
 class Source(NamedTuple):
-    """Functions for the nodes of a target: their addresses, known before anything is made, and the nodes."""
+    """Functions that create the nodes of a target; addresses are known before any node exists."""
 
     addresses: Callable[[Plan], Mapping[str, str]]
     nodes: Callable[[Plan, Mapping[str, str]], list[Node]]

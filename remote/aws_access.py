@@ -27,7 +27,7 @@ GENERATE: Final = (
 """Shell command that prints a new private key and then, in a line, its public key."""
 
 BOOT_SECONDS: Final = 900.0
-"""Seconds from an instance's launch until SSH must answer; with eight GPUs it takes minutes."""
+"""Seconds that an instance may take from its launch until SSH answers; with eight GPUs it takes minutes."""
 
 _FOLDER: Final = 0o700
 _FILE: Final = 0o600
@@ -37,7 +37,7 @@ _PROGRAMS: Final = {
     "session-manager-plugin": "the AWS CLI's Session Manager plugin: https://docs.aws.amazon.com/"
     "systems-manager/latest/userguide/session-manager-working-with-install-plugin.html",
 }
-"""Programs that `access: ssm` needs on the operator's machine, and the product that each is part of."""
+"""Programs that `access: ssm` needs on the operator's machine -> software that each is part of."""
 
 
 def private_part(pair: str) -> str:
@@ -52,7 +52,7 @@ def public_part(pair: str) -> str:
 
 @dataclass(frozen=True)
 class FleetAccess:
-    """The path from this machine to the nodes of a stack."""
+    """Route from this machine to the nodes of a stack: region, Session Manager or bastion, instances."""
 
     region: str
     ssm: bool
@@ -66,12 +66,12 @@ class FleetAccess:
     instances: Mapping[str, str] = field(default_factory=dict)
     """Id of each node's instance."""
     since: Mapping[str, float] = field(default_factory=dict)
-    """Creation time of each instance, as far as it is known here: seconds since 1970."""
+    """Time that each instance was created, as far as is known here: seconds since 1970."""
 
 
 @dataclass(frozen=True)
 class SshRoute:
-    """The route by which SSH reaches one node now."""
+    """SSH access to one node at this moment: key, known_hosts, bastion or session."""
 
     key: Path | None
     """Private key of the stack; None: the operator's own, of a given key pair."""

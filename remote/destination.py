@@ -1,4 +1,4 @@
-"""Destinations of SSH, as people write them: `[user@]host[:port]`, an IPv6 address in brackets. Pure."""
+"""Destination of SSH, as people write it: `[user@]host[:port]`, an IPv6 address in brackets. Pure."""
 
 import ipaddress
 import re
@@ -10,7 +10,7 @@ _DESTINATION: Final = re.compile(
 
 
 class Destination(NamedTuple):
-    """User, host and port of an SSH login; None leaves a choice to the operator's SSH configuration."""
+    """User, host and port; None leaves a choice to the operator's SSH configuration."""
 
     user: str | None
     host: str

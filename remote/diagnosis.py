@@ -57,13 +57,13 @@ _SECONDS: Final = 15.0
 _PASSING: Final = re.compile(
     r"Connection refused|kex_exchange_identification|Connection reset|Connection closed|closed by remote host"
 )
-"""Errors that pass: of a host that boots, or of an sshd with too many logins at once."""
+"""Errors that pass: a host that boots, an sshd with too many logins at once."""
 
 _STAYING: Final = re.compile(
     r"Permission denied|No route to host|timed out|Could not resolve|IDENTIFICATION HAS CHANGED"
     r"|verification failed"
 )
-"""Errors that do not pass, also where the end of a bastion's connection is reported after them."""
+"""Errors that do not pass, also where the end of a bastion's connection is said after them."""
 
 _BOOTS: Final = re.compile(
     _PASSING.pattern + r"|timed out|No route to host|Host is down|stdio forwarding failed|TargetNotConnected"
@@ -73,14 +73,14 @@ _BOOTS: Final = re.compile(
 _KEPT_OUT: Final = re.compile(
     r"Permission denied|IDENTIFICATION HAS CHANGED|verification failed|AccessDenied"
 )
-"""Errors that do not come from booting."""
+"""Errors that an instance which boots does not cause."""
 
 _GONE: Final = re.compile(
     r"timed out|No route to host|Network is unreachable|Host is down|Connection refused"
     r"|Could not resolve hostname|REMOTE HOST IDENTIFICATION HAS CHANGED|Host key verification failed"
     r"|stdio forwarding failed"
 )
-"""Errors where a machine no longer exists: nothing answers, or another machine in its place."""
+"""Errors where a machine does not exist any more: nothing is there, or another in its place."""
 
 
 def passes(said: Sequence[str]) -> bool:

@@ -1,4 +1,4 @@
-"""Errors of reaching a host: each is one clear text."""
+"""Errors of reaching a host: one clear text each."""
 
 
 class RemoteError(Exception):

@@ -27,7 +27,7 @@ ALIVE_COUNT: Final = 6
 
 
 class Host(NamedTuple):
-    """A host's address, login user and bastion, and the key by which it proves its identity.
+    """A host for SSH: address, user who logs in, bastion, and host key that identifies it.
 
     None leaves a choice to the operator's SSH configuration, as for plain `ssh HOST`.
     """

@@ -32,14 +32,14 @@ _MARKS: Final = (BEGUN, READY, LACKING)
 _REFUSALS: Final = (NO_RELEASE, NO_RIGHTS, WRONG_SYSTEM, NOT_BROUGHT)
 
 RETRY_SECONDS: Final = 20.0
-"""Seconds for which a host may refuse connections: it boots, or its sshd has too many logins at once."""
+"""Seconds that a host may refuse connections: one that boots, or an sshd with too many logins at once."""
 
 BEGIN_SECONDS: Final = 60.0
-"""Seconds that a command may take, once the host lets one in, until it asks for its input."""
+"""Seconds that a host which accepts a login may take until the command asks for its input."""
 
 _PAUSE: Final = 1.0
 _TELL_SECONDS: Final = 30.0
-"""Seconds between two messages that a host that boots is still waited for."""
+"""Seconds between messages that a host which boots is still waited for."""
 
 _LAST_LINES: Final = 12
 
@@ -92,7 +92,7 @@ class Done(NamedTuple):
 
     code: int
     stdout: bytes
-    """Output of the command, without what a login shell printed before it."""
+    """Standard output of the command, without what a login shell printed before it."""
     errors: list[str]
     silent: bool = False
     """Whether it was ended, since it did not begin in time."""

@@ -39,7 +39,7 @@ class FleetArgs:
 
 
 class _Surroundings(NamedTuple):
-    """Network, subnets and security groups that instances are placed in."""
+    """Network, subnets and security groups that instances are in."""
 
     network: PlannedNetwork
     subnets: Subnets
@@ -50,7 +50,7 @@ class _Surroundings(NamedTuple):
 
 
 class _Launch(NamedTuple):
-    """Launch settings that all instances share."""
+    """Launch parameters that all instances share."""
 
     image: pulumi.Input[str]
     root_device: pulumi.Input[str]

@@ -21,7 +21,7 @@ class SecurityGroupsArgs:
 
 
 class SecurityGroups(pulumi.ComponentResource):
-    """Security groups and their rules, which allow the connections of the plan's flows."""
+    """Security groups that allow the connections of the plan's flows."""
 
     ids: Mapping[str, pulumi.Output[str]]
     """By the groups' names."""

@@ -85,9 +85,9 @@ class MachineArgs:
     """Arguments of `Machine`. `after` must be there before the instance boots."""
 
     template: Mapping[str, Any]
-    """Part of the launch template that decides what the instance is (`components.aws.template`)."""
+    """Arguments of the launch template that decide what the instance is (`components.aws.template`)."""
     more: Mapping[str, Any]
-    """Other parts of the launch template, which replace no machine when they change."""
+    """Further arguments of its launch template, which replace no machine when they change."""
     placement_group: pulumi.Input[str] | None
     """Said on the instance, too: the provider sends a placement of its own beside a launch template."""
     role: Role

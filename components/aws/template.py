@@ -17,13 +17,13 @@ HOPS: Final = 2
 
 @dataclass(frozen=True)
 class TemplateArgs:
-    """Content of a launch template."""
+    """Arguments of `template_inputs` and `inputs_beside`: the content of a launch template."""
 
     target: AwsTarget
     launch: Launch
     image: pulumi.Input[str]
     root_device: pulumi.Input[str]
-    """Device name of the root volume in the image."""
+    """Device name of the image's root volume."""
     key_pair: pulumi.Input[str]
     profile: pulumi.Input[str]
     user_data: pulumi.Output[str]
