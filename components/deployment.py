@@ -36,19 +36,21 @@ class Deployment(pulumi.ComponentResource):
         super().__init__("dynamo:index:Deployment", name, None, opts)
         addresses = {node.name: node.address for node in args.nodes}
         manifests = _identified(planning.manifests(args.plan, addresses), args.nodes)
-        deployed = self._nodes(args, manifests)
+        deployments = self._nodes(args, manifests)
         spec = mapped(
             gathered(manifests),
-            lambda known: _with_logs(planning.proof_spec(args.plan, addresses, known), args.nodes),
+            lambda all_manifests: _with_logs(
+                planning.proof_spec(args.plan, addresses, all_manifests), args.nodes
+            ),
         )
         head = next(node for node in args.nodes if node.name == args.plan.head)
-        applied = [node.applied for node in deployed.values()]
-        opts = pulumi.ResourceOptions(parent=self, depends_on=applied)
+        apply_commands = [node.applied for node in deployments.values()]
+        opts = pulumi.ResourceOptions(parent=self, depends_on=apply_commands)
         self.proof = Proof("proof", ProofArgs(head, spec), opts).result
         if not any(node.here for node in args.nodes):
-            converged = _known_once(applied)
-            for node, deployment in deployed.items():
-                deployment.probe(planning.probe_spec(args.plan, addresses, node), converged)
+            convergence = _known_once(apply_commands)
+            for node, deployment in deployments.items():
+                deployment.probe(planning.probe_spec(args.plan, addresses, node), convergence)
         self.endpoint = _endpoint(args.plan, addresses, head)
         self.register_outputs({"endpoint": self.endpoint, "proof": self.proof})
 
@@ -56,18 +58,18 @@ class Deployment(pulumi.ComponentResource):
         self, args: DeploymentArgs, manifests: Mapping[str, Manifest | pulumi.Output[Manifest]]
     ) -> dict[str, NodeDeployment]:
         """Bring each node to its manifest. Only the first node of an engine waits for the engine's others."""
-        deployed: dict[str, NodeDeployment] = {}
+        deployments: dict[str, NodeDeployment] = {}
         followers = planning.followers(args.plan)
         child = pulumi.ResourceOptions(parent=self)
         for node in sorted(args.nodes, key=lambda node: len(followers[node.name])):
             runtime = planning.installed(args.plan, node.name)
-            deployed[node.name] = NodeDeployment(
+            deployments[node.name] = NodeDeployment(
                 node.name,
                 NodeDeploymentArgs(node, runtime, args.secrets, manifests[node.name]),
                 child,
-                after=[deployed[follower].applied for follower in followers[node.name]],
+                after=[deployments[follower].applied for follower in followers[node.name]],
             )
-        return deployed
+        return deployments
 
 
 def _known_once(resources: Sequence[pulumi.Resource]) -> pulumi.Output[None]:
@@ -76,12 +78,12 @@ def _known_once(resources: Sequence[pulumi.Resource]) -> pulumi.Output[None]:
     It does not depend on them: N resources that wait for N others would put N x N dependencies into state.
     """
 
-    async def there() -> None:
+    async def wait() -> None:
         await asyncio.gather(*(resource.urn.future() for resource in resources))
 
-    known: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-    known.set_result(True)
-    return pulumi.Output(set(), asyncio.ensure_future(there()), known)
+    is_known: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+    is_known.set_result(True)
+    return pulumi.Output(set(), asyncio.ensure_future(wait()), is_known)
 
 
 def _with_logs(spec: ProofSpec, nodes: Sequence[Node]) -> ProofSpec:
@@ -108,14 +110,14 @@ def _identified(
 
 
 def _of(node: Node, manifest: Manifest) -> Manifest | pulumi.Output[Manifest]:
-    of_machine: Mapping[str, Any] = {"identity": node.identity, "ends": node.ends}
+    machine_inputs: Mapping[str, Any] = {"identity": node.identity, "ends": node.ends}
     return mapped(
-        gathered(of_machine),
-        lambda known: replace(
+        gathered(machine_inputs),
+        lambda machine: replace(
             manifest,
-            identity=known["identity"],
+            identity=machine["identity"],
             rollout=_of_this_stack(manifest.rollout),
-            watch=_until(manifest.watch, known["ends"]),
+            watch=_until(manifest.watch, machine["ends"]),
         ),
     )
 

@@ -16,5 +16,5 @@ def mapped(value: T | pulumi.Output[T], function: Callable[[T], U]) -> U | pulum
 
 def gathered(values: Mapping[str, T | pulumi.Output[T]]) -> Mapping[str, T] | pulumi.Output[Mapping[str, T]]:
     """Return values by name: as they are if all are plain, else once all are known."""
-    plain = {name: value for name, value in values.items() if not isinstance(value, pulumi.Output)}
-    return plain if len(plain) == len(values) else pulumi.Output.all(**values)
+    plain_values = {name: value for name, value in values.items() if not isinstance(value, pulumi.Output)}
+    return plain_values if len(plain_values) == len(values) else pulumi.Output.all(**values)

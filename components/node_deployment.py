@@ -51,12 +51,12 @@ class NodeDeployment(pulumi.ComponentResource):
         after: Sequence[pulumi.Resource] = (),
     ) -> None:
         """Set up a node; its services start once `after` is there as well."""
-        former = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_="dynamo:node:Services")])
-        super().__init__(NODE, name, None, pulumi.ResourceOptions.merge(opts, former))
+        former_options = pulumi.ResourceOptions(aliases=[pulumi.Alias(type_="dynamo:node:Services")])
+        super().__init__(NODE, name, None, pulumi.ResourceOptions.merge(opts, former_options))
         self._name, self._node = name, args.node
         self._commands: dict[str, str] = {}
-        before = [self._install(args), *([self._secrets(args)] if args.secrets else []), *after]
-        self.applied = self._apply(args, before)
+        dependencies = [self._install(args), *([self._secrets(args)] if args.secrets else []), *after]
+        self.applied = self._apply(args, dependencies)
         self.register_outputs(
             {
                 "address": args.node.address,
@@ -83,22 +83,26 @@ class NodeDeployment(pulumi.ComponentResource):
         values = pulumi.Output.secret(json.dumps(args.secrets, sort_keys=True))
         return self._run("secrets", values, "dynamo:node:Secrets", delete="forget")
 
-    def _apply(self, args: NodeDeploymentArgs, before: Sequence[pulumi.Resource]) -> command.local.Command:
+    def _apply(
+        self, args: NodeDeploymentArgs, dependencies: Sequence[pulumi.Resource]
+    ) -> command.local.Command:
         manifest = mapped(args.manifest, codec.written)
-        return self._run("apply", manifest, "dynamo:node:Services", delete="remove", depends_on=before)
+        return self._run("apply", manifest, "dynamo:node:Services", delete="remove", depends_on=dependencies)
 
     def _run(
         self,
         verb: str,
         stdin: pulumi.Input[str],
-        former: str,
+        former_type: str,
         *,
         delete: str | None = None,
         depends_on: Sequence[pulumi.Resource] = (),
     ) -> command.local.Command:
-        """Register a command of the node. `former` is the type of its parent up to release 0.2."""
+        """Register a command of the node. `former_type` is the type of its parent up to release 0.2."""
         name = self._commands[verb] = f"{self._name}-{verb}"
-        urn = f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::dynamo:index:Deployment${former}"
+        urn = (
+            f"urn:pulumi:{pulumi.get_stack()}::{pulumi.get_project()}::dynamo:index:Deployment${former_type}"
+        )
         opts = pulumi.ResourceOptions(
             parent=self,
             depends_on=list(depends_on),

@@ -29,6 +29,6 @@ class Proof(pulumi.ComponentResource):
         super().__init__("dynamo:index:Proof", name, None, opts)
         child = pulumi.ResourceOptions(parent=self)
         spec = mapped(args.spec, codec.written)
-        run = nodectl(name, args.node, "proof", spec, child, options=["--retire"])
-        self.result = run.stdout.apply(json.loads)
+        command = nodectl(name, args.node, "proof", spec, child, options=["--retire"])
+        self.result = command.stdout.apply(json.loads)
         self.register_outputs({"result": self.result})

@@ -42,20 +42,22 @@ class Wanted:
 
 
 def problems(
-    wanted: Wanted, settings: Settings, document: Mapping[str, Any], environ: Mapping[str, str]
+    desired: Wanted, settings: Settings, document: Mapping[str, Any], environ: Mapping[str, str]
 ) -> list[str]:
     """Return everything that speaks against it, each with its remedy.
 
     `document` is the stack file, `environ` the user's own environment.
     """
     if settings.target.kind == "local":
-        return [f"{wanted.stack}: runs on this machine and keeps its state in the project; nothing to decide"]
-    found = [
-        *_of_backend(wanted, settings, environ),
-        *_of_provider(wanted, environ),
-        *_of_what_is_there(wanted, document),
+        return [
+            f"{desired.stack}: runs on this machine and keeps its state in the project; nothing to decide"
+        ]
+    messages = [
+        *_of_backend(desired, settings, environ),
+        *_of_provider(desired, environ),
+        *_of_what_is_there(desired, document),
     ]
-    return [text for text in found if text]
+    return [text for text in messages if text]
 
 
 def record(backend: str, project: Path = Path()) -> None:
@@ -66,18 +68,18 @@ def record(backend: str, project: Path = Path()) -> None:
         path.write_text(f"{text.rstrip()}\nbackend:\n  url: {backend}\n", encoding="utf-8")
 
 
-def _of_backend(wanted: Wanted, settings: Settings, environ: Mapping[str, str]) -> list[str]:
-    place = urlsplit(wanted.backend)
-    if place.scheme not in BACKENDS or not (place.netloc or place.path.strip("/")):
+def _of_backend(desired: Wanted, settings: Settings, environ: Mapping[str, str]) -> list[str]:
+    url = urlsplit(desired.backend)
+    if url.scheme not in BACKENDS or not (url.netloc or url.path.strip("/")):
         expected = "s3://BUCKET/FOLDER?region=REGION, gs://BUCKET, azblob://CONTAINER, https://api.pulumi.com"
-        return [f"--backend {redacted(wanted.backend)}: expected {expected} or file:///FOLDER; {EXAMPLE}"]
-    own = environ.get("PULUMI_BACKEND_URL")
+        return [f"--backend {redacted(desired.backend)}: expected {expected} or file:///FOLDER; {EXAMPLE}"]
+    env_backend = environ.get("PULUMI_BACKEND_URL")
     return [
-        _personal("--backend", wanted.backend),
-        _secret("--backend", wanted.backend),
-        local_state(wanted.backend, wanted.stack) if _needs_sharing(wanted.backend, settings) else "",
-        f"PULUMI_BACKEND_URL: is {redacted(own)}, which would be used in place of --backend; unset it"
-        if own and own != wanted.backend
+        _personal("--backend", desired.backend),
+        _secret("--backend", desired.backend),
+        local_state(desired.backend, desired.stack) if _needs_sharing(desired.backend, settings) else "",
+        f"PULUMI_BACKEND_URL: is {redacted(env_backend)}, which would be used in place of --backend; unset it"
+        if env_backend and env_backend != desired.backend
         else "",
     ]
 
@@ -88,48 +90,48 @@ def _needs_sharing(backend: str, settings: Settings) -> bool:
     return target is not None and not target.allow_local_state and kept_on_this_machine(backend)
 
 
-def _of_provider(wanted: Wanted, environ: Mapping[str, str]) -> list[str]:
-    provider, place = wanted.provider, urlsplit(wanted.provider)
-    in_cloud = urlsplit(wanted.backend).scheme in CLOUD
+def _of_provider(desired: Wanted, environ: Mapping[str, str]) -> list[str]:
+    provider, url = desired.provider, urlsplit(desired.provider)
+    in_cloud = urlsplit(desired.backend).scheme in CLOUD
     if provider == CLOUD_PROVIDER:
         remedy = "only Pulumi Cloud has one; name a key, such as awskms://alias/dynamo?region=us-east-1"
         return [] if in_cloud else [f"--secrets-provider {provider}: {remedy}"]
     if provider == PASSPHRASE_PROVIDER:
-        own = environ.get("PULUMI_CONFIG_PASSPHRASE") or environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
-        documented = own in (None, "", PASSPHRASE)
+        passphrase = environ.get("PULUMI_CONFIG_PASSPHRASE") or environ.get("PULUMI_CONFIG_PASSPHRASE_FILE")
+        is_documented = passphrase in (None, "", PASSPHRASE)
         remedy = "set PULUMI_CONFIG_PASSPHRASE to one that all who work on the stack know, and nobody else"
-        return [f"--secrets-provider {provider}: {remedy}"] if documented else []
-    if place.scheme not in PROVIDERS or not (place.netloc or place.path.strip("/")):
-        known = ", ".join(f"{scheme}://…" for scheme in PROVIDERS)
-        expected = f"{known}, `{PASSPHRASE_PROVIDER}`, or with Pulumi Cloud `{CLOUD_PROVIDER}`"
+        return [f"--secrets-provider {provider}: {remedy}"] if is_documented else []
+    if url.scheme not in PROVIDERS or not (url.netloc or url.path.strip("/")):
+        schemes = ", ".join(f"{scheme}://…" for scheme in PROVIDERS)
+        expected = f"{schemes}, `{PASSPHRASE_PROVIDER}`, or with Pulumi Cloud `{CLOUD_PROVIDER}`"
         return [f"--secrets-provider {redacted(provider)}: expected {expected}; {EXAMPLE}"]
-    regionless = place.scheme == "awskms" and "region" not in parse_qs(place.query)
+    lacks_region = url.scheme == "awskms" and "region" not in parse_qs(url.query)
     return [
         _personal("--secrets-provider", provider),
         _secret("--secrets-provider", provider),
         f"--secrets-provider {provider}: names no region, and each colleague may have another; "
         "add ?region=us-east-1"
-        if regionless
+        if lacks_region
         else "",
     ]
 
 
-def _of_what_is_there(wanted: Wanted, document: Mapping[str, Any]) -> list[str]:
-    there, path = recorded(), stack_file(wanted.stack)
+def _of_what_is_there(desired: Wanted, document: Mapping[str, Any]) -> list[str]:
+    backend, path = recorded(), stack_file(desired.stack)
     provider, salt = document.get("secretsprovider"), document.get("encryptionsalt")
-    change = f'run: pulumi stack change-secrets-provider --stack {wanted.stack} "{wanted.provider}"'
+    change = f'run: pulumi stack change-secrets-provider --stack {desired.stack} "{desired.provider}"'
     if salt == SALT:
         return [f"{path}: `encryptionsalt` is of the documented passphrase; remove that line"]
     return [
-        f"Pulumi.yaml: the state of this project is kept at {there}; write that, or move every stack with "
+        f"Pulumi.yaml: the state of this project is kept at {backend}; write that, or move every stack with "
         "`pulumi stack export` and `import` and change `backend` there"
-        if there not in (None, wanted.backend)
+        if backend not in (None, desired.backend)
         else "",
         f"{path}: its secrets are encrypted by {provider}; {change}"
-        if provider and provider != wanted.provider
+        if provider and provider != desired.provider
         else "",
         f"{path}: its secrets are encrypted with a passphrase; {change}"
-        if salt and not provider and wanted.provider != PASSPHRASE_PROVIDER
+        if salt and not provider and desired.provider != PASSPHRASE_PROVIDER
         else "",
     ]
 

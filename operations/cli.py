@@ -60,11 +60,11 @@ VERBS: Final[Mapping[str, tuple[Callable[..., Any], Mapping[str, Any]]]] = {
 
 def tool() -> typer.Typer:
     """Return the tool with all its verbs."""
-    made = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
-    made.callback()(_many)
+    application = typer.Typer(add_completion=False, rich_markup_mode=None, context_settings=_HELP)
+    application.callback()(_many)
     for name, (verb, settings) in VERBS.items():
-        made.command(name, context_settings=dict(settings))(_reporting(verb))
-    return made
+        application.command(name, context_settings=dict(settings))(_reporting(verb))
+    return application
 
 
 def main(argv: Sequence[str]) -> int:
@@ -74,16 +74,18 @@ def main(argv: Sequence[str]) -> int:
     if COMPLETION in os.environ:
         typer.completion.get_completion_inspect_parameters()  # makes the shells known
     command: Any = typer.main.get_command(tool())
-    called, arguments = "python -m operations", list(argv)
+    program_name, arguments = "python -m operations", list(argv)
     if arguments and arguments[0] in VERBS:  # as its script, which is how people start it
-        called = f"scripts/{arguments[0]}"
+        program_name = f"scripts/{arguments[0]}"
         command = command.commands[arguments.pop(0)]
     try:
-        return int(command.main(arguments, called, COMPLETION, standalone_mode=False) or 0)
+        return int(command.main(arguments, program_name, COMPLETION, standalone_mode=False) or 0)
     except typer.Abort:
         return _INTERRUPTED
     except typer.TyperException as error:
-        print(f"{called}: {complaint(error)}; `{called} --help` says what it takes", file=sys.stderr)
+        print(
+            f"{program_name}: {complaint(error)}; `{program_name} --help` says what it takes", file=sys.stderr
+        )
         return error.exit_code
 
 
@@ -104,16 +106,16 @@ def _reporting(verb: Callable[..., Any]) -> Callable[..., int]:
     """Return the verb with its failures said, each in a message."""
 
     @functools.wraps(verb)
-    def reporting(**given: Any) -> int:
+    def run(**arguments: Any) -> int:
         def work() -> int | None:
-            if "stack" in given:
-                stack_file(given["stack"])  # a name that no stack can have touches nothing
-            code: int | None = verb(**given)
+            if "stack" in arguments:
+                stack_file(arguments["stack"])  # a name that no stack can have touches nothing
+            code: int | None = verb(**arguments)
             return code
 
-        return reported(given.get("stack", ""), work)
+        return reported(arguments.get("stack", ""), work)
 
-    return reporting
+    return run
 
 
 def _many() -> None:

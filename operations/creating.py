@@ -37,44 +37,44 @@ def create(stack: str, *, secret: bool = False) -> None:
     read, and CalledProcessError, with what Pulumi said, where it cannot make it.
     """
     path = stack_file(stack)
-    whole = document(path)
-    for problem in _against(stack, path, whole, secret=secret):
+    contents = document(path)
+    for problem in _against(stack, path, contents, secret=secret):
         raise NotAllowedError(problem.replace(STACK, stack))
-    provider = whole.get("secretsprovider")
+    provider = contents.get("secretsprovider")
     option = ["--secrets-provider", str(provider)] if provider else []
     select = ["pulumi", "stack", "select", "--create", "--stack", stack, "--non-interactive", *option]
     with kept_as_written(path):
-        done = subprocess.run(select, capture_output=True, text=True, check=False)
-        done.check_returncode()
-    print(done.stderr, end="", file=sys.stderr)
+        completed = subprocess.run(select, capture_output=True, text=True, check=False)
+        completed.check_returncode()
+    print(completed.stderr, end="", file=sys.stderr)
 
 
-def check_passphrase(path: Path, whole: Mapping[str, Any]) -> None:
+def check_passphrase(path: Path, contents: Mapping[str, Any]) -> None:
     """Say what Pulumi does not when a shipped stack file meets a passphrase of the user's own.
 
     Raises NotAllowedError.
     """
-    if whole.get(SALT_KEY) == SALT and os.environ.get(_PASSPHRASE, PASSPHRASE) != PASSPHRASE:
+    if contents.get(SALT_KEY) == SALT and os.environ.get(_PASSPHRASE, PASSPHRASE) != PASSPHRASE:
         raise NotAllowedError(
             f"{_PASSPHRASE}: {path} was made with the passphrase `{PASSPHRASE}`, and another one "
             f"is set; run this with {_PASSPHRASE}={PASSPHRASE}, or remove `{SALT_KEY}` there"
         )
 
 
-def _against(stack: str, path: Path, whole: Mapping[str, Any], *, secret: bool) -> Iterator[str]:
-    config = whole.get("config")
+def _against(stack: str, path: Path, contents: Mapping[str, Any], *, secret: bool) -> Iterator[str]:
+    config = contents.get("config")
     keys, _ = own_keys(config if isinstance(config, dict) else {})
     target = keys.get("target")
     target = target if isinstance(target, dict) else {}
     if target.get("kind") == "aws" and target.get("allowLocalState") is not True:
         yield from _of_state(stack)
-    kind, held = str(target.get("kind")), TOKEN_KEY in keys
-    for problem in exposed(kind, whole, held=held, token=secret):
+    kind, has_token = str(target.get("kind")), TOKEN_KEY in keys
+    for problem in exposed(kind, contents, held=has_token, token=secret):
         yield f"{path}: {problem.key} {problem.message}"
-    if held and not secret and (lost := keyless_problem(keys[TOKEN_KEY], whole)):
-        yield f"{path}: {TOKEN_KEY} {lost}"
-    yield from _of_passphrase(path, whole, kind=kind, token=held or secret)
-    check_passphrase(path, whole)
+    if has_token and not secret and (key_problem := keyless_problem(keys[TOKEN_KEY], contents)):
+        yield f"{path}: {TOKEN_KEY} {key_problem}"
+    yield from _of_passphrase(path, contents, kind=kind, token=has_token or secret)
+    check_passphrase(path, contents)
 
 
 def _of_state(stack: str) -> Iterator[str]:
@@ -88,15 +88,15 @@ def _of_state(stack: str) -> Iterator[str]:
         yield f"{local_state(url, stack)}. Nothing was created."
 
 
-def _of_passphrase(path: Path, whole: Mapping[str, Any], *, kind: str, token: bool) -> Iterator[str]:
+def _of_passphrase(path: Path, contents: Mapping[str, Any], *, kind: str, token: bool) -> Iterator[str]:
     """Yield that a passphrase that everybody knows would protect what is not of this machine alone."""
     url = os.environ.get("PULUMI_BACKEND_URL") or recorded() or ""
-    place = urlsplit(url).scheme
-    shared = place not in ("", "file")
-    needed = shared or kind == "aws" or (token and kind != "local")
-    if needed and place not in IN_CLOUD and not whole.get("secretsprovider") and _is_known(os.environ):
-        why = "its secrets would be encrypted with a passphrase that everybody knows"
-        yield f"{path}: {why}; {own_key(url, token=token)}"
+    scheme = urlsplit(url).scheme
+    is_shared = scheme not in ("", "file")
+    needs_key = is_shared or kind == "aws" or (token and kind != "local")
+    if needs_key and scheme not in IN_CLOUD and not contents.get("secretsprovider") and _is_known(os.environ):
+        reason = "its secrets would be encrypted with a passphrase that everybody knows"
+        yield f"{path}: {reason}; {own_key(url, token=token)}"
 
 
 def _is_known(environ: Mapping[str, str]) -> bool:

@@ -20,42 +20,42 @@ from settings.problems import StackFileError
 
 
 @contextlib.contextmanager
-def options(stack: str, exported: Mapping[str, Any]) -> Iterator[list[str]]:
+def options(stack: str, stack_state: Mapping[str, Any]) -> Iterator[list[str]]:
     """Give the options with which `pulumi destroy` reads the file made here in place of the stack's.
 
     Raises NotAllowedError for another passphrase than that of a shipped stack file.
     """
     path = stack_file(stack)
     try:
-        whole = document(path)
+        contents = document(path)
     except StackFileError:
-        whole = {}
-    needed = configuration(exported, whole)
-    check_passphrase(path, needed)
+        contents = {}
+    minimal_contents = configuration(stack_state, contents)
+    check_passphrase(path, minimal_contents)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder, path.name)
-        file.write_text(yaml.safe_dump(needed), encoding="utf-8")
+        file.write_text(yaml.safe_dump(minimal_contents), encoding="utf-8")
         yield ["--config-file", str(file)]
 
 
-def configuration(exported: Mapping[str, Any], whole: Mapping[str, Any]) -> dict[str, Any]:
+def configuration(stack_state: Mapping[str, Any], contents: Mapping[str, Any]) -> dict[str, Any]:
     """Return the stack file that is enough to destroy: keys of the state's secrets, and of providers."""
-    config = whole.get("config")
-    others = {
+    config = contents.get("config")
+    provider_config = {
         key: value
         for key, value in (config if isinstance(config, dict) else {}).items()
         if ":" in key and not key.startswith(NAMESPACE)
     }
-    beside = {key: value for key, value in whole.items() if key != "config"}
-    return {**beside, **_encryption(exported), "config": others}
+    other_keys = {key: value for key, value in contents.items() if key != "config"}
+    return {**other_keys, **_encryption(stack_state), "config": provider_config}
 
 
-def _encryption(exported: Mapping[str, Any]) -> dict[str, Any]:
+def _encryption(stack_state: Mapping[str, Any]) -> dict[str, Any]:
     """Return what a stack file has of the keys that state is encrypted with; nothing where state says none.
 
     Source: pkg/secrets/passphrase and pkg/secrets/cloud of Pulumi 3.259, `State`.
     """
-    provider = (exported.get("deployment") or {}).get("secrets_providers") or {}
+    provider = (stack_state.get("deployment") or {}).get("secrets_providers") or {}
     state = provider.get("state") or {}
     if provider.get("type") == "passphrase":
         return {SALT_KEY: state["salt"]}

@@ -23,9 +23,9 @@ def enter(stack: str | None) -> None:
 
     Raises ToolchainError.
     """
-    ours = shell.environment(os.environ, stack)
+    environment = shell.environment(os.environ, stack)
     os.environ.clear()
-    os.environ.update(ours)
+    os.environ.update(environment)
 
 
 def exported(stack: str, *, secrets: bool = False) -> dict[str, Any] | None:
@@ -34,12 +34,12 @@ def exported(stack: str, *, secrets: bool = False) -> dict[str, Any] | None:
     Raises CalledProcessError where Pulumi cannot read it.
     """
     export = ["pulumi", "stack", "export", "--stack", stack, *(["--show-secrets"] if secrets else [])]
-    done = subprocess.run(export, capture_output=True, text=True, check=False)
-    if done.returncode == _NO_SUCH_STACK:
+    completed = subprocess.run(export, capture_output=True, text=True, check=False)
+    if completed.returncode == _NO_SUCH_STACK:
         return None
-    done.check_returncode()
-    found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    completed.check_returncode()
+    stack_state: dict[str, Any] = json.loads(completed.stdout)
+    return stack_state
 
 
 def run(
@@ -62,8 +62,9 @@ def run(
 @contextmanager
 def _interrupts_left_to_children() -> Iterator[None]:
     """Let an interrupt reach only children, which end in order: the CLI cancels its update."""
-    before = signal.signal(signal.SIGINT, lambda _number, _frame: None)  # SIG_IGN would be inherited
+    # SIG_IGN would be inherited
+    previous_handler = signal.signal(signal.SIGINT, lambda _number, _frame: None)
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, before)
+        signal.signal(signal.SIGINT, previous_handler)

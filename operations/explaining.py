@@ -21,9 +21,9 @@ def explain(stack: str, events: Path) -> None:
         for line in fleet.explained(stack_file(stack), list(log)):
             print(line, file=sys.stderr)
     with contextlib.suppress(EncryptedError, StackError):
-        exported = engine.exported(stack, secrets=True)
-        instances.open_access(stack, exported)
-        for text in nodes.failing_logs(exported):
+        stack_state = engine.exported(stack, secrets=True)
+        instances.open_access(stack, stack_state)
+        for text in nodes.failing_logs(stack_state):
             print(text, file=sys.stderr)
     costs(stack)
 

@@ -31,18 +31,18 @@ class ExistingInstance:
     region: str
 
 
-def existing_instances(exported: Mapping[str, Any] | None) -> dict[str, ExistingInstance]:
+def existing_instances(stack_state: Mapping[str, Any] | None) -> dict[str, ExistingInstance]:
     """Return the instances of an exported stack by the names of their nodes; none where it is not up."""
     return {
         name: ExistingInstance(
             name, resource["urn"], resource["id"], resource["outputs"]["arn"].split(":")[3]
         )
-        for name, resource in living(exported, INSTANCE)
+        for name, resource in living(stack_state, INSTANCE)
         if resource.get("id")
     }
 
 
-def login_of(path: Path, found: Mapping[str, ExistingInstance]) -> Login | None:
+def login_of(path: Path, existing: Mapping[str, ExistingInstance]) -> Login | None:
     """Return where a stack's instances are, or would be; None for another target than aws.
 
     A region that was written into the stack file since does not move what runs.
@@ -50,62 +50,64 @@ def login_of(path: Path, found: Mapping[str, ExistingInstance]) -> Login | None:
     target = aws_target(read_stack_file(path))
     if target is None:
         return None
-    where = login(target, path)
-    return replace(where, region=next((each.region for each in found.values()), where.region))
+    stack_login = login(target, path)
+    return replace(
+        stack_login, region=next((instance.region for instance in existing.values()), stack_login.region)
+    )
 
 
-def where_they_are(stack: str, found: Mapping[str, ExistingInstance]) -> Login:
+def where_they_are(stack: str, existing: Mapping[str, ExistingInstance]) -> Login:
     """Return where the stack's instances are. Raises StackError where it has none."""
-    where = login_of(stack_file(stack), found)
-    if where is None:
+    stack_login = login_of(stack_file(stack), existing)
+    if stack_login is None:
         raise StackError(f"stack {stack}: only instances on AWS can be stopped or replaced from here")
-    if not found:
+    if not existing:
         raise StackError(f"stack {stack} has no instances; bring it up with `scripts/up {stack}`")
-    return where
+    return stack_login
 
 
-def pause(stack: str, found: Mapping[str, ExistingInstance], where: Login) -> None:
+def pause(stack: str, existing: Mapping[str, ExistingInstance], stack_login: Login) -> None:
     """Stop all instances. Raises PowerError where the purchase option cannot, or one takes too long."""
-    power = Power.of(where, lambda line: _say("pausing", line))
-    stopped = power.stop([each.id for each in found.values()])
-    count = counted(len(stopped), "instance") if stopped else "nothing more"
+    power = Power.of(stack_login, lambda line: _say("pausing", line))
+    stopped_ids = power.stop([instance.id for instance in existing.values()])
+    count = counted(len(stopped_ids), "instance") if stopped_ids else "nothing more"
     print(f"paused     {stack}: stopped {count}; addresses, disks and state are kept")
     print(f"costs      {_PAUSED}")
     print(f"resume     scripts/up {stack}")
 
 
-def wake(found: Mapping[str, ExistingInstance], where: Login) -> list[str]:
+def wake(existing: Mapping[str, ExistingInstance], stack_login: Login) -> list[str]:
     """Start what was stopped; return those nodes, of which local disks are empty now.
 
     Raises PowerError where one does not start.
     """
-    power = Power.of(where, lambda line: _say("resuming", line))
-    started = power.start([each.id for each in found.values()])
-    return sorted(each.node for each in found.values() if each.id in started)
+    power = Power.of(stack_login, lambda line: _say("resuming", line))
+    started_ids = power.start([instance.id for instance in existing.values()])
+    return sorted(instance.node for instance in existing.values() if instance.id in started_ids)
 
 
-def gone(found: Mapping[str, ExistingInstance], where: Login) -> list[ExistingInstance]:
+def gone(existing: Mapping[str, ExistingInstance], stack_login: Login) -> list[ExistingInstance]:
     """Return the instances that ended behind our back: a spot interruption, their lifetime, somebody."""
-    there = Power.of(where, _silently).there([each.id for each in found.values()])
-    return [each for each in found.values() if each.id not in there]
+    living_ids = Power.of(stack_login, _silently).there([instance.id for instance in existing.values()])
+    return [instance for instance in existing.values() if instance.id not in living_ids]
 
 
-def forget(stack: str, lost: Sequence[ExistingInstance]) -> None:
+def forget(stack: str, instances: Sequence[ExistingInstance]) -> None:
     """Let the state know of instances that are gone, so that `up` makes them anew."""
-    names = ", ".join(f"{each.node} ({each.id})" for each in lost)
+    names = ", ".join(f"{instance.node} ({instance.id})" for instance in instances)
     _say("missing", f"{names}: ended since the last up; made anew")
-    targets = [option for each in lost for option in ("--target", each.urn)]
+    targets = [option for instance in instances for option in ("--target", instance.urn)]
     refresh = ["refresh", "--stack", stack, "--yes", "--skip-preview", *targets]
     engine.run(*refresh, stdout=sys.stderr, check=True)
 
 
 def explained(path: Path, events: Collection[str]) -> list[str]:
     """Return what to do where a failed `up` wanted capacity that was not there; else nothing."""
-    failed, where = failures(events), login_of(path, {})
-    if not failed or where is None:
+    capacity_failures, stack_login = failures(events), login_of(path, {})
+    if not capacity_failures or stack_login is None:
         return []
     requirements = requirements_of(plan(read_stack_file(path)))
-    return explain(requirements, failed, zones_of(requirements, where))
+    return explain(requirements, capacity_failures, zones_of(requirements, stack_login))
 
 
 def _silently(line: str) -> None:

@@ -16,17 +16,17 @@ from settings.loader import read_stack_file, stack_file
 _KEYS: Final = (aws_access.LOGIN_KEY, aws_access.HOST_KEY)
 
 
-def runs_any(exported: Mapping[str, Any] | None) -> bool:
+def runs_any(stack_state: Mapping[str, Any] | None) -> bool:
     """Return whether an exported stack has instances."""
-    return any(True for _ in living(exported, INSTANCE))
+    return any(True for _ in living(stack_state, INSTANCE))
 
 
-def open_access(stack: str, exported: Mapping[str, Any] | None) -> bool:
+def open_access(stack: str, stack_state: Mapping[str, Any] | None) -> bool:
     """Write how the stack's instances are reached, where it has any; return whether it does.
 
     Raises StackError where its file names another target, and EncryptedError where the keys cannot be had.
     """
-    if not runs_any(exported):
+    if not runs_any(stack_state):
         return False
     settings = read_stack_file(stack_file(stack))
     target = aws_target(settings)
@@ -37,15 +37,19 @@ def open_access(stack: str, exported: Mapping[str, Any] | None) -> bool:
     return True
 
 
-def keep_access(stack: str, target: AwsTarget, exported: Mapping[str, Any] | None) -> None:
+def keep_access(stack: str, target: AwsTarget, stack_state: Mapping[str, Any] | None) -> None:
     """Write how the nodes of `stack` are reached, as a stack that was exported with its secrets says."""
-    machines = dict(living(exported, INSTANCE))
-    head = next(name for name, found in machines.items() if found["inputs"]["tags"].get(ROLE_TAG) == "head")
-    public = dict(living(exported, ELASTIC_IP)).get("head", {}).get("outputs", {}).get("publicIp")
+    machines = dict(living(stack_state, INSTANCE))
+    head = next(
+        name for name, resource in machines.items() if resource["inputs"]["tags"].get(ROLE_TAG) == "head"
+    )
+    public = dict(living(stack_state, ELASTIC_IP)).get("head", {}).get("outputs", {}).get("publicIp")
     keys = {
-        name: plain(found["outputs"]["stdout"]) for name, found in living(exported, COMMAND) if name in _KEYS
+        name: plain(resource["outputs"]["stdout"])
+        for name, resource in living(stack_state, COMMAND)
+        if name in _KEYS
     }
-    provider: dict[str, Any] = next((found["inputs"] for _, found in living(exported, PROVIDER)), {})
+    provider: dict[str, Any] = next((resource["inputs"] for _, resource in living(stack_state, PROVIDER)), {})
     ssm = target.access == "ssm"
     route = aws_access.FleetAccess(
         region=target.region or "",
@@ -53,8 +57,8 @@ def keep_access(stack: str, target: AwsTarget, exported: Mapping[str, Any] | Non
         bastion=f"{target.ami.user}@{public}" if public and not ssm else None,
         head=head,
         profile=provider.get("profile"),
-        instances={name: str(found["id"]) for name, found in machines.items()},
-        since={name: _created(found) for name, found in machines.items()},
+        instances={name: str(resource["id"]) for name, resource in machines.items()},
+        since={name: _created(resource) for name, resource in machines.items()},
     )
     login = keys.get(aws_access.LOGIN_KEY)
     aws_access.write_access(

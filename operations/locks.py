@@ -36,12 +36,14 @@ def stale_locks(state: Path, stack: str, hostname: str) -> list[Path]:
     A lock names process, host and time; a process that started after the lock was written is another one
     with the same number.
     """
-    stale = []
+    stale_files = []
     for lock in state.glob(f".pulumi/locks/organization/{PROJECT}/{stack}/*.json"):
-        held = json.loads(lock.read_text(encoding="utf-8"))
-        if held["hostname"] == hostname and not _runs(held["pid"], datetime.fromisoformat(held["timestamp"])):
-            stale.append(lock)
-    return stale
+        content = json.loads(lock.read_text(encoding="utf-8"))
+        if content["hostname"] == hostname and not _runs(
+            content["pid"], datetime.fromisoformat(content["timestamp"])
+        ):
+            stale_files.append(lock)
+    return stale_files
 
 
 def abandoned(project: Path) -> list[psutil.Process]:
@@ -51,15 +53,15 @@ def abandoned(project: Path) -> list[psutil.Process]:
 
 def state_folder() -> Path | None:
     """Return the folder that the file backend keeps state in; None with another backend."""
-    place = urlsplit(os.environ.get("PULUMI_BACKEND_URL") or recorded() or "")
-    return Path(unquote(place.path)) if place.scheme == "file" else None
+    url = urlsplit(os.environ.get("PULUMI_BACKEND_URL") or recorded() or "")
+    return Path(unquote(url.path)) if url.scheme == "file" else None
 
 
-def _runs(pid: int, locked: datetime) -> bool:
+def _runs(pid: int, lock_time: datetime) -> bool:
     """Return whether the process that locked lives; one that only waits for its parent to notice does not."""
     try:
         process = psutil.Process(pid)
-        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= locked.timestamp()
+        return process.status() != psutil.STATUS_ZOMBIE and process.create_time() <= lock_time.timestamp()
     except psutil.NoSuchProcess:
         return False
 

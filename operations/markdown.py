@@ -45,25 +45,25 @@ class Preview:
     wrong: tuple[str, ...]
 
 
-def read(printed: str, errors: str, *, failed: bool) -> Preview:
+def read(output: str, errors: str, *, failed: bool) -> Preview:
     """Return what the CLI printed: events of the engine, a line each; `errors` is what it said beside them.
 
     Source: EngineEvent in sdk/go/common/apitype/events.go of Pulumi 3.259.
     """
-    events = [event for line in printed.splitlines() if (event := _event(line))]
+    events = [event for line in output.splitlines() if (event := _event(line))]
     notes = [event["diagnosticEvent"] for event in events if "diagnosticEvent" in event]
     notes = [note for note in notes if not note.get("ephemeral")]
-    refused = [event["policyEvent"] for event in events if "policyEvent" in event]
-    wrong = [f"{one['policyName']}: {_plain(one['message'])}" for one in refused]
-    wrong += [_plain(note["message"]) for note in notes if note.get("severity") == "error"]
-    if failed and not wrong:
-        wrong = [_plain(errors) or "the preview failed and did not say why"]
-    said = [_plain(note["message"]) for note in notes if note.get("severity") in ("info", "warning")]
+    policy_events = [event["policyEvent"] for event in events if "policyEvent" in event]
+    problems = [f"{violation['policyName']}: {_plain(violation['message'])}" for violation in policy_events]
+    problems += [_plain(note["message"]) for note in notes if note.get("severity") == "error"]
+    if failed and not problems:
+        problems = [_plain(errors) or "the preview failed and did not say why"]
+    messages = [_plain(note["message"]) for note in notes if note.get("severity") in ("info", "warning")]
     steps = [event["resourcePreEvent"]["metadata"] for event in events if "resourcePreEvent" in event]
     return Preview(
         changes=tuple(sorted(_changes(steps), key=_order)),
-        said=tuple(text for text in said if text and not text.startswith(_PLANNED)),
-        wrong=tuple(wrong),
+        said=tuple(text for text in messages if text and not text.startswith(_PLANNED)),
+        wrong=tuple(problems),
     )
 
 
@@ -95,8 +95,8 @@ def summary(preview: Preview | None) -> str:
         return "the stack file is wrong"
     if preview.wrong:
         return "would not be brought up"
-    counted = Counter(change.step for change in preview.changes)
-    return ", ".join(f"{counted[step]} to {step}" for step in _SHOWN if counted[step]) or "no changes"
+    counts = Counter(change.step for change in preview.changes)
+    return ", ".join(f"{counts[step]} to {step}" for step in _SHOWN if counts[step]) or "no changes"
 
 
 def _changes(steps: Iterable[Mapping[str, Any]]) -> Iterator[Change]:
@@ -104,17 +104,17 @@ def _changes(steps: Iterable[Mapping[str, Any]]) -> Iterator[Change]:
 
     Components are left out: they are what the resources are grouped by.
     """
-    found: dict[str, Change] = {}
+    changes: dict[str, Change] = {}
     for step in steps:
         operation = "replace" if step["op"] in _REPLACING else step["op"]
         state = step.get("new") or step.get("old") or {}
         if operation not in _SHOWN or not state.get("custom"):
             continue
-        last = found.get(step["urn"])
-        properties = tuple(step.get("diffs") or step.get("keys") or (last.properties if last else ()))
+        previous = changes.get(step["urn"])
+        properties = tuple(step.get("diffs") or step.get("keys") or (previous.properties if previous else ()))
         name, kind = step["urn"].rpartition("::")[2], step["type"].rpartition(":")[2]
-        found[step["urn"]] = Change(operation, kind, name, properties)
-    yield from found.values()
+        changes[step["urn"]] = Change(operation, kind, name, properties)
+    yield from changes.values()
 
 
 def _order(change: Change) -> tuple[int, str, str]:
@@ -123,10 +123,12 @@ def _order(change: Change) -> tuple[int, str, str]:
 
 def _table(changes: Sequence[Change]) -> list[str]:
     rows = ["| change | resource | of type | because of |", "|---|---|---|---|"]
-    for one in changes[:ROWS]:
-        because = ", ".join(map(_code, one.properties[:NAMES]))
-        more = f" and {len(one.properties) - NAMES} more" if len(one.properties) > NAMES else ""
-        rows.append(f"| {one.step} | {_code(one.name)} | {_code(one.kind)} | {because}{more} |")
+    for change in changes[:ROWS]:
+        properties = ", ".join(map(_code, change.properties[:NAMES]))
+        remainder = f" and {len(change.properties) - NAMES} more" if len(change.properties) > NAMES else ""
+        rows.append(
+            f"| {change.step} | {_code(change.name)} | {_code(change.kind)} | {properties}{remainder} |"
+        )
     if len(changes) > ROWS:
         rows.append(f"| … | {len(changes) - ROWS} more | | |")
     return rows

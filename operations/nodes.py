@@ -32,8 +32,8 @@ class SetupCommand:
         Raises CalledProcessError, with its output, where it fails, and EncryptedError where its input is a
         secret and state was exported without.
         """
-        argv, given = shlex.split(plain(self.create)), plain(self.stdin)
-        subprocess.run(argv, input=given, capture_output=True, text=True, check=True)
+        argv, standard_input = shlex.split(plain(self.create)), plain(self.stdin)
+        subprocess.run(argv, input=standard_input, capture_output=True, text=True, check=True)
 
 
 @dataclass(frozen=True)
@@ -75,15 +75,15 @@ class DeployedNode:
                 self.setup[verb].run()
 
 
-def deployed_nodes(exported: Mapping[str, Any] | None) -> dict[str, DeployedNode]:
+def deployed_nodes(stack_state: Mapping[str, Any] | None) -> dict[str, DeployedNode]:
     """Return the nodes of an exported stack by their names; none where it is not up.
 
     Nodes that a release before 0.3 set up are not among them until the next `up`.
     """
-    commands = dict(living(exported, COMMAND))
+    commands = dict(living(stack_state, COMMAND))
     return {
         name: _deployed(name, node["outputs"], commands)
-        for name, node in living(exported, NODE)
+        for name, node in living(stack_state, NODE)
         if node.get("outputs")
     }
 
@@ -97,38 +97,38 @@ def _deployed(name: str, outputs: Mapping[str, Any], commands: Mapping[str, Any]
     return DeployedNode(name, outputs["nodectl"], outputs["root"], outputs["here"], setup)
 
 
-def failing_logs(exported: Mapping[str, Any] | None) -> list[str]:
+def failing_logs(stack_state: Mapping[str, Any] | None) -> list[str]:
     """Return what the logs of services on other machines say that are not ready, a text a node."""
-    remote = _remote(exported)
+    remote_nodes = _remote(stack_state)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        logs = pool.map(DeployedNode.failing_logs, remote)
-        return [f"{node.name}:\n{text}" for node, text in zip(remote, logs, strict=True) if text]
+        logs = pool.map(DeployedNode.failing_logs, remote_nodes)
+        return [f"{node.name}:\n{text}" for node, text in zip(remote_nodes, logs, strict=True) if text]
 
 
-def repair(exported: Mapping[str, Any] | None) -> int:
+def repair(stack_state: Mapping[str, Any] | None) -> int:
     """Set up again what is on other machines and was lost there; exit code 1 where that fails."""
-    remote = _remote(exported)
+    remote_nodes = _remote(stack_state)
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        answers = pool.map(DeployedNode.lost_its_manifest, remote)
-        lost = [node for node, is_lost in zip(remote, answers, strict=True) if is_lost]
-    if lost:
-        names = ", ".join(node.name for node in lost)
+        answers = pool.map(DeployedNode.lost_its_manifest, remote_nodes)
+        lost_nodes = [node for node, is_lost in zip(remote_nodes, answers, strict=True) if is_lost]
+    if lost_nodes:
+        names = ", ".join(node.name for node in lost_nodes)
         print(f"repairing  {names}: set up anew since the last up", file=sys.stderr, flush=True)
-    return set_up(lost)
+    return set_up(lost_nodes)
 
 
-def set_up(lost: Sequence[DeployedNode]) -> int:
+def set_up(nodes: Sequence[DeployedNode]) -> int:
     """Set nodes up again, all at once, as the last `up` did; exit code 1 where that fails."""
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        failures = [failure for failure in pool.map(_failure, lost) if failure]
+        failures = [failure for failure in pool.map(_failure, nodes) if failure]
     for failure in failures:
         print(failure, file=sys.stderr)
     return 1 if failures else 0
 
 
-def _remote(exported: Mapping[str, Any] | None) -> list[DeployedNode]:
+def _remote(stack_state: Mapping[str, Any] | None) -> list[DeployedNode]:
     """Return the other machines that were brought to a manifest."""
-    return [node for node in deployed_nodes(exported).values() if not node.here and "apply" in node.setup]
+    return [node for node in deployed_nodes(stack_state).values() if not node.here and "apply" in node.setup]
 
 
 def _failure(node: DeployedNode) -> str:

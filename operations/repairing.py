@@ -14,11 +14,11 @@ def repair(stack: str) -> int:
 
     Return the exit code: 1 where one cannot be set up, which is said.
     """
-    if woken := _resume(stack):
-        return _set_up_woken(stack, woken)
-    exported = engine.exported(stack, secrets=True)
-    instances.open_access(stack, exported)
-    return nodes.repair(exported)
+    if node_names := _resume(stack):
+        return _set_up_woken(stack, node_names)
+    stack_state = engine.exported(stack, secrets=True)
+    instances.open_access(stack, stack_state)
+    return nodes.repair(stack_state)
 
 
 def _resume(stack: str) -> list[str]:
@@ -29,19 +29,25 @@ def _resume(stack: str) -> list[str]:
     if aws_target(read_stack_file(stack_file(stack))) is None:
         return []
     existing = fleet.existing_instances(engine.exported(stack))
-    where = fleet.login_of(stack_file(stack), existing)
-    if where is None or not existing:
+    login = fleet.login_of(stack_file(stack), existing)
+    if login is None or not existing:
         return []
-    if lost := fleet.gone(existing, where):
-        fleet.forget(stack, lost)
-    return fleet.wake({name: each for name, each in existing.items() if each not in lost}, where)
+    if lost_instances := fleet.gone(existing, login):
+        fleet.forget(stack, lost_instances)
+    return fleet.wake(
+        {name: instance for name, instance in existing.items() if instance not in lost_instances}, login
+    )
 
 
-def _set_up_woken(stack: str, woken: Sequence[str]) -> int:
+def _set_up_woken(stack: str, node_names: Sequence[str]) -> int:
     """Set up again the nodes that were started: what was on their local disks is not there any more."""
-    exported = engine.exported(stack, secrets=True)
-    instances.open_access(stack, exported)
-    aws_access.record_start(aws_access.folder_of(stack), woken)
-    print(f"resuming   {', '.join(woken)}: set up again, local disks are empty", file=sys.stderr, flush=True)
-    existing = nodes.deployed_nodes(exported)
-    return nodes.set_up([existing[name] for name in woken if name in existing])
+    stack_state = engine.exported(stack, secrets=True)
+    instances.open_access(stack, stack_state)
+    aws_access.record_start(aws_access.folder_of(stack), node_names)
+    print(
+        f"resuming   {', '.join(node_names)}: set up again, local disks are empty",
+        file=sys.stderr,
+        flush=True,
+    )
+    existing = nodes.deployed_nodes(stack_state)
+    return nodes.set_up([existing[name] for name in node_names if name in existing])

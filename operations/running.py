@@ -28,28 +28,39 @@ _GATEWAY: Final = "Gateway"
 """Type of endpoint that costs nothing: S3's."""
 
 
-def running(stack: str, file: Path, exported: Mapping[str, Any] | None) -> list[str]:
+def running(stack: str, file: Path, stack_state: Mapping[str, Any] | None) -> list[str]:
     """Return lines that say what runs, what it costs and how it ends; none where nothing costs anything.
 
     EC2 is asked: it may run instances that an interrupted `up` never wrote down. Where it does not answer,
     the state counts.
     """
     target = aws_target(read_stack_file(file))
-    if target is None or exported is None:
+    if target is None or stack_state is None:
         return []
-    found, source = _instances(stack, file, exported)
-    others = _others(exported)
-    if not found and not others:
+    fleet_instances, source = _instances(stack, file, stack_state)
+    other_resources = _others(stack_state)
+    if not fleet_instances and not other_resources:
         return []
-    counts = Counter(one.type for one in found if one.runs)
-    return list(_lines(stack, target, found, source, cost_of(target, counts, others, len(found))))
+    counts = Counter(instance.type for instance in fleet_instances if instance.runs)
+    return list(
+        _lines(
+            stack,
+            target,
+            fleet_instances,
+            source,
+            cost_of(target, counts, other_resources, len(fleet_instances)),
+        )
+    )
 
 
 def _lines(
-    stack: str, target: AwsTarget, found: Sequence[Instance], source: str, cost: Cost
+    stack: str, target: AwsTarget, fleet_instances: Sequence[Instance], source: str, cost: Cost
 ) -> Iterator[str]:
-    each = ", ".join(f"{one.name or one.id} {one.id} ({one.type}, {one.state})" for one in found)
-    yield f"runs now   {each or 'no instance'}{source}"
+    listing = ", ".join(
+        f"{instance.name or instance.id} {instance.id} ({instance.type}, {instance.state})"
+        for instance in fleet_instances
+    )
+    yield f"runs now   {listing or 'no instance'}{source}"
     parts = [f"{item.count} x {item.what}" for item in cost.items if item.count]
     unknown = f"; no price is known of {', '.join(cost.unknown)}" if cost.unknown else ""
     hourly = sum(item.hourly or 0 for item in cost.items)
@@ -67,23 +78,25 @@ def _end(target: AwsTarget) -> str:
     return "never by itself: no `target.lifetime`"
 
 
-def _instances(stack: str, file: Path, exported: Mapping[str, Any]) -> tuple[list[Instance], str]:
+def _instances(stack: str, file: Path, stack_state: Mapping[str, Any]) -> tuple[list[Instance], str]:
     """Return the stack's instances, and what to say of where that comes from."""
     from botocore.exceptions import BotoCoreError, ClientError  # noqa: PLC0415
 
-    known, fleet = existing_instances(exported), Fleet(PROJECT, stack, _state(exported))
-    where = login_of(file, known)
+    existing, fleet = existing_instances(stack_state), Fleet(PROJECT, stack, _state(stack_state))
+    login = login_of(file, existing)
     try:
-        if where is None:
+        if login is None:
             return [], ""
-        return [one for one in instances(where.open().client("ec2")) if fleet.owns(one.tags)], ""
+        return [
+            instance for instance in instances(login.open().client("ec2")) if fleet.owns(instance.tags)
+        ], ""
     except (LoginError, BotoCoreError, ClientError) as error:
-        why = " ".join(str(error).split())
-        return list(_of_the_state(exported)), f" as the state says; EC2 was not asked: {why}"
+        reason = " ".join(str(error).split())
+        return list(_of_the_state(stack_state)), f" as the state says; EC2 was not asked: {reason}"
 
 
-def _of_the_state(exported: Mapping[str, Any]) -> Iterator[Instance]:
-    for name, resource in living(exported, INSTANCE):
+def _of_the_state(stack_state: Mapping[str, Any]) -> Iterator[Instance]:
+    for name, resource in living(stack_state, INSTANCE):
         outputs = resource.get("outputs", {})
         if resource.get("id"):
             yield Instance(
@@ -99,19 +112,19 @@ def _of_the_state(exported: Mapping[str, Any]) -> Iterator[Instance]:
             )
 
 
-def _state(exported: Mapping[str, Any]) -> str | None:
+def _state(stack_state: Mapping[str, Any]) -> str | None:
     """Return which state owns what was made, as the tags of it say."""
-    for resource in exported.get("deployment", {}).get("resources", []):
+    for resource in stack_state.get("deployment", {}).get("resources", []):
         tags = resource.get("inputs", {}).get("tags")
         if isinstance(tags, dict) and STATE_TAG in tags:
             return str(tags[STATE_TAG])
     return None
 
 
-def _others(exported: Mapping[str, Any]) -> Counter[str]:
-    found: Counter[str] = Counter()
+def _others(stack_state: Mapping[str, Any]) -> Counter[str]:
+    counts: Counter[str] = Counter()
     for kind, name in COSTING.items():
-        for _, resource in living(exported, kind):
+        for _, resource in living(stack_state, kind):
             if resource.get("inputs", {}).get("vpcEndpointType") != _GATEWAY:
-                found[name] += 1
-    return found
+                counts[name] += 1
+    return counts

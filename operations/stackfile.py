@@ -19,13 +19,15 @@ def kept_as_written(path: Path) -> Iterator[None]:
     With every key that Pulumi adds it writes all values anew: `1.10` becomes `1.1`, `40` at the top `"40"`,
     and merge keys are written out.
     """
-    text, before = path.read_text(encoding="utf-8"), document(path)
+    text, original = path.read_text(encoding="utf-8"), document(path)
     yield
-    after = document(path)
-    added = {key: after[key] for key in PULUMI_KEYS if key in after and after[key] != before.get(key)}
-    if added.keys() & before.keys() or not same(_values(before), _values(after)):
+    current = document(path)
+    added_keys = {
+        key: current[key] for key in PULUMI_KEYS if key in current and current[key] != original.get(key)
+    }
+    if added_keys.keys() & original.keys() or not same(_values(original), _values(current)):
         return
-    lines = yaml.safe_dump(added, width=1000) if added else ""
+    lines = yaml.safe_dump(added_keys, width=1000) if added_keys else ""
     write_atomically(path, text + ("" if text.endswith("\n") else "\n") + lines)
 
 

@@ -12,12 +12,12 @@ PROVIDER: Final = "pulumi:providers:aws"
 STACK: Final = "pulumi:pulumi:Stack"
 
 
-def living(exported: Mapping[str, Any] | None, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
+def living(stack_state: Mapping[str, Any] | None, kind: str) -> Iterator[tuple[str, dict[str, Any]]]:
     """Yield name and content of the resources of a type, without those that wait for their deletion.
 
     None is a stack that is not up. What waits for its deletion has a successor of the same name.
     """
-    for resource in (exported or {}).get("deployment", {}).get("resources", []):
+    for resource in (stack_state or {}).get("deployment", {}).get("resources", []):
         if resource["type"] == kind and not resource.get("delete"):
             yield resource["urn"].rpartition("::")[2], resource
 
@@ -30,17 +30,17 @@ class Proved:
     spec: str
 
 
-def proved(exported: Mapping[str, Any] | None) -> Proved | None:
+def proved(stack_state: Mapping[str, Any] | None) -> Proved | None:
     """Return what the last `up` proved; None when nothing was proved."""
-    proof = dict(living(exported, COMMAND)).get("proof")
+    proof = dict(living(stack_state, COMMAND)).get("proof")
     return (
         None if proof is None else Proved(plain(proof["inputs"]["create"]), plain(proof["inputs"]["stdin"]))
     )
 
 
-def outputs(exported: Mapping[str, Any] | None) -> Mapping[str, Any]:
+def outputs(stack_state: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the outputs of an exported stack."""
-    return next((stack.get("outputs", {}) for _, stack in living(exported, STACK)), {})
+    return next((stack.get("outputs", {}) for _, stack in living(stack_state, STACK)), {})
 
 
 class EncryptedError(Exception):

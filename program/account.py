@@ -32,7 +32,11 @@ def ask_account(plan: Plan, owner: str) -> str | None:
 
 
 def _end(answers: Answers) -> str | None:
-    for found in live(answers.reservation):
-        if found is not None and found.ends is not None and found.option == "capacity-block":
-            return f"{found.ends.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
+    for reservation in live(answers.reservation):
+        if (
+            reservation is not None
+            and reservation.ends is not None
+            and reservation.option == "capacity-block"
+        ):
+            return f"{reservation.ends.astimezone(UTC):%Y-%m-%dT%H:%M:%SZ}"
     return None

@@ -22,10 +22,12 @@ def announce(plan: Plan, addresses: Mapping[str, str]) -> None:
         return
     pulumi.log.info(planning.describe(plan, addresses))
     this_stack = f"{pulumi.get_organization()}/{pulumi.get_project()}/{pulumi.get_stack()}"
-    last = pulumi.StackReference(this_stack)
-    last.get_output("topology").apply(lambda before: _tell(planning.restarts(before, topology)))
+    stack_reference = pulumi.StackReference(this_stack)
+    stack_reference.get_output("topology").apply(
+        lambda previous: _tell(planning.restarts(previous, topology))
+    )
     if price is not None:
-        last.get_output("cost").apply(lambda before: _tell(change(before, price)))
+        stack_reference.get_output("cost").apply(lambda previous: _tell(change(previous, price)))
 
 
 def _tell(lines: Sequence[str]) -> None:

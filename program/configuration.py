@@ -22,10 +22,10 @@ Without that, no program would get this far.
 
 def read_settings() -> Settings:
     """Return the running stack's settings, or end the program with everything that is wrong with them."""
-    if leading := os.environ.get(_AROUND_PROXY):
+    if proxy_variable := os.environ.get(_AROUND_PROXY):
         pulumi.log.warn(
-            f"{leading} is set and NO_PROXY leaves out no loopback: this run goes around the proxy to its "
-            'engine; for what else you start here, `eval "$(scripts/env)"` sets NO_PROXY'
+            f"{proxy_variable} is set and NO_PROXY leaves out no loopback: this run goes around the proxy to "
+            'its engine; for what else you start here, `eval "$(scripts/env)"` sets NO_PROXY'
         )
     try:
         settings = from_config(get_config_env(), get_config_secret_keys_env(), stack_file(pulumi.get_stack()))

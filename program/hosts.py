@@ -16,8 +16,8 @@ from settings.targets import HostEntry, HostsTarget
 
 def host_addresses(plan: Plan) -> dict[str, str]:
     """Return the addresses of the plan's nodes, as the inventory has them."""
-    listed = {entry.name: entry.address for entry in _target(plan).inventory}
-    return {node.name: listed[node.name] for node in plan.nodes}
+    inventory_addresses = {entry.name: entry.address for entry in _target(plan).inventory}
+    return {node.name: inventory_addresses[node.name] for node in plan.nodes}
 
 
 def host_nodes(plan: Plan, addresses: Mapping[str, str]) -> list[Node]:

@@ -18,17 +18,17 @@ RUN = Path(".run")
 
 def local_addresses(plan: Plan) -> dict[str, str]:
     """Return loopback addresses for the plan's nodes that are free, or were this stack's before."""
-    run = RUN / pulumi.get_stack()
-    first = first_address(Path.cwd(), pulumi.get_stack(), run, listeners.numbers(plan))
+    run_folder = RUN / pulumi.get_stack()
+    first = first_address(Path.cwd(), pulumi.get_stack(), run_folder, listeners.numbers(plan))
     return addresses(first, [node.name for node in plan.nodes])
 
 
-def local_nodes(plan: Plan, found: Mapping[str, str]) -> list[Node]:
+def local_nodes(plan: Plan, node_addresses: Mapping[str, str]) -> list[Node]:
     """Return the plan's nodes at the addresses that were found; the stack keeps them as long as it lives."""
-    run = RUN / pulumi.get_stack()
+    run_folder = RUN / pulumi.get_stack()
     if not pulumi.runtime.is_dry_run():
-        keep(run, found[plan.nodes[0].name])
-    return [_node(run / name, address) for name, address in found.items()]
+        keep(run_folder, node_addresses[plan.nodes[0].name])
+    return [_node(run_folder / name, address) for name, address in node_addresses.items()]
 
 
 def _node(root: Path, address: str) -> Node:

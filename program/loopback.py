@@ -23,9 +23,9 @@ class PortsTakenError(RuntimeError):
     """Ports that the deployment needs are taken on every loopback address."""
 
     def __init__(self, ports: Sequence[int]) -> None:
-        listed = ", ".join(map(str, ports))
+        port_list = ", ".join(map(str, ports))
         super().__init__(
-            f"port {listed} is taken on every loopback address: something here listens on 0.0.0.0; "
+            f"port {port_list} is taken on every loopback address: something here listens on 0.0.0.0; "
             f"find it with `ss -ltnp` and stop it, or bind it to 127.0.0.1"
         )
 
@@ -36,16 +36,16 @@ def first_address(project: Path, stack: str, run: Path, ports: Sequence[int]) ->
     The one kept in `run` by an earlier `up`, else the first one from a hash of project folder and stack
     name on which none of `ports` is taken.
     """
-    kept = run / "address"
-    if kept.exists():
-        return kept.read_text(encoding="utf-8").strip()
-    taken: set[int] = set()
+    address_file = run / "address"
+    if address_file.exists():
+        return address_file.read_text(encoding="utf-8").strip()
+    taken_ports: set[int] = set()
     for address in itertools.islice(candidates(project, stack), _TRIES):
-        busy = [port for port in ports if not _free(address, port)]
-        if not busy:
+        busy_ports = [port for port in ports if not _free(address, port)]
+        if not busy_ports:
             return address
-        taken.update(busy)
-    raise PortsTakenError(sorted(taken))
+        taken_ports.update(busy_ports)
+    raise PortsTakenError(sorted(taken_ports))
 
 
 def keep(run: Path, address: str) -> None:
@@ -67,11 +67,11 @@ def addresses(first: str, nodes: Iterable[str]) -> dict[str, str]:
     """Return an address for each node, counted up from `first` through the last number and then the third."""
     base = int(ipaddress.IPv4Address(first)) - FIRST_HOST
     per_third = LAST_HOST - FIRST_HOST + 1
-    found = {}
+    node_addresses = {}
     for position, node in enumerate(nodes):
         third, host = divmod(position, per_third)
-        found[node] = str(ipaddress.IPv4Address(base + third * 256 + FIRST_HOST + host))
-    return found
+        node_addresses[node] = str(ipaddress.IPv4Address(base + third * 256 + FIRST_HOST + host))
+    return node_addresses
 
 
 def _free(address: str, port: int) -> bool:

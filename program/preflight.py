@@ -51,21 +51,21 @@ def _state(target: AwsTarget) -> Iterator[str]:
 
 def _region(target: AwsTarget) -> Iterator[str]:
     """Yield where the provider would look elsewhere than the plan does, or wherever the operator is."""
-    given = pulumi.Config("aws").get("region")
-    if given is None:
-        wanted = target.region or "us-east-1"
-        yield f"`{REGION_KEY}` in the stack file (`pulumi config set {REGION_KEY} {wanted}`)"
-    elif given != target.region:
-        yield f"one region: `{REGION_KEY}` is {given} and `target.region` {target.region}; remove the latter"
+    region = pulumi.Config("aws").get("region")
+    if region is None:
+        desired = target.region or "us-east-1"
+        yield f"`{REGION_KEY}` in the stack file (`pulumi config set {REGION_KEY} {desired}`)"
+    elif region != target.region:
+        yield f"one region: `{REGION_KEY}` is {region} and `target.region` {target.region}; remove the latter"
 
 
 def _login(target: AwsTarget) -> Iterator[str]:
     """Yield that nobody is logged in, as the provider would find out at its first resource."""
-    asks = account.identity(get_config_env())
-    if asks.unlike is not None:
+    identity = account.identity(get_config_env())
+    if identity.unlike is not None:
         return  # the look-ups say that they cannot be made
     try:
-        account.Login(target.region or "", asks).open()
+        account.Login(target.region or "", identity).open()
     except account.LoginError as error:
         yield f"credentials ({error})"
 
@@ -81,11 +81,14 @@ def _sessions(target: AwsTarget) -> None:
 
 def _plugin() -> Iterator[str]:
     """Yield that the AWS provider is not here and will not be fetched: the engine says so in many lines."""
-    debugged = os.environ.get("PULUMI_DEBUG_PROVIDERS", "").startswith("aws:")
-    fetched = os.environ.get("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "").lower() not in ("true", "1")
-    if debugged or fetched or shutil.which(PROVIDER):
+    is_debugged = os.environ.get("PULUMI_DEBUG_PROVIDERS", "").startswith("aws:")
+    is_fetched = os.environ.get("PULUMI_DISABLE_AUTOMATIC_PLUGIN_ACQUISITION", "").lower() not in (
+        "true",
+        "1",
+    )
+    if is_debugged or is_fetched or shutil.which(PROVIDER):
         return
-    wanted = version("pulumi-aws")
+    desired = version("pulumi-aws")
     home = Path(os.environ.get("PULUMI_HOME") or Path.home() / ".pulumi")
-    if not (home / "plugins" / f"resource-aws-v{wanted}" / PROVIDER).is_file():
-        yield f"the provider's plugin (`pulumi plugin install resource aws {wanted}`)"
+    if not (home / "plugins" / f"resource-aws-v{desired}" / PROVIDER).is_file():
+        yield f"the provider's plugin (`pulumi plugin install resource aws {desired}`)"

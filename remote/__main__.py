@@ -32,15 +32,15 @@ def main(argv: Sequence[str]) -> int:
     try:
         if options.access is not None:
             host = _on_aws(host, options.access)
-        done = nodectl(host, arguments, _stdin())
+        completed = nodectl(host, arguments, _stdin())
     except RemoteError as error:
         if options.gone_is_fine and error.gone:
             print(f"{error}. What this stack put there stays there.", file=sys.stderr)
             return 0
         print(without_known_secrets(str(error)), file=sys.stderr)
         return 1
-    sys.stdout.buffer.write(done.stdout)
-    return done.code
+    sys.stdout.buffer.write(completed.stdout)
+    return completed.code
 
 
 def _on_aws(host: Host, folder: Path) -> Host:

@@ -104,8 +104,8 @@ def write_access(folder: Path, access: FleetAccess, *, key: str | None, host_key
 def read_access(folder: Path) -> FleetAccess | None:
     """Return the access that was last written; None where there is none."""
     try:
-        recorded: dict[str, Any] = json.loads((folder / "route.json").read_text(encoding="utf-8"))
-        return FleetAccess(**recorded)
+        content: dict[str, Any] = json.loads((folder / "route.json").read_text(encoding="utf-8"))
+        return FleetAccess(**content)
     except (OSError, ValueError, TypeError):
         return None
 
@@ -136,22 +136,22 @@ def record_start(folder: Path, names: Collection[str]) -> None:
         raise NoAccessError(
             f"{folder} does not say how nodes are reached: run `scripts/access {folder.parent.name}`"
         )
-    now = dict.fromkeys(names, time.time())
-    _write_access(folder, replace(access, since={**access.since, **now}))
+    start_times = dict.fromkeys(names, time.time())
+    _write_access(folder, replace(access, since={**access.since, **start_times}))
 
 
-def running_since(before: FleetAccess | None, name: str, instance: str) -> float:
+def running_since(previous: FleetAccess | None, name: str, instance: str) -> float:
     """Return when an instance came to be: now, unless it was there before."""
-    if before is not None and before.instances.get(name) == instance:
-        return before.since.get(name, 0.0)
+    if previous is not None and previous.instances.get(name) == instance:
+        return previous.since.get(name, 0.0)
     return time.time()
 
 
 def _session(access: FleetAccess, name: str, stack: str) -> str:
-    for program, what in _PROGRAMS.items():
+    for program, source in _PROGRAMS.items():
         if shutil.which(program) is None:
             raise NoAccessError(
-                f"{name}: `target.access: ssm` needs `{program}`, which is not on PATH here: install {what}"
+                f"{name}: `target.access: ssm` needs `{program}`, which is not on PATH here: install {source}"
             )
     if name not in access.instances:
         raise NoAccessError(

@@ -17,11 +17,11 @@ HOME: Final = "/opt/dynamo-multinode"
 @cache
 def digest() -> str:
     """Return what changes exactly when nodectl's code or the versions that it installs do."""
-    found = hashlib.sha256()
+    checksum = hashlib.sha256()
     for path in _files():
         content = path.read_bytes()
-        found.update(f"{path.relative_to(PROJECT)}\0{_mode(path)}\0{len(content)}\0".encode() + content)
-    return found.hexdigest()[:12]
+        checksum.update(f"{path.relative_to(PROJECT)}\0{_mode(path)}\0{len(content)}\0".encode() + content)
+    return checksum.hexdigest()[:12]
 
 
 def program() -> str:
@@ -31,14 +31,14 @@ def program() -> str:
 
 def archive() -> bytes:
     """Return the release as a compressed tar archive: the same bytes for the same code."""
-    packed = io.BytesIO()
-    with tarfile.open(fileobj=packed, mode="w", format=tarfile.USTAR_FORMAT) as tar:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
         for path in _files():
             entry = tarfile.TarInfo(str(path.relative_to(PROJECT)))
             content = path.read_bytes()
             entry.size, entry.mode = len(content), _mode(path)
             tar.addfile(entry, io.BytesIO(content))
-    return gzip.compress(packed.getvalue(), compresslevel=1, mtime=0)  # most of it are hashes
+    return gzip.compress(buffer.getvalue(), compresslevel=1, mtime=0)  # most of it are hashes
 
 
 def _files() -> Iterator[Path]:

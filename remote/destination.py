@@ -22,13 +22,13 @@ def destination(text: str) -> Destination:
 
     Raises ValueError for text that has no such parts.
     """
-    user, at, host = text.rpartition("@")
+    user, separator, host = text.rpartition("@")
     if is_ipv6(host):
-        return Destination(user if at else None, host, None)
-    found = _DESTINATION.fullmatch(text)
-    if not found or (found["bracketed"] is not None and not is_ipv6(found["bracketed"])):
+        return Destination(user if separator else None, host, None)
+    match = _DESTINATION.fullmatch(text)
+    if not match or (match["bracketed"] is not None and not is_ipv6(match["bracketed"])):
         raise ValueError(text)
-    return Destination(found["user"], found["bracketed"] or found["host"], found["port"])
+    return Destination(match["user"], match["bracketed"] or match["host"], match["port"])
 
 
 def is_ipv6(host: str) -> bool:

@@ -83,29 +83,29 @@ _GONE: Final = re.compile(
 """Errors where a machine does not exist any more: nothing is there, or another in its place."""
 
 
-def passes(said: Sequence[str]) -> bool:
+def passes(lines: Sequence[str]) -> bool:
     """Return whether what ssh said may be over in a few seconds."""
-    text = "\n".join(said)
+    text = "\n".join(lines)
     return bool(_PASSING.search(text)) and not _STAYING.search(text)
 
 
-def boots(said: Sequence[str]) -> bool:
+def boots(lines: Sequence[str]) -> bool:
     """Return whether what ssh said may be over once an instance has booted."""
-    text = "\n".join(said)
+    text = "\n".join(lines)
     return bool(_BOOTS.search(text)) and not _KEPT_OUT.search(text)
 
 
-def gone(said: Sequence[str]) -> bool:
+def gone(lines: Sequence[str]) -> bool:
     """Return whether the machine seems to be no more, rather than to keep us out."""
-    return bool(_GONE.search("\n".join(said)))
+    return bool(_GONE.search("\n".join(lines)))
 
 
-def unreachable(host: Host, said: Sequence[str]) -> str:
+def unreachable(host: Host, lines: Sequence[str]) -> str:
     """Return why no command was started on the host, from what ssh said."""
-    text = "\n".join(said)
-    last = next((line for line in reversed(said) if line.strip()), "it said nothing").strip()
+    text = "\n".join(lines)
+    last_line = next((line for line in reversed(lines) if line.strip()), "it said nothing").strip()
     if host.route is not None:
-        return instance_diagnosis.unreachable(host, host.route, said, last)
+        return instance_diagnosis.unreachable(host, host.route, lines, last_line)
     if "stdio forwarding failed" in text and _forbidden(host):
         return (
             f"{host.label} is not reached, since bastion {host.bastion} forbids it: set "
@@ -116,9 +116,9 @@ def unreachable(host: Host, said: Sequence[str]) -> str:
             f"{host.label} does not answer bastion {host.bastion}: start it, let SSH through its firewall, "
             "or correct `address` or `host` in `target.inventory`"
         )
-    if host.bastion and host.bastion_host in said[0]:
+    if host.bastion and host.bastion_host in lines[0]:
         return (
-            f"{host.label} is not reached, since its bastion is not: {said[0].strip()}; "
+            f"{host.label} is not reached, since its bastion is not: {lines[0].strip()}; "
             f"correct `bastion: {host.bastion}`, or see why `ssh {host.bastion}` fails"
         )
     for pattern, cause in _CAUSES:
@@ -128,15 +128,15 @@ def unreachable(host: Host, said: Sequence[str]) -> str:
                 forget=_forget(host),
                 user=f"user {host.user}" if host.user else "you",
                 agent=_dead_agent(),
-                last=last,
+                last=last_line,
             )
-    return f"{host.label} cannot be reached: {last}"
+    return f"{host.label} cannot be reached: {last_line}"
 
 
 def _forbidden(host: Host) -> bool:
     """Ask the bastion once more: at the level of other connections, ssh does not say why it fails."""
     try:
-        asked = subprocess.run(
+        completed = subprocess.run(
             host.through_bastion(),
             stdin=subprocess.DEVNULL,
             capture_output=True,
@@ -145,7 +145,7 @@ def _forbidden(host: Host) -> bool:
         )
     except subprocess.TimeoutExpired:
         return False
-    return b"administratively prohibited" in asked.stderr
+    return b"administratively prohibited" in completed.stderr
 
 
 def _dead_agent() -> str:

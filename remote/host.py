@@ -46,7 +46,7 @@ class Host(NamedTuple):
 
     def arguments(self) -> list[str]:
         """Return the options of `python -m remote` that stand for this host."""
-        given = {
+        values = {
             "name": self.name,
             "host": self.host,
             "user": self.user,
@@ -56,7 +56,7 @@ class Host(NamedTuple):
             "known-hosts": None if self.host_key and not self.bastion else self.known_hosts,
         }
         return [
-            text for key, value in given.items() if value is not None for text in (f"--{key}", str(value))
+            text for key, value in values.items() if value is not None for text in (f"--{key}", str(value))
         ]
 
     @property
@@ -115,9 +115,9 @@ class Host(NamedTuple):
 
     def through_bastion(self) -> list[str]:
         """Return the command that opens the way through the bastion alone, and says what it meets."""
-        informed = ["-oLogLevel=INFO", "-W", f"[{self.host}]:{self.port or 22}"]
+        log_options = ["-oLogLevel=INFO", "-W", f"[{self.host}]:{self.port or 22}"]
         ssh, *options = self._to_bastion()
-        return [ssh, *informed, *options, "--", self.bastion_host]
+        return [ssh, *log_options, *options, "--", self.bastion_host]
 
     def _to_bastion(self) -> list[str]:
         user, _, port = destination(self.bastion or "")
@@ -130,9 +130,9 @@ class Host(NamedTuple):
 @cache
 def _openssh() -> tuple[int, int]:
     """Return the version of `ssh` here; (0, 0) where it does not say."""
-    said = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
-    found = re.match(r"OpenSSH_(\d+)\.(\d+)", said.stderr)
-    return (int(found[1]), int(found[2])) if found else (0, 0)
+    completed = subprocess.run(["ssh", "-V"], capture_output=True, text=True, check=False)
+    match = re.match(r"OpenSSH_(\d+)\.(\d+)", completed.stderr)
+    return (int(match[1]), int(match[2])) if match else (0, 0)
 
 
 def _own() -> Iterator[str]:
@@ -158,5 +158,5 @@ def _options(known_hosts: Path | None, *, strict: bool, key: Path | None = None)
         yield "-oGlobalKnownHostsFile=/dev/null"
     if key is not None:
         yield from ("-oIdentitiesOnly=yes", "-i", str(key))
-    elif own := os.environ.get(KEY_FILE):
-        yield from ("-i", own)
+    elif key_file := os.environ.get(KEY_FILE):
+        yield from ("-i", key_file)

@@ -23,8 +23,8 @@ def key(host: Host) -> str | None:
     if host.known_hosts is None or not host.known_hosts.is_file():
         return None
     find = ["ssh-keygen", "-f", str(host.known_hosts), "-F", host.known_name]
-    found = subprocess.run(find, capture_output=True, text=True, check=False).stdout.splitlines()
-    lines = [line.split(" ", 1)[1].strip() for line in found if line and not line.startswith("#")]
+    output_lines = subprocess.run(find, capture_output=True, text=True, check=False).stdout.splitlines()
+    lines = [line.split(" ", 1)[1].strip() for line in output_lines if line and not line.startswith("#")]
     return " ".join(sorted(lines)) or None
 
 
@@ -33,11 +33,11 @@ def record(hosts: Iterable[Host]) -> None:
 
     Raises UnknownHostKeysError with everything that stands in the way.
     """
-    unknown = [host for host in hosts if key(host) is None]
-    if not unknown:
+    unknown_hosts = [host for host in hosts if key(host) is None]
+    if not unknown_hosts:
         return
     with ThreadPoolExecutor(_AT_ONCE) as pool:
-        problems = [problem for problem in pool.map(_greeted, unknown) if problem]
+        problems = [problem for problem in pool.map(_greeted, unknown_hosts) if problem]
     if problems:
         raise UnknownHostKeysError("\n".join(problems))
 

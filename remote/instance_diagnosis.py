@@ -49,9 +49,9 @@ _CAUSES: Final = (
 )
 
 
-def unreachable(host: Host, route: "SshRoute", said: Sequence[str], last: str) -> str:
-    """Return why no command was started on the instance; `last` is the last line that ssh `said`."""
-    text = "\n".join(said)
+def unreachable(host: Host, route: "SshRoute", lines: Sequence[str], last_line: str) -> str:
+    """Return why no command was started on the instance; `last_line` is the last of the `lines` from ssh."""
+    text = "\n".join(lines)
     for pattern, cause in _CAUSES:
         if re.search(pattern, text):
             return f"{host.label} " + cause.format(
@@ -59,9 +59,9 @@ def unreachable(host: Host, route: "SshRoute", said: Sequence[str], last: str) -
                 user=host.user,
                 key=_key(route),
                 through=f" through the head, {host.bastion_host}" if host.bastion else "",
-                last=last,
+                last=last_line,
             )
-    return f"{host.label} cannot be reached: {last}"
+    return f"{host.label} cannot be reached: {last_line}"
 
 
 def _key(route: "SshRoute") -> str:

@@ -107,104 +107,108 @@ def nodectl(host: Host, arguments: Sequence[str], stdin: bytes) -> Done:
         keys = Path(folder, "known_hosts")
         keys.write_text(f"{host.known_name} {host.host_key}\n" if host.host_key else "", encoding="utf-8")
         command = [bundle.HOME, bundle.digest(), bundle.program(), *arguments]
-        done = _connected(host, [*host.ssh(keys), login_shell_command(RUN, "nodectl", command)], stdin)
-    if done.code in _REFUSALS:
-        raise RemoteError(_refused(host, done))
-    return done
+        completed = _connected(host, [*host.ssh(keys), login_shell_command(RUN, "nodectl", command)], stdin)
+    if completed.code in _REFUSALS:
+        raise RemoteError(_refused(host, completed))
+    return completed
 
 
-def _refused(host: Host, done: Done) -> str:
+def _refused(host: Host, completed: Done) -> str:
     """Return why a host that lets one in did not run nodectl."""
-    last = done.errors[-1].strip() if done.errors else f"exit code {done.code}"
-    if done.code == NO_RIGHTS:
-        return _no_rights(host, last)
-    if done.code == WRONG_SYSTEM:
-        return f"{host.label} runs {last}, expected Linux on x86_64: take it out of `target.inventory`"
-    if done.code == NO_RELEASE:
+    last_line = completed.errors[-1].strip() if completed.errors else f"exit code {completed.code}"
+    if completed.code == NO_RIGHTS:
+        return _no_rights(host, last_line)
+    if completed.code == WRONG_SYSTEM:
+        return f"{host.label} runs {last_line}, expected Linux on x86_64: take it out of `target.inventory`"
+    if completed.code == NO_RELEASE:
         return f"{host.label} does not run what was brought to {bundle.HOME}: is it mounted noexec?"
-    if "No space left" in "\n".join(done.errors):
+    if "No space left" in "\n".join(completed.errors):
         return f"{host.label} has no room left on the disk that holds {bundle.HOME}: make room there"
-    return f"{host.label} does not take nodectl's code: {last}"
+    return f"{host.label} does not take nodectl's code: {last_line}"
 
 
 def greet(host: Host) -> None:
     """Log in to the host and leave again. Raises RemoteError where that is not possible."""
     with tempfile.TemporaryDirectory() as folder:
-        done = _connected(
+        completed = _connected(
             host, [*host.ssh(Path(folder, "unused")), login_shell_command(_BECOME_ROOT, "greet", [])], b""
         )
-    if done.code == NO_RIGHTS:
-        raise RemoteError(_refused(host, done))
+    if completed.code == NO_RIGHTS:
+        raise RemoteError(_refused(host, completed))
 
 
 def _connected(host: Host, command: Sequence[str], stdin: bytes) -> Done:
     """Run one `ssh` command, again while the host only does not take connections yet."""
-    began = time.monotonic()
+    start = time.monotonic()
 
-    def ran() -> Done:
-        started = time.monotonic()
-        done, begun = _once(host, command, stdin)
-        if done.silent:
+    def attempt() -> Done:
+        attempt_start = time.monotonic()
+        completed, has_begun = _once(host, command, stdin)
+        if completed.silent:
             raise RemoteError(
                 f"{host.label} lets you in, and runs nothing within {BEGIN_SECONDS:.0f} s: see what its "
                 "login shell, PAM or sudo waits for there"
             )
-        if done.code != SSH_FAILED and begun:
-            return done
-        if done.code != SSH_FAILED:
-            last = next(reversed(done.errors), "") or done.stdout.decode(errors="replace").strip()
-            raise RemoteError(f"{host.label} lets you in, but its login shell runs nothing: {last}")
-        if begun:
-            raise RemoteError(diagnosis.lost(host, time.monotonic() - started))
-        if not _passes(host, done.errors, time.monotonic() - began):
-            raise RemoteError(diagnosis.unreachable(host, done.errors), gone=diagnosis.gone(done.errors))
-        raise NotYetError(done.errors[-1])
+        if completed.code != SSH_FAILED and has_begun:
+            return completed
+        if completed.code != SSH_FAILED:
+            last_line = (
+                next(reversed(completed.errors), "") or completed.stdout.decode(errors="replace").strip()
+            )
+            raise RemoteError(f"{host.label} lets you in, but its login shell runs nothing: {last_line}")
+        if has_begun:
+            raise RemoteError(diagnosis.lost(host, time.monotonic() - attempt_start))
+        if not _passes(host, completed.errors, time.monotonic() - start):
+            raise RemoteError(
+                diagnosis.unreachable(host, completed.errors), gone=diagnosis.gone(completed.errors)
+            )
+        raise NotYetError(completed.errors[-1])
 
     def tell(moment: Moment) -> None:
         line = f"{host.name}: waits for SSH, {moment.waited:.0f} s: {moment.seen}"
         print(line, file=sys.stderr, flush=True)
 
     progress = Progress(tell, after=_TELL_SECONDS, every=_TELL_SECONDS)
-    return Wait(f"SSH of {host.name}", interval=_PAUSE, progress=progress).attempt(ran)
+    return Wait(f"SSH of {host.name}", interval=_PAUSE, progress=progress).attempt(attempt)
 
 
-def _passes(host: Host, said: Sequence[str], waited: float) -> bool:
+def _passes(host: Host, lines: Sequence[str], seconds: float) -> bool:
     """Return whether to try again: shortly with every host, as long as it may boot with a new instance."""
     if host.route is not None:
         may_boot = time.time() < host.route.boots_until
-        return (may_boot or waited < RETRY_SECONDS) and diagnosis.boots(said)
-    return waited < RETRY_SECONDS and diagnosis.passes(said)
+        return (may_boot or seconds < RETRY_SECONDS) and diagnosis.boots(lines)
+    return seconds < RETRY_SECONDS and diagnosis.passes(lines)
 
 
 def _once(host: Host, command: Sequence[str], stdin: bytes) -> tuple[Done, bool]:
     """Run `ssh` once; return how it ended and whether the host's own part began."""
     errors: list[str] = []
-    said: set[str] = set()
-    asked, silent = threading.Event(), threading.Event()
+    marks: set[str] = set()
+    input_request, timeout = threading.Event(), threading.Event()
 
     def hand_on() -> None:
         for raw in process.stderr or ():
             line = raw.decode(errors="replace").rstrip("\r\n")
             if line in _MARKS:
-                said.add(line)
+                marks.add(line)
                 errors.clear()
                 if line != BEGUN:
-                    asked.set()
+                    input_request.set()
             else:
                 errors.append(line)
-                if BEGUN in said:
+                if BEGUN in marks:
                     print(line, file=sys.stderr, flush=True)
                     del errors[:-_LAST_LINES]
-        asked.set()  # it ended
+        input_request.set()  # it ended
 
     def feed() -> None:
-        if not asked.wait(BEGIN_SECONDS):
-            silent.set()
+        if not input_request.wait(BEGIN_SECONDS):
+            timeout.set()
             process.kill()
             return
         # one that ends without reading says why by its exit code
         with contextlib.suppress(BrokenPipeError), process.stdin as pipe:  # type: ignore[union-attr]
-            pipe.write(_brought(host) + stdin if LACKING in said else stdin)
+            pipe.write(_brought(host) + stdin if LACKING in marks else stdin)
 
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
@@ -216,7 +220,7 @@ def _once(host: Host, command: Sequence[str], stdin: bytes) -> tuple[Done, bool]
         code = process.wait()
         for thread in threads:
             thread.join()
-    return Done(code, _after_login(stdout), errors, silent.is_set()), BEGUN in said
+    return Done(code, _after_login(stdout), errors, timeout.is_set()), BEGUN in marks
 
 
 def _brought(host: Host) -> bytes:
@@ -228,14 +232,14 @@ def _brought(host: Host) -> bytes:
 
 def _after_login(stdout: bytes) -> bytes:
     """Return what the command printed: all of it where it did not begin."""
-    before, mark, own = stdout.partition(f"\n{BEGUN}\n".encode())
-    return own if mark else before
+    login_output, mark, output = stdout.partition(f"\n{BEGUN}\n".encode())
+    return output if mark else login_output
 
 
-def _no_rights(host: Host, said: str) -> str:
-    who, user = (f"user {host.user}", host.user) if host.user else ("the user who logs in", "USER")
+def _no_rights(host: Host, message: str) -> str:
+    login_user, user = (f"user {host.user}", host.user) if host.user else ("the user who logs in", "USER")
     return (
-        f"{host.label}: {who} may not use sudo without a password and a terminal ({said}): add lines such as "
-        f"`{user} ALL=(ALL) NOPASSWD: ALL` and `Defaults:{user} !requiretty` to /etc/sudoers.d there, or "
-        "correct `user` in `target.inventory`"
+        f"{host.label}: {login_user} may not use sudo without a password and a terminal ({message}): add "
+        f"lines such as `{user} ALL=(ALL) NOPASSWD: ALL` and `Defaults:{user} !requiretty` to /etc/sudoers.d "
+        "there, or correct `user` in `target.inventory`"
     )

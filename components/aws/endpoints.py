@@ -41,7 +41,10 @@ class Endpoints(pulumi.ComponentResource):
             tags=args.labels.of("s3"),
             opts=self._child,
         )
-        self.all = [storage, *(self._inside(service, at) for service, at in args.network.endpoints.items())]
+        self.all = [
+            storage,
+            *(self._inside(service, address) for service, address in args.network.endpoints.items()),
+        ]
         self.register_outputs({})
 
     def _inside(self, service: str, address: str) -> ec2.VpcEndpoint:

@@ -78,61 +78,66 @@ class Fleet(pulumi.ComponentResource):
     def __init__(self, name: str, args: FleetArgs, opts: pulumi.ResourceOptions | None = None) -> None:
         super().__init__("dynamo:aws:Fleet", name, None, opts)
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
-        around = _surroundings(name, args, self._child)
+        surroundings = _surroundings(name, args, self._child)
         self.keys = StackKeys(name, StackKeysArgs(args.target.key_pair, args.labels), self._child)
-        start = _launch(name, args, around.network.region, self._child)
-        addresses = {node.name: self._address(node, around) for node in args.plan.nodes}
+        launch_inputs = _launch(name, args, surroundings.network.region, self._child)
+        addresses = {node.name: self._address(node, surroundings) for node in args.plan.nodes}
         self.machines = {
-            node.name: self._machine(node, addresses[node.name], around, start) for node in args.plan.nodes
+            node.name: self._machine(node, addresses[node.name], surroundings, launch_inputs)
+            for node in args.plan.nodes
         }
         head = addresses[args.plan.head]
         self.public = head.public
         self.associated = head.associated[0].id if head.associated else None
         self.register_outputs({"public": self.public})
 
-    def _address(self, node: Node, around: _Surroundings) -> Address:
+    def _address(self, node: Node, surroundings: _Surroundings) -> Address:
         args = self._args
         return Address(
             node.name,
             AddressArgs(
                 address=args.addresses[node.name],
-                subnet=_subnet(node, around.subnets),
-                groups=[around.groups[group] for group in groups_of(args.plan, node.name)],
-                public=node.head and around.network.public_head,
+                subnet=_subnet(node, surroundings.subnets),
+                groups=[surroundings.groups[group] for group in groups_of(args.plan, node.name)],
+                public=node.head and surroundings.network.public_head,
                 role=_role(node),
                 labels=args.labels,
-                routes=around.subnets.routes,
+                routes=surroundings.subnets.routes,
             ),
             self._child,
         )
 
-    def _machine(self, node: Node, address: Address, around: _Surroundings, start: _Launch) -> Machine:
+    def _machine(
+        self, node: Node, address: Address, surroundings: _Surroundings, launch_inputs: _Launch
+    ) -> Machine:
         target, labels, role = self._args.target, self._args.labels, _role(node)
         template = TemplateArgs(
             target=target,
             launch=launch(target, node),
-            image=start.image,
-            root_device=start.root_device,
+            image=launch_inputs.image,
+            root_device=launch_inputs.root_device,
             key_pair=self.keys.pair,
-            profile=start.profile,
+            profile=launch_inputs.profile,
             user_data=_user_data(self.keys, None),
             first_boot=_user_data(self.keys, first_boot(self._args.plan.settings)),
             tags=labels.of(node.name, role),
-            placement_group=start.placement_group,
+            placement_group=launch_inputs.placement_group,
             primary=address.interface,
-            subnet=_subnet(node, around.subnets),
-            cluster=around.groups["cluster"],
+            subnet=_subnet(node, surroundings.subnets),
+            cluster=surroundings.groups["cluster"],
         )
         return Machine(
             node.name,
             MachineArgs(
                 template=template_inputs(template),
                 more=inputs_beside(template),
-                placement_group=start.placement_group if template.launch.capacity.grouped else None,
+                placement_group=launch_inputs.placement_group if template.launch.capacity.grouped else None,
                 role=role,
                 labels=labels,
-                after=[*around.ready, *start.ready, *address.associated],
-                subnet=around.subnets.cluster_subnet if node.gpus else around.subnets.public_subnet,
+                after=[*surroundings.ready, *launch_inputs.ready, *address.associated],
+                subnet=surroundings.subnets.cluster_subnet
+                if node.gpus
+                else surroundings.subnets.public_subnet,
             ),
             self._child,
         )
@@ -140,19 +145,23 @@ class Fleet(pulumi.ComponentResource):
 
 def _surroundings(name: str, args: FleetArgs, child: pulumi.ResourceOptions) -> _Surroundings:
     """Create what instances are in, or find it; it is ready when all routes and rules are there."""
-    planned = network(args.target, colocated=args.plan.settings.head.placement == "colocated")
-    given, tables = args.target.network, []
-    if given.vpc_id is not None and given.subnet_id is not None:
-        subnets = Subnets(given.vpc_id, given.subnet_id, given.subnet_id, [], None, None)
+    planned_network = network(args.target, colocated=args.plan.settings.head.placement == "colocated")
+    existing_network, tables = args.target.network, []
+    if existing_network.vpc_id is not None and existing_network.subnet_id is not None:
+        subnets = Subnets(
+            existing_network.vpc_id, existing_network.subnet_id, existing_network.subnet_id, [], None, None
+        )
     else:
-        own = Network(name, NetworkArgs(planned, args.labels), child)
-        subnets, tables = own.subnets, own.tables
+        stack_network = Network(name, NetworkArgs(planned_network, args.labels), child)
+        subnets, tables = stack_network.subnets, stack_network.tables
     groups = SecurityGroups(name, SecurityGroupsArgs(args.plan, subnets.vpc, args.labels), child)
     ready = [*subnets.routes, *groups.rules]
     if tables:
-        inside = EndpointsArgs(planned, subnets, groups.ids[ENDPOINT_GROUP], tables, args.labels)
-        ready += Endpoints(name, inside, child).all
-    return _Surroundings(planned, subnets, groups.ids, ready)
+        endpoints_args = EndpointsArgs(
+            planned_network, subnets, groups.ids[ENDPOINT_GROUP], tables, args.labels
+        )
+        ready += Endpoints(name, endpoints_args, child).all
+    return _Surroundings(planned_network, subnets, groups.ids, ready)
 
 
 def _launch(name: str, args: FleetArgs, region: str, child: pulumi.ResourceOptions) -> _Launch:
@@ -172,8 +181,8 @@ def _profile(
     """Return the name of the instance profile, and what gives it its rights."""
     if args.target.instance_profile is not None:
         return args.target.instance_profile, []
-    own = Profile(name, ProfileArgs(args.plan, args.target, args.labels), child)
-    return own.profile, own.rights
+    profile = Profile(name, ProfileArgs(args.plan, args.target, args.labels), child)
+    return profile.profile, profile.rights
 
 
 def _placement_group(name: str, args: FleetArgs, child: pulumi.ResourceOptions) -> pulumi.Input[str] | None:

@@ -12,12 +12,12 @@ def root_device(settings: AmiSettings, opts: pulumi.ResourceOptions) -> pulumi.I
     """Return what the image calls its root: a mapping under another name would only add a volume."""
     if settings.id is None:
         return ROOT_DEVICE
-    found = ec2.get_ami_output(
+    ami = ec2.get_ami_output(
         filters=[{"name": "image-id", "values": [settings.id]}],
         include_deprecated=True,
         opts=pulumi.InvokeOutputOptions(parent=opts.parent),
     )
-    return found.root_device_name
+    return ami.root_device_name
 
 
 def image(settings: AmiSettings, region: str, opts: pulumi.ResourceOptions) -> pulumi.Input[str]:
@@ -27,12 +27,14 @@ def image(settings: AmiSettings, region: str, opts: pulumi.ResourceOptions) -> p
     """
     if settings.id is not None:
         return settings.id
-    newest = ssm.get_parameter_output(name=PARAMETER, opts=pulumi.InvokeOutputOptions(parent=opts.parent))
-    kept = command.local.Command(
+    newest_image = ssm.get_parameter_output(
+        name=PARAMETER, opts=pulumi.InvokeOutputOptions(parent=opts.parent)
+    )
+    image_command = command.local.Command(
         "image",
         create="cat",
-        stdin=pulumi.Output.unsecret(newest.apply(lambda found: found.value)),
+        stdin=pulumi.Output.unsecret(newest_image.apply(lambda parameter: parameter.value)),
         triggers=[settings.release, region],
         opts=pulumi.ResourceOptions.merge(opts, pulumi.ResourceOptions(ignore_changes=["stdin"])),
     )
-    return kept.stdout
+    return image_command.stdout

@@ -56,7 +56,7 @@ class StackKeys(pulumi.ComponentResource):
 
     def _generated(self, name: str) -> pulumi.Output[str]:
         """Return a new pair, as text, that stays: another wording of the command makes no other."""
-        made = command.local.Command(
+        key_command = command.local.Command(
             name,
             create=GENERATE,
             logging=command.local.Logging.NONE,
@@ -66,4 +66,4 @@ class StackKeys(pulumi.ComponentResource):
                 ignore_changes=["create", "logging"],
             ),
         )
-        return made.stdout
+        return key_command.stdout

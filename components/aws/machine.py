@@ -66,17 +66,17 @@ class Address(pulumi.ComponentResource):
         self.interface, self.public, self.associated = primary.id, None, []
         if args.public:
             # named after its use: it stays the head's when another node becomes the head
-            outside = ec2.Eip("head", domain="vpc", tags=args.labels.of("head", args.role), opts=child)
+            elastic_ip = ec2.Eip("head", domain="vpc", tags=args.labels.of("head", args.role), opts=child)
             association = ec2.EipAssociation(
                 "head",
-                allocation_id=outside.id,
+                allocation_id=elastic_ip.id,
                 network_interface_id=primary.id,
                 # an address that is associated is not associated anew
                 opts=pulumi.ResourceOptions(
                     parent=self, depends_on=list(args.routes), delete_before_replace=True
                 ),
             )
-            self.public, self.associated = outside.public_ip, [association]
+            self.public, self.associated = elastic_ip.public_ip, [association]
         self.register_outputs({"interface": self.interface, "public": self.public})
 
 

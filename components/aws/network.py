@@ -46,10 +46,10 @@ class Network(pulumi.ComponentResource):
         super().__init__("dynamo:aws:Network", name, None, opts)
         self._args, self._child = args, pulumi.ResourceOptions(parent=self)
         self._routes: list[pulumi.Resource] = []
-        planned, labels = args.network, args.labels
+        planned_network, labels = args.network, args.labels
         self._vpc = ec2.Vpc(
             name,
-            cidr_block=planned.cidr,
+            cidr_block=planned_network.cidr,
             enable_dns_hostnames=True,
             enable_dns_support=True,
             tags=labels.of("vpc"),
@@ -62,13 +62,13 @@ class Network(pulumi.ComponentResource):
             # EC2 moves none away from a network that has public addresses
             opts=pulumi.ResourceOptions(parent=self, replace_on_changes=["vpcId"]),
         )
-        public, public_table = self._subnet("public", planned.public or "")
-        cluster, cluster_table = self._subnet("cluster", planned.cluster)
+        public, public_table = self._subnet("public", planned_network.public or "")
+        cluster, cluster_table = self._subnet("cluster", planned_network.cluster)
         self._route("public", public_table, EVERYWHERE, gateway_id=internet.id)
-        for who in planned.direct:
-            self._route(f"cluster-{who.replace('/', '-')}", cluster_table, who, gateway_id=internet.id)
-        if planned.gateway:
-            nat = self._nat(planned.gateway, public)
+        for cidr in planned_network.direct:
+            self._route(f"cluster-{cidr.replace('/', '-')}", cluster_table, cidr, gateway_id=internet.id)
+        if planned_network.gateway:
+            nat = self._nat(planned_network.gateway, public)
             self._route("cluster", cluster_table, EVERYWHERE, nat_gateway_id=nat.id)
         self.subnets = Subnets(self._vpc.id, cluster.id, public.id, self._routes, cluster, public)
         self.tables = [public_table.id, cluster_table.id]
@@ -97,7 +97,7 @@ class Network(pulumi.ComponentResource):
         self,
         name: str,
         table: ec2.RouteTable,
-        where: str,
+        destination: str,
         *,
         gateway_id: pulumi.Input[str] | None = None,
         nat_gateway_id: pulumi.Input[str] | None = None,
@@ -106,7 +106,7 @@ class Network(pulumi.ComponentResource):
             ec2.Route(
                 name,
                 route_table_id=table.id,
-                destination_cidr_block=where,
+                destination_cidr_block=destination,
                 gateway_id=gateway_id,
                 nat_gateway_id=nat_gateway_id,
                 opts=self._child,
@@ -116,10 +116,10 @@ class Network(pulumi.ComponentResource):
     def _nat(self, address: str, public: ec2.Subnet) -> ec2.NatGateway:
         """Create the cluster's way out; it works once its own subnet has one, as EC2 asks for."""
         labels = self._args.labels
-        outside = ec2.Eip("nat", domain="vpc", tags=labels.of("nat", "nat"), opts=self._child)
+        elastic_ip = ec2.Eip("nat", domain="vpc", tags=labels.of("nat", "nat"), opts=self._child)
         return ec2.NatGateway(
             "nat",
-            allocation_id=outside.id,
+            allocation_id=elastic_ip.id,
             subnet_id=public.id,
             private_ip=address,
             tags=labels.of("nat"),

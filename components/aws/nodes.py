@@ -29,32 +29,32 @@ def aws_nodes(plan: Plan, addresses: Mapping[str, str], owner: str, ends: str | 
     fleet = Fleet(pulumi.get_stack(), FleetArgs(plan, target, addresses, labels))
     access = _AccessWriter(fleet, plan, target)
     nodes = [_node(node.name, addresses[node.name], access, plan, target) for node in plan.nodes]
-    leaving = [node.name for node in nodes if in_a_block(plan, node.name)]
-    end = _end(target, ends, fleet) if leaving else None
-    return [node._replace(ends=end) if node.name in leaving else node for node in nodes]
+    block_nodes = [node.name for node in nodes if in_a_block(plan, node.name)]
+    end = _end(target, ends, fleet) if block_nodes else None
+    return [node._replace(ends=end) if node.name in block_nodes else node for node in nodes]
 
 
 def _end(target: AwsTarget, ends: str | None, fleet: Fleet) -> str | pulumi.Output[str]:
     """Return when the capacity block ends: as the account says, or said last, which state remembers."""
     opts = pulumi.ResourceOptions(parent=fleet, ignore_changes=[] if ends else ["stdin"])
-    kept = command.local.Command(
+    end_command = command.local.Command(
         "capacity-end",
         create="cat",
         stdin=ends or "",
         triggers=[target.purchase.reservation_id],
         opts=opts,
     )
-    return ends or kept.stdout
+    return ends or end_command.stdout
 
 
 def _node(name: str, address: str, access: "_AccessWriter", plan: Plan, target: AwsTarget) -> Node:
     folder = str(aws_access.folder_of(pulumi.get_stack()))
-    place = ("--name", name, "--host", address, "--user", target.ami.user, "--access", folder)
+    destination = ("--name", name, "--host", address, "--user", target.ami.user, "--access", folder)
     return Node(
         name,
         address,
         nodectl=(
-            *(PYTHON, "-S", "-m", "remote", *place),
+            *(PYTHON, "-S", "-m", "remote", *destination),
             *("--release", bundle.digest(), "--", planning.installed(plan, name).environment),
         ),
         undo=None,
@@ -85,7 +85,7 @@ class _AccessWriter:
         instance = self._fleet.machines[name].instance
         if pulumi.runtime.is_dry_run():
             return instance
-        known = pulumi.Output.all(
+        inputs = pulumi.Output.all(
             name=name,
             instance=instance,
             # also for the others: their commands go through it, so they wait until it has a successor
@@ -95,16 +95,16 @@ class _AccessWriter:
             key=self._fleet.keys.login,
             host_key=self._fleet.keys.host_public,
         )
-        instance_id = known.apply(self._write).future()
+        instance_id = inputs.apply(self._write).future()
         # It waits for all of that and depends on its own instance alone: what depends on the head's would be
         # replaced with it.
         return pulumi.Output(instance.resources(), cast("Awaitable[str]", instance_id), instance.is_known())
 
-    def _write(self, known: Mapping[str, Any]) -> str:
-        for name, instance in ((self._head, known["head"]), (known["name"], known["instance"])):
+    def _write(self, values: Mapping[str, Any]) -> str:
+        for name, instance in ((self._head, values["head"]), (values["name"], values["instance"])):
             self._instances[name] = instance
             self._since.setdefault(name, aws_access.running_since(self._before, name, instance))
-        ssm, public = self._target.access == "ssm", known["public"]
+        ssm, public = self._target.access == "ssm", values["public"]
         route = aws_access.FleetAccess(
             region=self._target.region or "",
             ssm=ssm,
@@ -114,6 +114,6 @@ class _AccessWriter:
             instances=self._instances,
             since=self._since,
         )
-        key = known["key"] and aws_access.private_part(known["key"])
-        aws_access.write_access(self._folder, route, key=key, host_key=known["host_key"])
-        return str(known["instance"])
+        key = values["key"] and aws_access.private_part(values["key"])
+        aws_access.write_access(self._folder, route, key=key, host_key=values["host_key"])
+        return str(values["instance"])

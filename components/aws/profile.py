@@ -40,11 +40,11 @@ class Profile(pulumi.ComponentResource):
             opts=child,
         )
         self.rights = []
-        if managed := managed_policy(args.target):
-            attached = iam.RolePolicyAttachment("ssm", role=role.name, policy_arn=managed, opts=child)
-            self.rights.append(attached)
+        if policy_arn := managed_policy(args.target):
+            attachment = iam.RolePolicyAttachment("ssm", role=role.name, policy_arn=policy_arn, opts=child)
+            self.rights.append(attachment)
         if policy := model_policy(args.plan, args.target):
-            written = iam.RolePolicy("model", role=role.id, policy=json.dumps(policy), opts=child)
-            self.rights.append(written)
+            inline_policy = iam.RolePolicy("model", role=role.id, policy=json.dumps(policy), opts=child)
+            self.rights.append(inline_policy)
         self.profile = iam.InstanceProfile(name, role=role.name, tags=tags, opts=child).name
         self.register_outputs({"profile": self.profile})

@@ -92,15 +92,19 @@ def _root(args: TemplateArgs) -> dict[str, Any]:
 
 def _interfaces(args: TemplateArgs) -> list[dict[str, Any]]:
     """Return the primary interface, which outlives the instance, and those that come and go with it."""
-    found: list[dict[str, Any]] = []
+    interfaces: list[dict[str, Any]] = []
     for interface in args.launch.interfaces:
-        place: dict[str, Any] = {"device_index": interface.device, "network_card_index": interface.card}
+        position: dict[str, Any] = {"device_index": interface.device, "network_card_index": interface.card}
         if interface.kind == "interface":
-            found.append({**place, "network_interface_id": args.primary, "delete_on_termination": "false"})
+            interfaces.append(
+                {**position, "network_interface_id": args.primary, "delete_on_termination": "false"}
+            )
         else:
-            own: dict[str, Any] = {"subnet_id": args.subnet, "security_groups": [args.cluster]}
-            found.append({**place, "interface_type": interface.kind, **own, "delete_on_termination": "true"})
-    return found
+            attachment: dict[str, Any] = {"subnet_id": args.subnet, "security_groups": [args.cluster]}
+            interfaces.append(
+                {**position, "interface_type": interface.kind, **attachment, "delete_on_termination": "true"}
+            )
+    return interfaces
 
 
 def _bought(capacity: Capacity) -> dict[str, Any]:
@@ -109,12 +113,12 @@ def _bought(capacity: Capacity) -> dict[str, Any]:
     if capacity.market is not None:
         market: dict[str, Any] = {"market_type": capacity.market}
         if capacity.market == "spot":
-            once = {"spot_instance_type": "one-time", "instance_interruption_behavior": "terminate"}
-            market["spot_options"] = once
+            spot_options = {"spot_instance_type": "one-time", "instance_interruption_behavior": "terminate"}
+            market["spot_options"] = spot_options
         inputs["instance_market_options"] = market
     if capacity.reservation is not None:
-        reserved = {"capacity_reservation_id": capacity.reservation}
-        inputs["capacity_reservation_specification"] = {"capacity_reservation_target": reserved}
+        reservation_target = {"capacity_reservation_id": capacity.reservation}
+        inputs["capacity_reservation_specification"] = {"capacity_reservation_target": reservation_target}
     return inputs
 
 

@@ -39,10 +39,10 @@ def preview(stack: str) -> int:
     if code:
         print(markdown(stack, problems or plan, None))
         return 2
-    code, printed, errors = _captured(stack, lambda: _prepare(stack))
+    code, output, errors = _captured(stack, lambda: _prepare(stack))
     if not code:
-        code, printed, errors = _previewed(stack)
-    print(markdown(stack, plan, read(printed, errors, failed=code != 0)))
+        code, output, errors = _previewed(stack)
+    print(markdown(stack, plan, read(output, errors, failed=code != 0)))
     return 1 if code else 0
 
 
@@ -54,12 +54,12 @@ def _prepare(stack: str) -> None:
 def _previewed(stack: str) -> tuple[int, str, str]:
     command = ["pulumi", "preview", "--json", "--non-interactive", "--stack", stack]
     environ = {**os.environ, _EVENTS: "true"}
-    done = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
-    return done.returncode, done.stdout, done.stderr
+    completed = subprocess.run(command, env=environ, capture_output=True, text=True, check=False)
+    return completed.returncode, completed.stdout, completed.stderr
 
 
 def _captured(stack: str, work: Callable[[], None]) -> tuple[int, str, str]:
     """Return the exit code of a step, and what it printed on standard output and on standard error."""
-    with redirect_stdout(io.StringIO()) as printed, redirect_stderr(io.StringIO()) as errors:
+    with redirect_stdout(io.StringIO()) as output, redirect_stderr(io.StringIO()) as errors:
         code = reported(stack, work)
-    return code, printed.getvalue(), errors.getvalue()
+    return code, output.getvalue(), errors.getvalue()

@@ -28,21 +28,25 @@ def take_down(stack: str) -> None:
 
     Raises CalledProcessError where Pulumi or a node could not.
     """
-    run = Path(".run", stack)
-    exported = engine.exported(stack)
-    if exported is not None:
-        with destroy_options(stack, exported) as options:
-            destroy(stack, stack_file(stack), exported, options)
-        forgotten = ["pulumi", "stack", "rm", "--preserve-config", "--stack", stack, "--yes"]
-        subprocess.run(forgotten, check=True)
-    elif not run.exists():
+    run_folder = Path(".run", stack)
+    stack_state = engine.exported(stack)
+    if stack_state is not None:
+        with destroy_options(stack, stack_state) as options:
+            destroy(stack, stack_file(stack), stack_state, options)
+        command = ["pulumi", "stack", "rm", "--preserve-config", "--stack", stack, "--yes"]
+        subprocess.run(command, check=True)
+    elif not run_folder.exists():
         print(f"stack {stack} is not up: nothing to take down", file=sys.stderr)
-    others = (aws_access.folder_of(stack),)
-    for root in (path for path in sorted(run.glob("*/")) if path.suffix != ".removed" and path not in others):
+    other_folders = (aws_access.folder_of(stack),)
+    for root in (
+        path
+        for path in sorted(run_folder.glob("*/"))
+        if path.suffix != ".removed" and path not in other_folders
+    ):
         subprocess.run([sys.executable, "-m", "nodectl", "remove", "--root", str(root)], check=True)
-    shutil.rmtree(run, ignore_errors=True)
-    if run.parent.is_dir() and not list(run.parent.iterdir()):
-        run.parent.rmdir()
+    shutil.rmtree(run_folder, ignore_errors=True)
+    if run_folder.parent.is_dir() and not list(run_folder.parent.iterdir()):
+        run_folder.parent.rmdir()
     if stack.startswith(REHEARSAL):
         stack_file(stack).unlink(missing_ok=True)
     _forget(stack)

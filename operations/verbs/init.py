@@ -33,44 +33,44 @@ def init(
 init.__doc__ = f"{init.__doc__}\n    {EXAMPLE}"
 
 
-def decide(wanted: Wanted) -> int:
+def decide(desired: Wanted) -> int:
     """Make the stack and record its backend.
 
     Return the exit status: 2 for what cannot be meant, 1 where the backend or the key cannot be used.
     """
     try:
-        path = stack_file(wanted.stack)
+        path = stack_file(desired.stack)
         settings = read_stack_file(path)
-        against = problems(wanted, settings, document(path), before(os.environ))
+        refusals = problems(desired, settings, document(path), before(os.environ))
     except StackFileError as error:
-        against = [error.of(wanted.stack)]
-    if against:
-        print(*against, "nothing was changed", sep="\n", file=sys.stderr)
+        refusals = [error.of(desired.stack)]
+    if refusals:
+        print(*refusals, "nothing was changed", sep="\n", file=sys.stderr)
         return 2
     try:
-        _select(wanted)
+        _select(desired)
     except subprocess.CalledProcessError:
         print(
-            f"nothing was recorded: {wanted.backend} or {wanted.provider} cannot be used from here; the "
+            f"nothing was recorded: {desired.backend} or {desired.provider} cannot be used from here; the "
             "bucket and the key must exist, and your credentials be allowed to use them (docs/state.md)",
             file=sys.stderr,
         )
         return 1
-    record(wanted.backend)
-    here = ", which no other machine sees" if kept_on_this_machine(wanted.backend) else ""
-    print(f"state      {wanted.backend}  in Pulumi.yaml{here}")
-    print(f"secrets    {wanted.provider}  in {path}")
+    record(desired.backend)
+    note = ", which no other machine sees" if kept_on_this_machine(desired.backend) else ""
+    print(f"state      {desired.backend}  in Pulumi.yaml{note}")
+    print(f"secrets    {desired.provider}  in {path}")
     print(f"keep       git add Pulumi.yaml {path}")
-    print(f"next       scripts/up {wanted.stack}")
+    print(f"next       scripts/up {desired.stack}")
     return 0
 
 
-def _select(wanted: Wanted) -> None:
-    command = ["pulumi", "stack", "select", "--create", "--stack", wanted.stack, "--non-interactive"]
-    environ = {**os.environ, "PULUMI_BACKEND_URL": wanted.backend}
-    with kept_as_written(stack_file(wanted.stack)):
+def _select(desired: Wanted) -> None:
+    command = ["pulumi", "stack", "select", "--create", "--stack", desired.stack, "--non-interactive"]
+    environ = {**os.environ, "PULUMI_BACKEND_URL": desired.backend}
+    with kept_as_written(stack_file(desired.stack)):
         subprocess.run(
-            [*command, "--secrets-provider", wanted.provider],
+            [*command, "--secrets-provider", desired.provider],
             env=environ,
             stdout=subprocess.DEVNULL,
             check=True,

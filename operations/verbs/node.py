@@ -45,10 +45,10 @@ def node(
 
 def run_verb(stack: str, name: str, verb: str, arguments: list[str]) -> int:
     """Run a verb on a node and return its exit code. Raises StackError where the stack has no such node."""
-    exported = engine.exported(stack)
-    existing = nodes.deployed_nodes(exported)
+    stack_state = engine.exported(stack)
+    existing = nodes.deployed_nodes(stack_state)
     if name not in existing:
-        listed = ", ".join(existing) or f"none of this release: bring it up with `scripts/up {stack}`"
-        raise StackError(f"stack {stack} has no node {name}; it has {listed}")
-    open_access(stack, exported)
+        node_names = ", ".join(existing) or f"none of this release: bring it up with `scripts/up {stack}`"
+        raise StackError(f"stack {stack} has no node {name}; it has {node_names}")
+    open_access(stack, stack_state)
     return subprocess.run(existing[name].command(verb, *arguments), check=False).returncode

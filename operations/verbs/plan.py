@@ -37,24 +37,24 @@ def plan(
 def show(stack: str) -> None:
     """Print the plan of a stack. Raises StackFileError, with everything that is wrong, after the plan."""
     path = stack_file(stack)
-    planned = planning.plan(read_stack_file(path))
-    price = cost(planned)
-    print(describe(planned, cost=price), flush=True)
-    if problems := [*unmet_preconditions(planned, price), *exposed_secrets(path, planned.settings)]:
+    stack_plan = planning.plan(read_stack_file(path))
+    price = cost(stack_plan)
+    print(describe(stack_plan, cost=price), flush=True)
+    if problems := [*unmet_preconditions(stack_plan, price), *exposed_secrets(path, stack_plan.settings)]:
         raise StackFileError(problems)
 
 
 def show_with_account(stack: str) -> None:
     """Print the plan of a stack and the account's answers. Raises StackFileError as `show` does."""
     path = stack_file(stack)
-    planned = planning.plan(read_stack_file(path))
-    target = aws_target(planned.settings)
+    stack_plan = planning.plan(read_stack_file(path))
+    target = aws_target(stack_plan.settings)
     if target is None:
-        kind = planned.settings.target.kind
-        print(f"{describe(planned)}\naccount    nothing to ask: the target is {kind}")
+        kind = stack_plan.settings.target.kind
+        print(f"{describe(stack_plan)}\naccount    nothing to ask: the target is {kind}")
         return
-    report = check(planned, Fleet(PROJECT, stack), login(target, path))
-    print("\n".join([describe(planned), *report.lines]), flush=True)
-    missing = unmet_preconditions(planned, report.cost or cost(planned))
-    if problems := [*report.problems, *missing, *exposed_secrets(path, planned.settings)]:
+    report = check(stack_plan, Fleet(PROJECT, stack), login(target, path))
+    print("\n".join([describe(stack_plan), *report.lines]), flush=True)
+    unmet = unmet_preconditions(stack_plan, report.cost or cost(stack_plan))
+    if problems := [*report.problems, *unmet, *exposed_secrets(path, stack_plan.settings)]:
         raise StackFileError(problems)

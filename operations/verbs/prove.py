@@ -20,17 +20,17 @@ def prove(stack: Stack = "local") -> int:
     return prove_again(stack, engine.exported(stack))
 
 
-def prove_again(stack: str, exported: Mapping[str, Any] | None) -> int:
+def prove_again(stack: str, stack_state: Mapping[str, Any] | None) -> int:
     """Prove an exported stack again; return the exit code of the proof. Raises StackError without one."""
-    last = last_proof(stack, exported)
-    instances.open_access(stack, exported)
-    proof = [*shlex.split(last.command), "--no-retire", "--human"]
-    return subprocess.run(proof, input=last.spec, text=True, check=False).returncode
+    record = last_proof(stack, stack_state)
+    instances.open_access(stack, stack_state)
+    proof = [*shlex.split(record.command), "--no-retire", "--human"]
+    return subprocess.run(proof, input=record.spec, text=True, check=False).returncode
 
 
-def last_proof(stack: str, exported: Mapping[str, Any] | None) -> Proved:
+def last_proof(stack: str, stack_state: Mapping[str, Any] | None) -> Proved:
     """Return what the stack's last `up` proved. Raises StackError when that was nothing."""
-    last = proved(exported)
-    if last is None:
+    record = proved(stack_state)
+    if record is None:
         raise StackError(f"stack {stack}: nothing was proved yet; bring it up with `scripts/up {stack}`")
-    return last
+    return record

@@ -28,10 +28,10 @@ def instance_of(stack: str, node: str) -> str | None:
     Raises StackError where the stack has no such node.
     """
     existing = fleet.existing_instances(engine.exported(stack))
-    where = fleet.where_they_are(stack, existing)
+    login = fleet.where_they_are(stack, existing)
     if node not in existing:
         raise StackError(f"stack {stack} has no node {node}; it has {', '.join(existing)}")
-    if lost := [each for each in fleet.gone(existing, where) if each.node == node]:
-        fleet.forget(stack, lost)  # then `up` makes it anew
+    if lost_instances := [instance for instance in fleet.gone(existing, login) if instance.node == node]:
+        fleet.forget(stack, lost_instances)  # then `up` makes it anew
         return None
     return existing[node].urn

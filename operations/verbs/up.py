@@ -83,8 +83,8 @@ def given_options(context: typer.Context) -> Iterator[str]:
             continue
         if value is True:
             yield names[name]
-        for each in value if isinstance(value, (list, tuple)) else ():
-            yield f"{names[name]}={each}"
+        for option_value in value if isinstance(value, (list, tuple)) else ():
+            yield f"{names[name]}={option_value}"
 
 
 def bring_up(stack: str, options: Sequence[str] = ()) -> int:
@@ -100,11 +100,11 @@ def bring_up(stack: str, options: Sequence[str] = ()) -> int:
         return code
     if code := _update(stack, options):
         return code
-    exported = engine.exported(stack)
-    if code := reported(stack, lambda: prove_again(stack, exported)):
+    stack_state = engine.exported(stack)
+    if code := reported(stack, lambda: prove_again(stack, stack_state)):
         reported(stack, lambda: costs(stack))  # beside the failure, which counts
         return code
-    ready(stack, exported)
+    ready(stack, stack_state)
     return 0
 
 
@@ -121,9 +121,9 @@ def _update(stack: str, options: Sequence[str]) -> int:
         return code
 
 
-def ready(stack: str, exported: Mapping[str, Any] | None) -> None:
+def ready(stack: str, stack_state: Mapping[str, Any] | None) -> None:
     """Say where the model answers, how to try it and how to undo it."""
-    spec, endpoint = json.loads(last_proof(stack, exported).spec), plain(outputs(exported)["endpoint"])
+    spec, endpoint = json.loads(last_proof(stack, stack_state).spec), plain(outputs(stack_state)["endpoint"])
     request = {"model": spec["model"], "messages": [{"role": "user", "content": "Hello"}], "max_tokens": 16}
     url = f"{endpoint}/v1/chat/completions"
     curl = ["curl", "-s", url, "-H", "Content-Type: application/json", "-d", json.dumps(request)]
