@@ -33,7 +33,7 @@ EXAMPLE: Final = (
 
 
 @dataclass(frozen=True)
-class Wanted:
+class RequestedBackend:
     """Backend and secrets provider that a stack is to have."""
 
     stack: str
@@ -42,7 +42,7 @@ class Wanted:
 
 
 def problems(
-    desired: Wanted, settings: Settings, document: Mapping[str, Any], environ: Mapping[str, str]
+    desired: RequestedBackend, settings: Settings, document: Mapping[str, Any], environ: Mapping[str, str]
 ) -> list[str]:
     """Return everything that speaks against it, each with its remedy.
 
@@ -68,7 +68,7 @@ def record(backend: str, project: Path = Path()) -> None:
         path.write_text(f"{text.rstrip()}\nbackend:\n  url: {backend}\n", encoding="utf-8")
 
 
-def _of_backend(desired: Wanted, settings: Settings, environ: Mapping[str, str]) -> list[str]:
+def _of_backend(desired: RequestedBackend, settings: Settings, environ: Mapping[str, str]) -> list[str]:
     url = urlsplit(desired.backend)
     if url.scheme not in BACKENDS or not (url.netloc or url.path.strip("/")):
         expected = "s3://BUCKET/FOLDER?region=REGION, gs://BUCKET, azblob://CONTAINER, https://api.pulumi.com"
@@ -90,7 +90,7 @@ def _needs_sharing(backend: str, settings: Settings) -> bool:
     return target is not None and not target.allow_local_state and kept_on_this_machine(backend)
 
 
-def _of_provider(desired: Wanted, environ: Mapping[str, str]) -> list[str]:
+def _of_provider(desired: RequestedBackend, environ: Mapping[str, str]) -> list[str]:
     provider, url = desired.provider, urlsplit(desired.provider)
     in_cloud = urlsplit(desired.backend).scheme in CLOUD
     if provider == CLOUD_PROVIDER:
@@ -116,7 +116,7 @@ def _of_provider(desired: Wanted, environ: Mapping[str, str]) -> list[str]:
     ]
 
 
-def _of_what_is_there(desired: Wanted, document: Mapping[str, Any]) -> list[str]:
+def _of_what_is_there(desired: RequestedBackend, document: Mapping[str, Any]) -> list[str]:
     backend, path = recorded(), stack_file(desired.stack)
     provider, salt = document.get("secretsprovider"), document.get("encryptionsalt")
     change = f'run: pulumi stack change-secrets-provider --stack {desired.stack} "{desired.provider}"'

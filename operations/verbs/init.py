@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from operations import engine
-from operations.backend_choice import EXAMPLE, Wanted, problems, record
+from operations.backend_choice import EXAMPLE, RequestedBackend, problems, record
 from operations.stackfile import kept_as_written
 from operations.verbs.arguments import Stack
 from planning.aws.state import kept_on_this_machine
@@ -27,13 +27,13 @@ def init(
     Done once for everybody who works on it. See docs/state.md.
     """
     engine.enter(None)
-    return decide(Wanted(stack, backend, secrets_provider))
+    return decide(RequestedBackend(stack, backend, secrets_provider))
 
 
 init.__doc__ = f"{init.__doc__}\n    {EXAMPLE}"
 
 
-def decide(desired: Wanted) -> int:
+def decide(desired: RequestedBackend) -> int:
     """Make the stack and record its backend.
 
     Return the exit status: 2 for what cannot be meant, 1 where the backend or the key cannot be used.
@@ -65,7 +65,7 @@ def decide(desired: Wanted) -> int:
     return 0
 
 
-def _select(desired: Wanted) -> None:
+def _select(desired: RequestedBackend) -> None:
     command = ["pulumi", "stack", "select", "--create", "--stack", desired.stack, "--non-interactive"]
     environ = {**os.environ, "PULUMI_BACKEND_URL": desired.backend}
     with kept_as_written(stack_file(desired.stack)):

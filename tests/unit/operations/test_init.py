@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import yaml
 
-from operations.backend_choice import Wanted, problems, record
+from operations.backend_choice import RequestedBackend, problems, record
 from settings import Settings
 from settings.loader import read_stack_file
 from tools.toolchain.shell import SALT, script
@@ -40,7 +40,7 @@ def said(
 ) -> str:
     """Return what speaks against it, in one text."""
     return "\n".join(
-        problems(Wanted(stack, backend, provider), settings(stack), document or {}, environ or {})
+        problems(RequestedBackend(stack, backend, provider), settings(stack), document or {}, environ or {})
     )
 
 
