@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from operations import engine
 from operations.errors import StackError
-from operations.state import COMMAND, ELASTIC_IP, INSTANCE, PROVIDER, living, plain
+from operations.state import COMMAND, ELASTIC_IP, INSTANCE, PROVIDER, EncryptedError, living, plain
 from planning.aws.state import ROLE_TAG
 from planning.aws.target import aws_target
 from remote import aws_access
@@ -24,7 +24,8 @@ def runs_any(stack_state: Mapping[str, Any] | None) -> bool:
 def open_access(stack: str, stack_state: Mapping[str, Any] | None) -> bool:
     """Write how the stack's instances are reached, where it has any; return whether it does.
 
-    Raises StackError where its file names another target, and EncryptedError where the keys cannot be had.
+    A state that was exported without its secrets, which the keys are, is exported again with them. Raises
+    StackError where the stack's file names another target, and EncryptedError where the keys cannot be had.
     """
     if not runs_any(stack_state):
         return False
@@ -33,7 +34,10 @@ def open_access(stack: str, stack_state: Mapping[str, Any] | None) -> bool:
     if target is None:
         kind = settings.target.kind
         raise StackError(f"stack {stack} runs instances on AWS and {stack_file(stack)} says {kind}")
-    keep_access(stack, target, engine.exported(stack, secrets=True))
+    try:
+        keep_access(stack, target, stack_state)
+    except EncryptedError:
+        keep_access(stack, target, engine.exported(stack, secrets=True))
     return True
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from operations import instances
+from operations import engine, instances
 from remote.aws_access import folder_of, read_access
 from tests.unit.operations.steps import run
 from tests.unit.plan_examples import aws_target
@@ -87,11 +87,16 @@ def test_with_a_given_key_pair_there_is_no_key_to_write() -> None:
 
 
 def cli(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state: Mapping[str, Any]) -> None:
-    """Put a `pulumi` on PATH that exports `state`, with or without secrets."""
-    (tmp_path / "state.json").write_text(json.dumps(state))
+    """Put a `pulumi` on PATH that exports `state`, its secrets encrypted unless they are asked for."""
+    shown = json.dumps(state)
+    (tmp_path / "shown.json").write_text(shown)
+    (tmp_path / "state.json").write_text(shown.replace('"plaintext"', '"ciphertext"'))
     program = tmp_path / "bin/pulumi"
     program.parent.mkdir()
-    program.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\ncat {tmp_path}/state.json\n')
+    program.write_text(
+        f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n'
+        f'case "$*" in *--show-secrets*) cat {tmp_path}/shown.json ;; *) cat {tmp_path}/state.json ;; esac\n'
+    )
     program.chmod(0o755)
     monkeypatch.setenv("PATH", str(program.parent), prepend=":")
 
@@ -104,6 +109,15 @@ def test_another_machine_gets_the_folder_by_a_script(
     assert read_access(folder_of("disagg")) is not None
     assert "scripts/node disagg NODE" in capsys.readouterr().out
     assert "--show-secrets" in (tmp_path / "asked").read_text()
+
+
+def test_a_state_that_has_its_secrets_is_not_exported_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    def exported_again(*_: object, **__: object) -> None:
+        raise AssertionError("exported again")
+
+    monkeypatch.setattr(engine, "exported", exported_again)
+    assert instances.open_access("disagg", exported())
+    assert read_access(folder_of("disagg")) is not None
 
 
 def test_a_stack_without_instances_has_nothing_to_write(
