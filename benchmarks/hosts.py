@@ -7,7 +7,6 @@ Ratios of one run count: all cases take turns on one machine, which the hosts sh
 """
 
 import os
-import resource
 import statistics
 import sys
 import tempfile
@@ -16,12 +15,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, redirect_stdout
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final
 
 from benchmarks import by_hand, deployments, playbook
 from benchmarks.deployments import Deployment
 from benchmarks.empty import UP, EmptyProgram
-from benchmarks.timing import seconds
+from benchmarks.timing import Cost, processor_seconds, seconds
 from nodectl.common.commandline import CommandLine
 from tests.lab.stacks import LabStacks
 from tools.hostlab.lab import USER, Lab
@@ -36,14 +35,6 @@ RATIOS: Final[Mapping[str, Callable[[Mapping[str, float]], float]]] = {
     ),
     "ours / Ansible, goal 0.5": lambda cost: cost["ours"] / cost["Ansible"],
 }
-
-
-class Cost(NamedTuple):
-    """Time of bringing hosts up, in seconds."""
-
-    seconds: float
-    processor: float
-    """Processor time, here and on the hosts: comparable also on a busy machine."""
 
 
 @dataclass(frozen=True)
@@ -78,9 +69,7 @@ class Course:
         return Cost(time.perf_counter() - start, self._processor() - before)
 
     def _processor(self) -> float:
-        local = resource.getrusage(resource.RUSAGE_CHILDREN)
-        hosts = sum(host.processor_seconds for host in self.stacks.lab.hosts)
-        return local.ru_utime + local.ru_stime + hosts
+        return processor_seconds() + sum(host.processor_seconds for host in self.stacks.lab.hosts)
 
 
 def ours(stacks: LabStacks) -> float:

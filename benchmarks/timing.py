@@ -40,15 +40,16 @@ def seconds(
 def cost(command: Sequence[str], *, cwd: Path, env: Mapping[str, str]) -> Cost:
     """Return what a command takes that must succeed, with processes that it ends and does not wait for."""
     ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    before = _processor()
+    before = processor_seconds()
     took = seconds(command, cwd=cwd, env=env)
     while True:
         try:
             os.wait()
         except ChildProcessError:
-            return Cost(took, _processor() - before)
+            return Cost(took, processor_seconds() - before)
 
 
-def _processor() -> float:
+def processor_seconds() -> float:
+    """Return the processor seconds of all that this process started and waited for."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
