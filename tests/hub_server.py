@@ -18,7 +18,7 @@ from typing import Final
 from urllib.parse import unquote, urlsplit
 
 from nodectl.runtime import generated_model
-from tests.loopback_server import listening
+from tests.loopback_server import QuietHandler, listening
 
 COMMIT: Final = "0123456789abcdef0123456789abcdef01234567"
 
@@ -48,17 +48,8 @@ class Hub:
     """Method and path of each request, in order."""
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler, BaseHTTPRequestHandler):
     hub: Hub
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
-
-    def do_HEAD(self) -> None:
-        """Answer as GET does, without a body."""
-        self.do_GET()
 
     def do_GET(self) -> None:
         """Answer one request of the client."""
@@ -146,14 +137,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, json.dumps(body).encode(), {"Content-Type": "application/json"})
 
     def _send(self, status: int, body: bytes, headers: Mapping[str, str]) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Length", str(len(body)))
-        self.send_header("Accept-Ranges", "bytes")
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
+        self.answer(status, body, {**headers, "Accept-Ranges": "bytes"})
 
     def _send_a_part(self, body: bytes, length: int) -> None:
         """Promise all of a body and end the connection after a part of it."""

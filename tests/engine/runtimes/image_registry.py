@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
-from tests.loopback_server import listening
+from tests.loopback_server import QuietHandler, listening
 
 
 @dataclass
@@ -33,17 +33,8 @@ class Registry:
         return f"{self.address}/{self.name}:{self.tag}"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler, BaseHTTPRequestHandler):
     registry: Registry
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
-
-    def do_HEAD(self) -> None:
-        """Answer as GET does, without a body."""
-        self.do_GET()
 
     def do_GET(self) -> None:
         """Answer one request of a pull."""
@@ -71,17 +62,12 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, blob.read_bytes(), media, digest)
 
     def _send(self, status: int, body: bytes, media: str, digest: str = "") -> None:
-        self.send_response(status)
-        self.send_header("Docker-Distribution-Api-Version", "registry/2.0")
-        self.send_header("Content-Type", media)
-        self.send_header("Content-Length", str(len(body)))
+        headers = {"Docker-Distribution-Api-Version": "registry/2.0", "Content-Type": media}
         if digest:
-            self.send_header("Docker-Content-Digest", digest)
+            headers["Docker-Content-Digest"] = digest
         if status == 401:
-            self.send_header("WWW-Authenticate", 'Basic realm="images"')
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
+            headers["WWW-Authenticate"] = 'Basic realm="images"'
+        self.answer(status, body, headers)
 
 
 def _error(code: str) -> bytes:

@@ -9,7 +9,7 @@ from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.loopback_server import listening
+from tests.loopback_server import QuietHandler, listening
 
 
 @dataclass
@@ -28,17 +28,8 @@ class Index:
         return f"{self.address}/simple"
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(QuietHandler, BaseHTTPRequestHandler):
     index: Index
-
-    protocol_version = "HTTP/1.1"
-
-    def log_message(self, *_: object) -> None:
-        """Keep the test's output clean."""
-
-    def do_HEAD(self) -> None:
-        """Answer as GET does, without a body."""
-        self.do_GET()
 
     def do_GET(self) -> None:
         """Answer with a project's page or a file."""
@@ -64,16 +55,7 @@ class _Handler(BaseHTTPRequestHandler):
         self._send(200, f"<!DOCTYPE html><html><body>{''.join(links)}</body></html>".encode(), "text/html")
 
     def _send(self, status: int, body: bytes, kind: str, headers: dict[str, str] | None = None) -> None:
-        self.send_response(status)
-        for name, value in {
-            "Content-Type": kind,
-            "Content-Length": str(len(body)),
-            **(headers or {}),
-        }.items():
-            self.send_header(name, value)
-        self.end_headers()
-        if self.command == "GET":
-            self.wfile.write(body)
+        self.answer(status, body, {"Content-Type": kind, **(headers or {})})
 
 
 @contextmanager
