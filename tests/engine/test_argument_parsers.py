@@ -1,10 +1,7 @@
 """Every planned command line, judged by the argument parsers of the locked Dynamo and vLLM themselves."""
 
 import json
-import subprocess
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -13,6 +10,7 @@ from nodectl.verbs.install import provide
 from planning import manifests, plan
 from planning.commands import flags, reserved
 from settings.loader import read_stack_file
+from tests.engine.parsers import ask
 from tests.install_specs import spec
 
 pytestmark = pytest.mark.slow
@@ -23,6 +21,9 @@ FOLDERS = Folders(
     Path("/env"), engine="python", stores={}, data=Path("/data"), models=Path("/models"), s3=Path("/s3")
 )
 
+
+SECONDS = 400
+"""Bound on one question: an import of vLLM takes most of it."""
 
 HOW_LOW = {"least", "above", "most", "below"}
 """Ranges are told by vLLM's configuration, which needs the model, and not by its parser."""
@@ -43,20 +44,6 @@ def python() -> str:
     return str(provide(spec(variant="cpu"))["python"])
 
 
-def ask(python: str, command: str, cases: Sequence[tuple[str, list[str]]] = ()) -> Any:
-    """Return what Dynamo's modules answer; see tools/parsers."""
-    completed = subprocess.run(
-        [python, "-m", "tools.parsers", command],
-        cwd=PROJECT,
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        timeout=400,
-        check=True,
-    )
-    return json.loads(completed.stdout)
-
-
 def command_lines(stack_file: Path) -> dict[str, tuple[str, list[str]]]:
     """Return module and arguments of every planned Dynamo process, by stack, node and service."""
     planned = plan(read_stack_file(stack_file))
@@ -72,7 +59,9 @@ def command_lines(stack_file: Path) -> dict[str, tuple[str, list[str]]]:
 def test_the_real_parsers_accept_what_is_planned_and_nothing_wrong(python: str) -> None:
     lines = {name: line for file in STACK_FILES for name, line in command_lines(file).items()}
     assert {module for module, _ in lines.values()} == {"dynamo.frontend", "dynamo.mocker", "dynamo.vllm"}
-    answers = ask(python, "check", [*lines.values(), *WRONG])  # one import of vLLM takes most of the time
+    answers = ask(
+        python, "check", [*lines.values(), *WRONG], seconds=SECONDS
+    )  # one import of vLLM takes most of the time
     complaints = dict(zip(lines, answers, strict=False))
     assert {name: complaint for name, complaint in complaints.items() if complaint} == {}
     assert [
@@ -91,13 +80,13 @@ def test_plan_refuses_those_values_that_vllms_parser_refuses(python: str) -> Non
     lines = [("dynamo.vllm", ["--model", "/models/tiny", f"--{name}={value}"]) for name, value in cases]
     wrong = {
         f"{name}: {value}": complaint
-        for (name, value), complaint in zip(cases, ask(python, "check", lines), strict=True)
+        for (name, value), complaint in zip(cases, ask(python, "check", lines, seconds=SECONDS), strict=True)
         if bool(complaint) != bool(flags.problems("dynamo.vllm", {name: value}))
     }
     assert wrong == {}
 
 
 def test_flags_and_environment_names_are_those_of_the_locked_versions(python: str) -> None:
-    for name, known in ask(python, "known").items():
+    for name, known in ask(python, "known", seconds=SECONDS).items():
         written = json.loads((PROJECT / "planning/commands/flags" / name).read_text(encoding="utf-8"))
         assert written == known, "run scripts/generate-flags"

@@ -1,8 +1,6 @@
 """Errors of plan for values of flags, compared to those of Dynamo's frontend and simulated engine."""
 
-import json
 import random
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -16,6 +14,7 @@ from planning import manifests, plan
 from planning.commands import flags, reserved
 from settings import Settings
 from settings.problems import StackFileError
+from tests.engine.parsers import ask
 from tests.install_specs import spec
 from tests.unit.plan_examples import settings
 
@@ -57,21 +56,6 @@ def model() -> tuple[str, str]:
     return str(found["python"]), str(found["model"])
 
 
-def ask(python: str, cases: list[tuple[str, list[str]]]) -> list[str | None]:
-    """Return what the modules say against each command line before they connect to anything."""
-    completed = subprocess.run(
-        [python, "-m", "tools.parsers", "check"],
-        cwd=PROJECT,
-        input=json.dumps(cases),
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=True,
-    )
-    answers: list[str | None] = json.loads(completed.stdout)
-    return answers
-
-
 def command_line(service: Service, folder: str = "model") -> list[str]:
     folders = Folders(
         Path("/env"), engine="python", stores={}, data=Path("/data"), models=Path(folder), s3=Path("/s3")
@@ -99,7 +83,7 @@ def test_plan_refuses_those_values_of_a_flag_that_its_module_refuses(model: tupl
     ]
     wrong = {
         f"{module} {name}: {value!r}": complaint
-        for (module, name, value), complaint in zip(cases, ask(model[0], lines), strict=True)
+        for (module, name, value), complaint in zip(cases, ask(model[0], "check", lines), strict=True)
         if bool(complaint) != bool(flags.problems(module, {name: value})) and not depends_on_others(complaint)
     }
     assert wrong == {}
@@ -163,7 +147,7 @@ def test_whatever_plan_accepts_gets_past_the_checks_of_the_modules(model: tuple[
             if service.module in ROLES
         ]
     assert len(lines) > 300
-    complaints = dict(zip(map(str, lines), ask(model[0], lines), strict=True))
+    complaints = dict(zip(map(str, lines), ask(model[0], "check", lines), strict=True))
     # whether a file is there, plan cannot know
     wrong = {
         line: complaint for line, complaint in complaints.items() if complaint and "/nowhere" not in line
