@@ -76,6 +76,16 @@ def in_file(path: Path) -> Iterator[tuple[Path, str]]:
             yield from ((path, f"{node.module}.{alias.name}") for alias in node.names)
 
 
+def imports_beside(layer: str, package: str, below: set[str]) -> list[str]:
+    """Return what a package of a layer imports of it that is neither its own nor in `below`."""
+    allowed = {f"{layer}.{name}" for name in (package, *below)}
+    return [
+        f"{path.relative_to(PROJECT)} imports {name}"
+        for path, name in imports(f"{layer}/{package}")
+        if within(name, {layer}) and not within(name, allowed)
+    ]
+
+
 def within(module: str, packages: set[str]) -> bool:
     return any(module == package or module.startswith(f"{package}.") for package in packages)
 
@@ -146,13 +156,7 @@ def test_the_packages_of_nodectl_need_each_other_in_one_direction() -> None:
 
 @pytest.mark.parametrize("package", INSIDE)
 def test_a_package_of_nodectl_imports_only_what_lies_below_it(package: str) -> None:
-    allowed = {f"nodectl.{name}" for name in (package, *INSIDE[package])}
-    wrong = [
-        f"{path.relative_to(PROJECT)} imports {name}"
-        for path, name in imports(f"nodectl/{package}")
-        if within(name, {"nodectl"}) and not within(name, allowed)
-    ]
-    assert not wrong
+    assert imports_beside("nodectl", package, INSIDE[package]) == []
 
 
 PLANNING = {
@@ -174,13 +178,7 @@ def test_a_package_of_planning_imports_only_what_lies_below_it(package: str) -> 
     assert {path.parent.name for path in (PROJECT / "planning").glob("*/__init__.py")} == set(order)
     below = PLANNING[package].intersection(order)
     assert all(order.index(name) < order.index(package) for name in below)
-    allowed = {f"planning.{name}" for name in (package, *PLANNING[package])}
-    wrong = [
-        f"{path.relative_to(PROJECT)} imports {name}"
-        for path, name in imports(f"planning/{package}")
-        if within(name, {"planning"}) and not within(name, allowed)
-    ]
-    assert not wrong
+    assert imports_beside("planning", package, PLANNING[package]) == []
 
 
 LOCAL_ONLY = {"nodectl.supervisors.supervisord"}
