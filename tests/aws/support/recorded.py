@@ -15,6 +15,7 @@ from pulumi.runtime import mocks, set_all_config
 from planning.aws.network import addresses
 from planning.values import Plan
 from settings.aws.target import AwsTarget
+from tests.recording_monitor import RecordingMonitor
 
 SIGNATURE = "4dabf18193072939515e22adb298388d"
 """Key by which a value on the wire says what it is, such as a secret."""
@@ -63,18 +64,6 @@ class _Cloud(mocks.Mocks):
         return {"name": args.args["name"], "value": "ami-0123456789abcdef0"}, []
 
 
-class _Recorder(mocks.MockMonitor):
-    def __init__(self) -> None:
-        super().__init__(_Cloud())
-        self.found: list[Registered] = []
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's own name
-        answer = super().RegisterResource(request)  # type: ignore[no-untyped-call]
-        inputs = json_format.MessageToDict(request.object)
-        self.found.append(Registered(request.type, request.name, inputs, request, answer.urn))
-        return answer
-
-
 @dataclass(frozen=True)
 class Program:
     """All that one run of the program registered."""
@@ -114,7 +103,7 @@ def record(
     assert isinstance(target, AwsTarget)
     monkeypatch.chdir(folder)
     owner = state_digest("s3://states", "organization", "dynamo", "disagg")
-    recorder = _Recorder()
+    recorder = RecordingMonitor(_Cloud())
     mocks.set_mocks(
         recorder.mocks, "dynamo", "disagg", preview=preview, monitor=recorder, organization="organization"
     )
@@ -133,7 +122,17 @@ def record(
 
     mocks.test(run)()  # type: ignore[no-untyped-call]
     named = {name: found.result() for name, found in depends.items()}
-    return Program(recorder.found, identities, named, folder, leaving)
+    resources = [
+        Registered(
+            registration.request.type,
+            registration.request.name,
+            json_format.MessageToDict(registration.request.object),
+            registration.request,
+            registration.urn,
+        )
+        for registration in recorder.registered
+    ]
+    return Program(resources, identities, named, folder, leaving)
 
 
 async def _named(output: pulumi.Output[str]) -> set[str]:

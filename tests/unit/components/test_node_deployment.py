@@ -7,7 +7,6 @@ from typing import Any
 
 import pulumi
 import pytest
-from google.protobuf import json_format
 from pulumi.runtime import mocks
 
 import planning
@@ -16,6 +15,7 @@ from components.node import Node
 from components.tokens import NODE
 from planning.values import Plan
 from settings.models import Settings
+from tests.recording_monitor import RecordingMonitor
 
 COMMAND = "command:local:Command"
 SECRETS = {"HF_TOKEN": "hf_planted0123456789"}
@@ -28,21 +28,6 @@ class _Engine(mocks.Mocks):
 
     def call(self, args: mocks.MockCallArgs) -> tuple[dict[Any, Any], None]:
         raise AssertionError(args.token)
-
-
-class _Recorder(mocks.MockMonitor):
-    def __init__(self) -> None:
-        super().__init__(_Engine())
-        self.requests: list[Any] = []
-        self.outputs: dict[str, Any] = {}
-
-    def RegisterResource(self, request: Any) -> Any:  # noqa: N802 - the engine's own name
-        self.requests.append(request)
-        return super().RegisterResource(request)  # type: ignore[no-untyped-call]
-
-    def RegisterResourceOutputs(self, request: Any) -> Any:  # noqa: N802 - the engine's own name
-        self.outputs[request.urn] = json_format.MessageToDict(request.outputs)
-        return super().RegisterResourceOutputs(request)  # type: ignore[no-untyped-call]
 
 
 def hosts(count: int) -> Plan:
@@ -62,9 +47,9 @@ def hosts(count: int) -> Plan:
     )
 
 
-def registered(plan: Plan, secrets: Mapping[str, str]) -> _Recorder:
+def registered(plan: Plan, secrets: Mapping[str, str]) -> RecordingMonitor:
     """Return what the deployment of a plan on hosts registers."""
-    recorder = _Recorder()
+    recorder = RecordingMonitor(_Engine())
     mocks.set_mocks(recorder.mocks, "dynamo", "lab", preview=False, monitor=recorder)
     addresses = {entry.name: entry.address for entry in plan.settings.target.inventory}  # type: ignore[union-attr]
 
@@ -87,6 +72,10 @@ def registered(plan: Plan, secrets: Mapping[str, str]) -> _Recorder:
     return recorder
 
 
+def all_requests(recorder: RecordingMonitor) -> list[Any]:
+    return [registration.request for registration in recorder.registered]
+
+
 def of_nodes(requests: Sequence[Any]) -> dict[str, list[Any]]:
     """Return by node its component and what is below that."""
     grouped: dict[str, list[Any]] = defaultdict(list)
@@ -99,23 +88,23 @@ def of_nodes(requests: Sequence[Any]) -> dict[str, list[Any]]:
 
 
 @pytest.fixture(scope="module")
-def three() -> _Recorder:
+def three() -> RecordingMonitor:
     return registered(hosts(3), SECRETS)
 
 
-def test_a_node_is_a_component_with_at_most_four_commands(three: _Recorder) -> None:
-    grouped = of_nodes(three.requests)
+def test_a_node_is_a_component_with_at_most_four_commands(three: RecordingMonitor) -> None:
+    grouped = of_nodes(all_requests(three))
     assert set(grouped) == {"gpu-1", "gpu-2", "gpu-3"}
     verbs = ("install", "secrets", "apply", "probe")
     for node, requests in grouped.items():
-        assert [request.name for request in requests if request.type == COMMAND] == [
-            f"{node}-{verb}" for verb in verbs
-        ]
+        commands = [request.name for request in requests if request.type == COMMAND]
+        # what does not wait for one another is registered in any order
+        assert sorted(commands) == sorted(f"{node}-{verb}" for verb in verbs)
         assert len(requests) <= 5
-    assert len(three.requests) == 3 * 5 + 4, "beside nodes: stack, deployment, proof and its command"
+    assert len(all_requests(three)) == 3 * 5 + 4, "beside nodes: stack, deployment, proof and its command"
 
 
-def test_state_says_how_a_node_is_reached_as_data(three: _Recorder) -> None:
+def test_state_says_how_a_node_is_reached_as_data(three: RecordingMonitor) -> None:
     outputs = next(found for urn, found in three.outputs.items() if urn.endswith(f"{NODE}::gpu-2"))
     assert outputs["nodectl"] == ["nodectl", "gpu-2"]
     assert (outputs["root"], outputs["here"], outputs["address"]) == ("/r/gpu-2", False, "10.0.0.3")
@@ -127,9 +116,11 @@ def test_state_says_how_a_node_is_reached_as_data(three: _Recorder) -> None:
     assert SECRETS["HF_TOKEN"] not in json.dumps(outputs)
 
 
-def test_every_command_is_found_under_the_component_that_it_had_up_to_release_0_2(three: _Recorder) -> None:
+def test_every_command_is_found_under_the_component_that_it_had_up_to_release_0_2(
+    three: RecordingMonitor,
+) -> None:
     former = {"install": "Runtime", "secrets": "Secrets", "apply": "Services", "probe": "Reach"}
-    for node, requests in of_nodes(three.requests).items():
+    for node, requests in of_nodes(all_requests(three)).items():
         component = next(request for request in requests if request.type == NODE)
         assert [alias.spec.type for alias in component.aliases] == ["dynamo:node:Services"]
         for request in requests:
@@ -142,13 +133,13 @@ def test_every_command_is_found_under_the_component_that_it_had_up_to_release_0_
 
 def test_dependencies_grow_as_the_nodes_do_not_as_their_pairs() -> None:
     def dependencies(count: int) -> int:
-        return sum(len(request.dependencies) for request in registered(hosts(count), {}).requests)
+        return sum(len(request.dependencies) for request in all_requests(registered(hosts(count), {})))
 
     few, more, most = (dependencies(count) for count in (4, 8, 16))
     assert most - more == 2 * (more - few)
 
 
-def test_a_probe_waits_until_every_node_is_at_its_manifest(three: _Recorder) -> None:
-    order = [request.name for request in three.requests if request.type == COMMAND]
+def test_a_probe_waits_until_every_node_is_at_its_manifest(three: RecordingMonitor) -> None:
+    order = [request.name for request in all_requests(three) if request.type == COMMAND]
     last_apply = max(order.index(f"gpu-{n}-apply") for n in (1, 2, 3))
     assert all(order.index(f"gpu-{n}-probe") > last_apply for n in (1, 2, 3))
